@@ -1,0 +1,30 @@
+//! The words every other crate of Gyre speaks.
+//!
+//! Typed ids, digests, seeds, limits with units, tasks, trajectories, sandbox
+//! jobs and verdicts: plain data, no I/O, no clock, no async, no ambient
+//! randomness.
+//! A grading key is deliberately *not* here: it lives in `gyre-verify`, so that
+//! the crates that talk to an agent or write a training row cannot name one.
+
+mod digest;
+mod id;
+mod limits;
+mod rollout;
+mod sandbox;
+mod seed;
+mod task;
+mod value;
+mod verdict;
+
+pub use digest::{Digest, DigestParseError, canonical_json};
+pub use id::{CheckpointId, IdError, RolloutId, RunId, ShardId, TaskId};
+pub use limits::Limits;
+pub use rollout::{
+    Completion, FinishReason, Message, PolicyRef, Purpose, Role, RolloutRecord, Sampling,
+    StopReason, ToolCall, TurnRecord,
+};
+pub use sandbox::{GuestException, GuestOutcome, SandboxJob, SandboxReport, Step, StepReport};
+pub use seed::Seed;
+pub use task::{Case, Composition, Split, Task};
+pub use value::{Value, ValueError, ValueLimits};
+pub use verdict::{CheckResult, InvalidReason, Judgement, Score, ScoreError, Verdict};

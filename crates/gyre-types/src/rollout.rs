@@ -1,0 +1,186 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{CheckpointId, Digest, RolloutId, Seed, Split, TaskId};
+
+/// What a rollout was made for.
+pub type Purpose = Split;
+
+/// The policy that acted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyRef {
+    /// The checkpoint, where the policy has one.
+    pub checkpoint: Option<CheckpointId>,
+    /// Digest of everything that decides its answers: weights, tokenizer,
+    /// template, engine version.
+    pub digest: Digest,
+}
+
+/// How tokens are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// 0 is greedy.
+    pub temperature: f32,
+    /// Tokens per turn, at most.
+    pub tokens_max: u32,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Standing instructions.
+    System,
+    /// The task.
+    User,
+    /// The policy.
+    Assistant,
+    /// What a tool gave.
+    Tool,
+}
+
+/// One message of a conversation, in the shape that chat APIs use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said; may be empty beside tool calls.
+    pub content: String,
+    /// The tools that an assistant calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Which call a tool message answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+}
+
+/// A call of a declared tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToolCall {
+    /// Unique in its conversation.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// Its arguments: a JSON object, as text.
+    pub arguments: String,
+}
+
+/// What a policy gave for one turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Completion {
+    /// The assistant's message.
+    pub message: Message,
+    /// Tokens of the prompt, where known.
+    pub prompt_tokens: Vec<u32>,
+    /// Tokens sampled, where known.
+    pub tokens: Vec<u32>,
+    /// Log-probability of each sampled token at temperature 1, where known.
+    pub logprobs: Vec<f32>,
+    /// Why sampling ended.
+    pub finish: FinishReason,
+}
+
+/// Why sampling ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The policy said that it was done.
+    Stop,
+    /// The token budget was used up.
+    Length,
+    /// The policy acted without sampling.
+    Rule,
+}
+
+/// Why an episode ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The policy submitted an answer.
+    Submitted,
+    /// The turn budget was used up; the last program counts as the answer.
+    TurnsExhausted,
+    /// The token budget was used up; the last program counts as the answer.
+    TokensExhausted,
+}
+
+impl StopReason {
+    /// The name used in tables and rows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submitted => "submitted",
+            Self::TurnsExhausted => "turns_exhausted",
+            Self::TokensExhausted => "tokens_exhausted",
+        }
+    }
+}
+
+/// One turn: what the policy said and what the world answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TurnRecord {
+    /// Tokens sampled in this turn, where known.
+    pub tokens: Vec<u32>,
+    /// Their log-probabilities, where known.
+    pub logprobs: Vec<f32>,
+    /// Why sampling ended.
+    pub finish: FinishReason,
+    /// Fuel that the agent's guest burnt.
+    pub fuel: u64,
+    /// The hash chain after this turn.
+    pub chain: Digest,
+}
+
+/// One finished attempt, before any verdict.
+///
+/// Holds all that a replay needs beside the task and the checkpoint, and
+/// nothing of the grading key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutRecord {
+    /// Its identity; a retry keeps it.
+    pub id: RolloutId,
+    /// The round, from 0 (the base).
+    pub round: u32,
+    /// What it was made for.
+    pub purpose: Purpose,
+    /// The task.
+    pub task: TaskId,
+    /// Which of the group's rollouts it is.
+    pub sample: u32,
+    /// The seed of its sampling and of its guest.
+    pub seed: Seed,
+    /// How tokens were drawn.
+    pub sampling: Sampling,
+    /// Turns allowed.
+    pub turns_max: u32,
+    /// The policy that acted.
+    pub policy: PolicyRef,
+    /// The sandbox that it ran in.
+    pub sandbox_digest: Digest,
+    /// The whole conversation.
+    pub messages: Vec<Message>,
+    /// Tokens of the first prompt, where known.
+    pub prompt_tokens: Vec<u32>,
+    /// One record a turn.
+    pub turns: Vec<TurnRecord>,
+    /// The final answer's source text; empty where the policy gave none.
+    pub answer: String,
+    /// Why the episode ended.
+    pub stop: StopReason,
+    /// Fuel burnt by the agent's guest.
+    pub fuel: u64,
+    /// The hash chain over all steps: equal chains mean equal rollouts, byte for byte.
+    pub chain: Digest,
+}
+
+impl RolloutRecord {
+    /// Tokens sampled over all turns.
+    pub fn tokens_sampled(&self) -> u64 {
+        self.turns.iter().map(|turn| turn.tokens.len() as u64).sum()
+    }
+}

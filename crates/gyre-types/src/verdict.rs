@@ -1,0 +1,157 @@
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a verifier says of a rollout. There is no default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "verdict", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Verdict {
+    /// Every check agreed.
+    Pass,
+    /// At least one check disagreed.
+    Fail {
+        /// The weighted share of checks that agreed, below 1.
+        score: Score,
+    },
+    /// Nothing can be said: the fault is ours or the verifier's. Counted,
+    /// shown, never trained on, never a zero.
+    Invalid {
+        /// Why.
+        reason: InvalidReason,
+    },
+}
+
+impl Verdict {
+    /// Whether this is [`Verdict::Pass`].
+    pub fn is_pass(&self) -> bool {
+        matches!(self, Self::Pass)
+    }
+
+    /// Whether this is [`Verdict::Invalid`].
+    pub fn is_invalid(&self) -> bool {
+        matches!(self, Self::Invalid { .. })
+    }
+
+    /// The score: 1 for a pass, none for an invalid rollout.
+    pub fn score(&self) -> Option<Score> {
+        match self {
+            Self::Pass => Some(Score::ONE),
+            Self::Fail { score } => Some(*score),
+            Self::Invalid { .. } => None,
+        }
+    }
+
+    /// `pass`, `fail` or `invalid`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail { .. } => "fail",
+            Self::Invalid { .. } => "invalid",
+        }
+    }
+}
+
+/// Why a rollout has no verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum InvalidReason {
+    /// The sandbox, a worker, the model's server or the machine failed.
+    Infrastructure {
+        /// What failed.
+        detail: String,
+    },
+    /// The verifier raised, hung, or gave something that is no report.
+    Verifier {
+        /// What it did.
+        detail: String,
+    },
+    /// Two executions of the same check disagreed.
+    Nondeterministic {
+        /// Which check.
+        detail: String,
+    },
+}
+
+impl fmt::Display for InvalidReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Infrastructure { detail } => write!(f, "infrastructure: {detail}"),
+            Self::Verifier { detail } => write!(f, "verifier: {detail}"),
+            Self::Nondeterministic { detail } => write!(f, "nondeterministic: {detail}"),
+        }
+    }
+}
+
+/// A finite number from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Score(f64);
+
+/// A number that is no score.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("{0} is not a score: scores are finite and lie from 0 to 1")]
+pub struct ScoreError(pub f64);
+
+impl Score {
+    /// Nothing agreed.
+    pub const ZERO: Self = Self(0.0);
+    /// Everything agreed.
+    pub const ONE: Self = Self(1.0);
+
+    /// Checks a number.
+    ///
+    /// # Errors
+    ///
+    /// When it is NaN, infinite, below 0 or above 1.
+    pub fn new(value: f64) -> Result<Self, ScoreError> {
+        if (0.0..=1.0).contains(&value) { Ok(Self(value)) } else { Err(ScoreError(value)) }
+    }
+
+    /// The number.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<f64> for Score {
+    type Error = ScoreError;
+
+    fn try_from(value: f64) -> Result<Self, Self::Error> {
+        Self::new(value)
+    }
+}
+
+impl From<Score> for f64 {
+    fn from(score: Score) -> Self {
+        score.0
+    }
+}
+
+/// One named check of a verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckResult {
+    /// Its name, such as `hidden[3]`.
+    pub name: String,
+    /// Whether it agreed.
+    pub passed: bool,
+    /// Its share in the score, above 0.
+    pub weight: f64,
+    /// What was seen, for people. Stays on the host: it may tell of hidden cases.
+    pub detail: String,
+}
+
+/// A verdict with its evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Judgement {
+    /// What is said.
+    pub verdict: Verdict,
+    /// The checks that it rests on, in the key's order.
+    pub checks: Vec<CheckResult>,
+    /// Fuel burnt by the guests that ran for it.
+    pub fuel: u64,
+    /// Guests started for it.
+    pub guests: u32,
+}
