@@ -1,0 +1,156 @@
+//! What is recorded of a round: append-only, in order, never changed.
+
+use std::collections::BTreeMap;
+
+use gyre_types::{CheckpointId, Digest, ShardId, Split};
+use serde::{Deserialize, Serialize};
+
+use crate::{Decision, RoundPlan};
+
+/// One thing that happened in a round, after it is durable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RoundEvent {
+    /// The plan was fixed. Every later choice follows from it.
+    Planned {
+        /// The plan.
+        plan: Box<RoundPlan>,
+    },
+    /// The round's tasks were generated and admitted.
+    TasksGenerated {
+        /// Tasks admitted, by side of the split.
+        admitted: BTreeMap<Split, u32>,
+        /// Proposals refused, by reason code.
+        refused: BTreeMap<String, u32>,
+        /// Digest of the admitted tasks' ids, in order.
+        tasks_digest: Digest,
+    },
+    /// A phase of rollouts was opened: its tasks, and so its waves, are fixed.
+    PhaseOpened {
+        /// The phase, from 0.
+        phase: u32,
+        /// Rollouts planned in it.
+        rollouts: u32,
+        /// Waves that they are made in.
+        waves: u32,
+    },
+    /// A wave's rollouts were sampled and stored.
+    WaveRolledOut {
+        /// The wave.
+        at: WaveIndex,
+        /// Rollouts stored.
+        rollouts: u32,
+        /// Tokens sampled.
+        tokens: u64,
+        /// Fuel burnt by the agents' guests.
+        fuel: u64,
+    },
+    /// A wave's rollouts were judged.
+    WaveVerified {
+        /// The wave.
+        at: WaveIndex,
+        /// What was found.
+        counts: VerdictCounts,
+    },
+    /// The rows to train on were chosen and published.
+    Curated {
+        /// Rows published.
+        rows: u32,
+        /// The shard that holds them; none where no row was accepted.
+        shard: Option<ShardId>,
+        /// How many candidates fell at each step, by name.
+        funnel: BTreeMap<String, u32>,
+    },
+    /// A candidate was trained.
+    Trained {
+        /// The candidate.
+        candidate: CheckpointId,
+        /// Digest of the candidate's files.
+        digest: Digest,
+        /// Optimiser steps.
+        steps: u64,
+        /// Tokens trained on.
+        tokens: u64,
+        /// Mean loss over the last tenth of the steps, in nats per token.
+        loss: f64,
+    },
+    /// The candidate was evaluated on one part of the held-out tasks.
+    Evaluated {
+        /// Which part.
+        part: Split,
+        /// What was found.
+        counts: VerdictCounts,
+    },
+    /// The gate decided.
+    Decided {
+        /// What it decided.
+        decision: Decision,
+        /// Digest of the gate's record; none at the cold start.
+        gate: Option<Digest>,
+    },
+    /// The round cannot go on; the champion stays.
+    Failed {
+        /// Why, for people.
+        cause: String,
+    },
+    /// Someone ended the round; the champion stays.
+    Cancelled,
+}
+
+impl RoundEvent {
+    /// The event's name, as stored.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Planned { .. } => "planned",
+            Self::TasksGenerated { .. } => "tasks_generated",
+            Self::PhaseOpened { .. } => "phase_opened",
+            Self::WaveRolledOut { .. } => "wave_rolled_out",
+            Self::WaveVerified { .. } => "wave_verified",
+            Self::Curated { .. } => "curated",
+            Self::Trained { .. } => "trained",
+            Self::Evaluated { .. } => "evaluated",
+            Self::Decided { .. } => "decided",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Which wave of which phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaveIndex {
+    /// The phase, from 0.
+    pub phase: u32,
+    /// The wave in its phase, from 0.
+    pub wave: u32,
+}
+
+/// Verdicts by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerdictCounts {
+    /// Passed.
+    pub passed: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Invalid.
+    pub invalid: u32,
+}
+
+impl VerdictCounts {
+    /// All of them.
+    pub fn total(self) -> u32 {
+        self.passed + self.failed + self.invalid
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            invalid: self.invalid + other.invalid,
+        }
+    }
+}

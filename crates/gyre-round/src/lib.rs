@@ -1,0 +1,34 @@
+//! The pure half of a round: which tasks to ask for, which rollouts to train
+//! on, and whether a candidate may replace the champion.
+//!
+//! Nothing here knows a clock, a file, the environment or a source of
+//! randomness: seeds, counts and verdicts are arguments, so that every choice
+//! of a round can be made again, and checked, from what was recorded.
+
+mod curation;
+mod curriculum;
+mod event;
+mod gate;
+mod plan;
+mod pool;
+mod share;
+mod state;
+
+pub use curation::{
+    Curated, CurationCandidate, CurationConfig, CurationMode, CurationReject, Funnel, PassRateBand,
+    Rejected, VerdictKind, curate,
+};
+pub use curriculum::{
+    Cell, CurriculumConfig, CurriculumState, FamilyCurriculum, FamilyState, LevelCell, Observation,
+    SkillWeights, TaskSlot, plan_round, skill_weights,
+};
+pub use event::{RoundEvent, VerdictCounts, WaveIndex};
+pub use gate::{
+    Breakdown, Confidence, Contest, Decision, Estimate, GATE_RECORD_VERSION, GateConfig,
+    GateHistory, GateRecord, Interval, LevelBreakdown, Outcome, PairTable, PairedOutcome,
+    RejectReason, Spending, Unknown, decide, mcnemar_p_value, paired_interval, pass_at_k, wilson,
+};
+pub use plan::{GatePlan, PhasePlan, PhaseTasks, RoundPlan};
+pub use pool::{PoolConfig, RoundAccepted, TrainingPool, select_pool};
+pub use share::{Share, ShareError};
+pub use state::{Action, IllegalTransition, Phase, RoundState, Stage, fold, step};

@@ -1,0 +1,328 @@
+//! The state of a round: the fold of its events, and what is outstanding.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gyre_types::{CheckpointId, Digest, ShardId, Split};
+
+use crate::Decision;
+use crate::event::{RoundEvent, VerdictCounts, WaveIndex};
+use crate::plan::RoundPlan;
+
+/// Where a round stands. Nothing but [`step`] makes one.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RoundState {
+    /// How far it is.
+    pub stage: Stage,
+    /// The plan, once there is one.
+    pub plan: Option<Box<RoundPlan>>,
+    /// Tasks admitted, by side of the split.
+    pub tasks: BTreeMap<Split, u32>,
+    /// Rollouts planned and waves, of each phase opened so far.
+    pub phases: Vec<Phase>,
+    /// Waves that were sampled.
+    pub rolled_out: BTreeSet<WaveIndex>,
+    /// Waves that were judged.
+    pub verified: BTreeSet<WaveIndex>,
+    /// Rollouts stored.
+    pub rollouts: u32,
+    /// Tokens sampled.
+    pub tokens: u64,
+    /// Verdicts over all waves.
+    pub counts: VerdictCounts,
+    /// Rows published.
+    pub rows: u32,
+    /// The shard that holds them.
+    pub shard: Option<ShardId>,
+    /// The candidate, once trained.
+    pub candidate: Option<CheckpointId>,
+    /// Held-out parts on which it was evaluated.
+    pub evaluated: BTreeMap<Split, VerdictCounts>,
+    /// Digest of the gate's record.
+    pub gate: Option<Digest>,
+}
+
+/// An opened phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase {
+    /// Rollouts planned.
+    pub rollouts: u32,
+    /// Waves.
+    pub waves: u32,
+}
+
+/// How far a round is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Stage {
+    /// Nothing is recorded.
+    #[default]
+    Unplanned,
+    /// The plan is fixed and tasks are being generated.
+    Generating,
+    /// Rollouts of the last opened phase are being sampled (or the next phase is to be opened).
+    RollingOut,
+    /// Rollouts of the last opened phase are being judged.
+    Verifying,
+    /// Rows are being chosen.
+    Curating,
+    /// A candidate is being trained.
+    Training,
+    /// The candidate is being evaluated.
+    Evaluating,
+    /// The gate has all that it needs.
+    Deciding,
+    /// The candidate is champion.
+    Promoted,
+    /// The candidate is recorded; the champion stays.
+    Rejected,
+    /// It could not go on.
+    Failed {
+        /// The stage that it failed in.
+        at: &'static str,
+        /// Why.
+        cause: String,
+    },
+    /// Someone ended it.
+    Cancelled,
+}
+
+impl Stage {
+    /// The stage's name, as shown.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unplanned => "unplanned",
+            Self::Generating => "generating",
+            Self::RollingOut => "rolling out",
+            Self::Verifying => "verifying",
+            Self::Curating => "curating",
+            Self::Training => "training",
+            Self::Evaluating => "evaluating",
+            Self::Deciding => "deciding",
+            Self::Promoted => "promoted",
+            Self::Rejected => "rejected",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more can happen.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Promoted | Self::Rejected | Self::Failed { .. } | Self::Cancelled)
+    }
+}
+
+/// Something that is outstanding. Each is idempotent by its own content: what
+/// it commits has keys that follow from the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// Make the plan.
+    Plan,
+    /// Generate and admit the round's tasks.
+    GenerateTasks,
+    /// Choose the tasks of a phase.
+    OpenPhase(u32),
+    /// Sample a wave.
+    RollOut(WaveIndex),
+    /// Judge a wave.
+    Verify(WaveIndex),
+    /// Choose and publish rows.
+    Curate,
+    /// Train a candidate.
+    Train,
+    /// Evaluate the candidate on a held-out part.
+    Evaluate(Split),
+    /// Ask the gate.
+    Decide,
+}
+
+/// An event that cannot happen in this state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {event} is illegal while the round is {stage}: {why}")]
+pub struct IllegalTransition {
+    /// The event's kind.
+    pub event: &'static str,
+    /// The stage's name.
+    pub stage: &'static str,
+    /// What is wrong.
+    pub why: &'static str,
+}
+
+/// Takes one recorded event and gives the state after it and all that is then
+/// outstanding.
+///
+/// # Errors
+///
+/// When the event cannot happen in this state; the state is unchanged.
+pub fn step(
+    state: &RoundState,
+    event: &RoundEvent,
+) -> Result<(RoundState, Vec<Action>), IllegalTransition> {
+    let mut next = state.clone();
+    next.apply(event).map_err(|why| IllegalTransition {
+        event: event.kind(),
+        stage: state.stage.name(),
+        why,
+    })?;
+    let actions = next.outstanding();
+    Ok((next, actions))
+}
+
+/// Folds a round's events from the beginning.
+///
+/// # Errors
+///
+/// At the first event that cannot happen where it stands.
+pub fn fold<'a>(
+    events: impl IntoIterator<Item = &'a RoundEvent>,
+) -> Result<RoundState, IllegalTransition> {
+    events.into_iter().try_fold(RoundState::default(), |state, event| Ok(step(&state, event)?.0))
+}
+
+impl RoundState {
+    /// Whether this is the cold start.
+    pub fn is_base(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.gate.is_none())
+    }
+
+    /// What is to be done, in the order in which it is best done. Empty exactly
+    /// when the round is over.
+    pub fn outstanding(&self) -> Vec<Action> {
+        match &self.stage {
+            Stage::Unplanned => vec![Action::Plan],
+            Stage::Generating => vec![Action::GenerateTasks],
+            Stage::RollingOut => match self.waves_missing(&self.rolled_out) {
+                waves if waves.is_empty() => vec![Action::OpenPhase(self.phases.len() as u32)],
+                waves => waves.into_iter().map(Action::RollOut).collect(),
+            },
+            Stage::Verifying => {
+                self.waves_missing(&self.verified).into_iter().map(Action::Verify).collect()
+            }
+            Stage::Curating => vec![Action::Curate],
+            Stage::Training => vec![Action::Train],
+            Stage::Evaluating => [Split::Gate, Split::Test]
+                .into_iter()
+                .filter(|part| !self.evaluated.contains_key(part))
+                .map(Action::Evaluate)
+                .collect(),
+            Stage::Deciding => vec![Action::Decide],
+            Stage::Promoted | Stage::Rejected | Stage::Failed { .. } | Stage::Cancelled => vec![],
+        }
+    }
+
+    fn apply(&mut self, event: &RoundEvent) -> Result<(), &'static str> {
+        match (&self.stage, event) {
+            (Stage::Unplanned, RoundEvent::Planned { plan }) => {
+                self.plan = Some(plan.clone());
+                self.stage = Stage::Generating;
+            }
+            (Stage::Generating, RoundEvent::TasksGenerated { admitted, .. }) => {
+                self.tasks.clone_from(admitted);
+                self.stage = self.after_phase();
+            }
+            (Stage::RollingOut, RoundEvent::PhaseOpened { phase, rollouts, waves }) => {
+                self.open_phase(*phase, Phase { rollouts: *rollouts, waves: *waves })?;
+            }
+            (Stage::RollingOut, RoundEvent::WaveRolledOut { at, rollouts, tokens, .. }) => {
+                self.roll_out(*at, *rollouts, *tokens)?;
+            }
+            (Stage::Verifying, RoundEvent::WaveVerified { at, counts }) => {
+                self.verify(*at, *counts)?;
+            }
+            (Stage::Curating, RoundEvent::Curated { rows, shard, .. }) => {
+                self.rows = *rows;
+                self.shard.clone_from(shard);
+                self.stage = Stage::Training;
+            }
+            (Stage::Training, RoundEvent::Trained { candidate, .. }) => {
+                self.candidate = Some(candidate.clone());
+                self.stage = Stage::Evaluating;
+            }
+            (Stage::Evaluating, RoundEvent::Evaluated { part, counts }) => {
+                self.evaluate(*part, *counts)?;
+            }
+            (Stage::Deciding, RoundEvent::Decided { decision, gate }) => {
+                self.gate = *gate;
+                self.stage = match decision {
+                    Decision::Promote => Stage::Promoted,
+                    Decision::Reject { .. } => Stage::Rejected,
+                };
+            }
+            (stage, _) if stage.is_terminal() => return Err("the round is over"),
+            (Stage::Unplanned, _) => return Err("there is no plan yet"),
+            (stage, RoundEvent::Failed { cause }) => {
+                self.stage = Stage::Failed { at: stage.name(), cause: cause.clone() };
+            }
+            (_, RoundEvent::Cancelled) => self.stage = Stage::Cancelled,
+            _ => return Err("it belongs to another stage"),
+        }
+        Ok(())
+    }
+
+    /// The stage once every opened phase is judged.
+    fn after_phase(&self) -> Stage {
+        let planned = self.plan.as_ref().map_or(0, |plan| plan.phases.len());
+        if self.phases.len() < planned { Stage::RollingOut } else { Stage::Curating }
+    }
+
+    fn waves_missing(&self, done: &BTreeSet<WaveIndex>) -> Vec<WaveIndex> {
+        let Some(phase) = self.phases.len().checked_sub(1) else { return vec![] };
+        (0..self.phases[phase].waves)
+            .map(|wave| WaveIndex { phase: phase as u32, wave })
+            .filter(|at| !done.contains(at))
+            .collect()
+    }
+
+    fn open_phase(&mut self, index: u32, phase: Phase) -> Result<(), &'static str> {
+        if !self.waves_missing(&self.rolled_out).is_empty() {
+            return Err("the last phase still has waves to sample");
+        }
+        if index as usize != self.phases.len() {
+            return Err("phases open in order");
+        }
+        self.phases.push(phase);
+        if phase.waves == 0 {
+            self.stage = self.after_phase();
+        }
+        Ok(())
+    }
+
+    fn roll_out(&mut self, at: WaveIndex, rollouts: u32, tokens: u64) -> Result<(), &'static str> {
+        if !self.waves_missing(&self.rolled_out).contains(&at) {
+            return Err("that wave is not outstanding");
+        }
+        self.rolled_out.insert(at);
+        self.rollouts += rollouts;
+        self.tokens += tokens;
+        if self.waves_missing(&self.rolled_out).is_empty() {
+            self.stage = Stage::Verifying;
+        }
+        Ok(())
+    }
+
+    fn verify(&mut self, at: WaveIndex, counts: VerdictCounts) -> Result<(), &'static str> {
+        if !self.waves_missing(&self.verified).contains(&at) {
+            return Err("that wave is not outstanding");
+        }
+        self.verified.insert(at);
+        self.counts = self.counts.plus(counts);
+        if self.counts.total() > self.rollouts {
+            return Err("more verdicts than rollouts");
+        }
+        if self.waves_missing(&self.verified).is_empty() {
+            self.stage = self.after_phase();
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, part: Split, counts: VerdictCounts) -> Result<(), &'static str> {
+        if !part.is_held_out() {
+            return Err("a candidate is evaluated on held-out tasks alone");
+        }
+        if self.evaluated.insert(part, counts).is_some() {
+            return Err("that part was evaluated before");
+        }
+        if self.evaluated.len() == 2 {
+            self.stage = Stage::Deciding;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! The pure half of a round, through its public face.
+
+mod curation;
+mod curriculum;
+mod gate;
+mod statistics;
