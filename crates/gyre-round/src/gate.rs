@@ -70,13 +70,15 @@ fn reasons(record: &GateRecord, repeated: Option<TaskId>) -> Vec<RejectReason> {
     if unknown as f64 > config.unknown_share_max.get() * (2 * n) as f64 {
         reasons.push(RejectReason::TooManyUnknown { unknown, outcomes: 2 * n });
     }
-    // Written so that a NaN, were there one, would reject.
-    if !(record.p_value <= record.alpha && record.alpha > 0.0) {
-        let (p_value, alpha) = (record.p_value, record.alpha);
+    // Asked for in the positive, so that a NaN, were there one, would reject.
+    let (p_value, alpha) = (record.p_value, record.alpha);
+    let is_significant = alpha > 0.0 && p_value <= alpha;
+    if !is_significant {
         reasons.push(RejectReason::NotSignificant { p_value, alpha });
     }
     let (gain, margin) = (overall.gain.value, config.margin.get());
-    if !(gain >= margin) {
+    let is_worth_it = gain >= margin;
+    if !is_worth_it {
         reasons.push(RejectReason::BelowMargin { gain, margin });
     }
     reasons.extend(record.per_family.iter().filter_map(|(name, family)| {

@@ -6,7 +6,6 @@ use gyre_round::{
 use gyre_types::{Digest, Seed, TaskId};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng as _;
 
 use Outcome::{Fail, Invalid, Missing, Pass};
 
@@ -49,7 +48,38 @@ fn a_clear_gain_is_promoted_and_the_record_says_why() {
     let record = decide(&GateConfig::default(), &contest(), &pairs([44, 20, 100, 236]));
     assert_eq!(record.decision, Decision::Promote);
     let text = serde_json::to_string_pretty(&record.overall).unwrap();
-    expect![[r#""#]].assert_eq(&text);
+    expect![[r#"
+        {
+          "table": {
+            "n": 400,
+            "wins": 44,
+            "losses": 20,
+            "both": 100,
+            "neither": 236
+          },
+          "champion": {
+            "value": 0.3,
+            "interval": {
+              "low": 0.25716767195619705,
+              "high": 0.34663724577752153
+            }
+          },
+          "candidate": {
+            "value": 0.36,
+            "interval": {
+              "low": 0.3144979076102711,
+              "high": 0.40816553480333195
+            }
+          },
+          "gain": {
+            "value": 0.06,
+            "interval": {
+              "low": 0.02082935196173566,
+              "high": 0.0985736331128912
+            }
+          }
+        }"#]]
+    .assert_eq(&text);
     assert_eq!(record.flips_lost.len(), 20);
     assert_eq!(record.per_difficulty.iter().map(|level| level.breakdown.table.n).sum::<u64>(), 400);
     assert!((record.p_value - 0.001_844_982_138).abs() < 1e-9);
