@@ -1,0 +1,108 @@
+//! Standard streams: stdin is at its end, stdout and stderr are one bounded
+//! buffer, in the order of writing.
+
+use wasmtime::Linker;
+
+use super::{Call, Host, MODULE, Stop, abi, clocks, enter};
+
+const STDIN: u32 = 1;
+const STDOUT: u32 = 2;
+const STDERR: u32 = 3;
+/// What one write may carry.
+const WRITE_BYTES_MAX: u64 = 64 << 10;
+
+/// The case numbers of `result` and `stream-error`.
+const OK: u8 = 0;
+const ERROR: u8 = 1;
+const CLOSED: u8 = 1;
+
+fn write_output(call: &mut Call<'_>, at: u32, size: u32) -> wasmtime::Result<()> {
+    let host = call.data();
+    let room = host.limits.stdout_bytes_max.saturating_sub(host.output.len() as u64);
+    let taken = u64::from(size).min(room) as u32;
+    let bytes = abi::read(call, at, taken)?;
+    call.data_mut().output.extend_from_slice(&bytes);
+    if taken < size {
+        return Err(Stop::OutputExceeded.into());
+    }
+    Ok(())
+}
+
+fn check_writable(stream: u32) -> wasmtime::Result<()> {
+    match stream {
+        STDOUT | STDERR => Ok(()),
+        _ => Err(Stop::Malformed("an unknown stream").into()),
+    }
+}
+
+pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    for (name, stream) in [
+        ("wasi:cli/stdin#get-stdin", STDIN),
+        ("wasi:cli/stdout#get-stdout", STDOUT),
+        ("wasi:cli/stderr#get-stderr", STDERR),
+    ] {
+        linker.func_wrap(MODULE, name, move |mut call: Call<'_>| -> wasmtime::Result<u32> {
+            enter(&mut call)?;
+            Ok(stream)
+        })?;
+    }
+    // No stream is a terminal.
+    for name in [
+        "wasi:cli/terminal-stdin#get-terminal-stdin",
+        "wasi:cli/terminal-stdout#get-terminal-stdout",
+        "wasi:cli/terminal-stderr#get-terminal-stderr",
+    ] {
+        linker.func_wrap(MODULE, name, |mut call: Call<'_>, result: u32| {
+            enter(&mut call)?;
+            abi::write(&mut call, result, &[0])
+        })?;
+    }
+    linker.func_wrap(
+        MODULE,
+        "wasi:io/streams#[method]input-stream.read",
+        |mut call: Call<'_>, _stream: u32, _size: u64, result: u32| {
+            enter(&mut call)?;
+            abi::write(&mut call, result, &[ERROR, 0, 0, 0, CLOSED])
+        },
+    )?;
+    // A subscription to a stream is always ready.
+    for name in [
+        "wasi:io/streams#[method]input-stream.subscribe",
+        "wasi:io/streams#[method]output-stream.subscribe",
+    ] {
+        linker.func_wrap(MODULE, name, |mut call: Call<'_>, _stream: u32| {
+            enter(&mut call)?;
+            clocks::subscribe(&mut call, 0)
+        })?;
+    }
+    linker.func_wrap(
+        MODULE,
+        "wasi:io/streams#[method]output-stream.check-write",
+        |mut call: Call<'_>, stream: u32, result: u32| {
+            enter(&mut call)?;
+            check_writable(stream)?;
+            abi::write(&mut call, result, &[OK])?;
+            abi::write(&mut call, result.wrapping_add(8), &WRITE_BYTES_MAX.to_le_bytes())
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "wasi:io/streams#[method]output-stream.write",
+        |mut call: Call<'_>, stream: u32, at: u32, size: u32, result: u32| {
+            enter(&mut call)?;
+            check_writable(stream)?;
+            write_output(&mut call, at, size)?;
+            abi::write(&mut call, result, &[OK])
+        },
+    )?;
+    linker.func_wrap(
+        MODULE,
+        "wasi:io/streams#[method]output-stream.blocking-flush",
+        |mut call: Call<'_>, stream: u32, result: u32| {
+            enter(&mut call)?;
+            check_writable(stream)?;
+            abi::write(&mut call, result, &[OK])
+        },
+    )?;
+    Ok(())
+}

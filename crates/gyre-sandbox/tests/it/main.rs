@@ -1,0 +1,4 @@
+//! Runs real guests and asserts what they did.
+
+mod sessions;
+mod support;
