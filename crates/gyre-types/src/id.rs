@@ -97,6 +97,10 @@ content_id! {
     ShardId, "shard", "shard-"
 }
 content_id! {
+    /// A Parquet file of rollout bodies, by its content.
+    PartId, "part", "part-"
+}
+content_id! {
     /// A checkpoint, by the digest of its files.
     CheckpointId, "checkpoint", "ckpt-"
 }

@@ -17,7 +17,7 @@ mod value;
 mod verdict;
 
 pub use digest::{Digest, DigestParseError, canonical_json};
-pub use id::{CheckpointId, IdError, RolloutId, RunId, ShardId, TaskId};
+pub use id::{CheckpointId, IdError, PartId, RolloutId, RunId, ShardId, TaskId};
 pub use limits::Limits;
 pub use rollout::{
     Completion, FinishReason, Message, PolicyRef, Purpose, Role, RolloutRecord, Sampling,

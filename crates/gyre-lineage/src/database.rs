@@ -1,0 +1,190 @@
+use async_trait::async_trait;
+
+use crate::StoreError;
+use crate::error::Cause;
+use crate::schema::Table;
+
+/// One value on its way to or from a database.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell {
+    Null,
+    Int(i64),
+    Real(f64),
+    Text(String),
+}
+
+/// A statement with its arguments, numbered `$1`, `$2`, … in both databases.
+///
+/// Arguments are never null: the databases disagree on the type of a null.
+#[derive(Debug, Clone)]
+pub(crate) struct Query {
+    pub(crate) text: String,
+    pub(crate) args: Vec<Cell>,
+}
+
+impl Query {
+    pub(crate) fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), args: Vec::new() }
+    }
+
+    /// Starts with arguments that `text` names itself.
+    pub(crate) fn with(text: &str, args: impl IntoIterator<Item = Cell>) -> Self {
+        Self { text: text.to_owned(), args: args.into_iter().collect() }
+    }
+
+    /// Appends text.
+    pub(crate) fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Appends the placeholder of one more argument.
+    pub(crate) fn arg(&mut self, cell: impl Into<Cell>) -> &mut Self {
+        self.args.push(cell.into());
+        self.text.push_str(&format!("${}", self.args.len()));
+        self
+    }
+}
+
+/// A row, read cell by cell from the left.
+#[derive(Debug)]
+pub(crate) struct Row {
+    cells: std::vec::IntoIter<Cell>,
+}
+
+impl Row {
+    pub(crate) fn new(cells: Vec<Cell>) -> Self {
+        Self { cells: cells.into_iter() }
+    }
+
+    pub(crate) fn next(&mut self) -> Cell {
+        self.cells.next().unwrap_or(Cell::Null)
+    }
+}
+
+/// What a database must do for [`crate::Store`]. Everything else is SQL that
+/// both implementations read alike.
+#[async_trait]
+pub(crate) trait Database: Send + Sync {
+    /// Runs one reading statement in a snapshot of its own.
+    async fn fetch(&self, query: Query) -> Result<Vec<Row>, Failure>;
+
+    /// Begins a transaction that will write. A crash before its `commit` ends
+    /// means that nothing of it happened.
+    async fn begin_write(&self) -> Result<Box<dyn Transaction>, Failure>;
+
+    /// Begins a transaction whose statements all read the same snapshot.
+    async fn begin_read(&self) -> Result<Box<dyn Transaction>, Failure>;
+
+    /// What makes a `SELECT` inside a writing transaction keep its row from
+    /// other writers: nothing where writers exclude each other anyway.
+    fn row_lock(&self) -> &'static str;
+
+    /// Closes all connections.
+    async fn close(&self);
+}
+
+/// A transaction; dropping it rolls it back.
+#[async_trait]
+pub(crate) trait Transaction: Send {
+    async fn fetch(&mut self, query: Query) -> Result<Vec<Row>, Failure>;
+
+    /// Gives the number of rows touched.
+    async fn execute(&mut self, query: Query) -> Result<u64, Failure>;
+
+    /// Inserts rows in batches, skipping those whose key is there already if
+    /// `or_ignore`. Gives the number inserted.
+    async fn insert(
+        &mut self,
+        table: &'static Table,
+        rows: Vec<Vec<Cell>>,
+        or_ignore: bool,
+    ) -> Result<u64, Failure>;
+
+    /// After this returns, the transaction survives any crash.
+    async fn commit(self: Box<Self>) -> Result<(), Failure>;
+}
+
+/// What a database says went wrong, before [`crate::Store`] adds where.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) class: FailureClass,
+    pub(crate) cause: Cause,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailureClass {
+    Unreachable,
+    Refused,
+    Unwritable,
+    Locked,
+    DiskFull,
+    Corrupt,
+    Constraint,
+    Other,
+}
+
+impl Failure {
+    pub(crate) fn new(class: FailureClass, cause: impl Into<Cause>) -> Self {
+        Self { class, cause: cause.into() }
+    }
+
+    pub(crate) fn at(self, database: &crate::DatabaseUrl) -> StoreError {
+        let database = database.clone();
+        let cause = self.cause;
+        match self.class {
+            FailureClass::Unreachable => StoreError::Unreachable { database, cause },
+            FailureClass::Refused => StoreError::Refused { database, cause },
+            FailureClass::Unwritable => StoreError::Unwritable { database, cause },
+            FailureClass::Locked => StoreError::Locked { database, cause },
+            FailureClass::DiskFull => StoreError::DiskFull { database, cause },
+            FailureClass::Corrupt => StoreError::Corrupt { database, cause },
+            FailureClass::Constraint | FailureClass::Other => {
+                StoreError::Database { database, cause }
+            }
+        }
+    }
+}
+
+impl From<i64> for Cell {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<u32> for Cell {
+    fn from(value: u32) -> Self {
+        Self::Int(value.into())
+    }
+}
+
+impl From<u64> for Cell {
+    /// Counts of bytes, tokens and fuel: none comes near 2^63.
+    fn from(value: u64) -> Self {
+        Self::Int(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(value: f64) -> Self {
+        Self::Real(value)
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<T: Into<Cell>> From<Option<T>> for Cell {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}

@@ -1,0 +1,190 @@
+use gyre_types::RunId;
+
+use crate::DatabaseUrl;
+
+/// The cause of a database's failure, kept opaque so that no caller names sqlx.
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No connection could be made, or it was lost.
+    #[error(
+        "cannot reach the database {database}; check that the server runs and that host, port \
+         and path are right"
+    )]
+    Unreachable {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// What the connection said.
+        #[source]
+        cause: Cause,
+    },
+    /// The server refused the user, the password or the database's name.
+    #[error(
+        "the database {database} refused the connection; check user, password, the database's \
+         name and the user's rights"
+    )]
+    Refused {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// What the server said.
+        #[source]
+        cause: Cause,
+    },
+    /// The file or folder cannot be opened or written.
+    #[error(
+        "cannot open or write the database {database}; check that its folder exists and may be \
+         written"
+    )]
+    Unwritable {
+        /// The file.
+        database: DatabaseUrl,
+        /// What the database said.
+        #[source]
+        cause: Cause,
+    },
+    /// A newer Gyre has been here.
+    #[error(
+        "the database {database} has schema version {found}, this gyre knows versions up to \
+         {known}; use a newer gyre"
+    )]
+    NewerSchema {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// The version in the database.
+        found: i64,
+        /// The newest version that this binary knows.
+        known: i64,
+    },
+    /// A migration failed; it ran in a transaction, so nothing changed.
+    #[error("cannot bring the schema of the database {database} up to date")]
+    Migration {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// What failed.
+        #[source]
+        cause: Cause,
+    },
+    /// Others held the database's lock all the time that we waited.
+    #[error(
+        "the database {database} stayed locked by another process; try again when that process \
+         is done"
+    )]
+    Locked {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// What the database said.
+        #[source]
+        cause: Cause,
+    },
+    /// No space is left; the transaction was rolled back.
+    #[error("no space is left for the database {database}; free some space and run again")]
+    DiskFull {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// What the database said.
+        #[source]
+        cause: Cause,
+    },
+    /// The file is damaged, or no database at all.
+    #[error(
+        "the database {database} is damaged or is no lineage database; restore it from a backup \
+         or choose another data folder"
+    )]
+    Corrupt {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// What was found.
+        #[source]
+        cause: Cause,
+    },
+    /// A statement failed for another reason.
+    #[error("the database {database} failed")]
+    Database {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// What the database said.
+        #[source]
+        cause: Cause,
+    },
+    /// The row is there already, or what it refers to is not: a bug of the caller.
+    #[error("the commit to {run} breaks a rule of the schema; nothing was written")]
+    Constraint {
+        /// The run.
+        run: RunId,
+        /// Which rule.
+        #[source]
+        cause: Cause,
+    },
+    /// No such run.
+    #[error("there is no run {run}; `gyre status` lists the runs")]
+    UnknownRun {
+        /// What was asked for.
+        run: RunId,
+    },
+    /// Another process works on the run.
+    #[error("the run {run} is held by {owner}; stop that process, or wait until its lease ends")]
+    Held {
+        /// The run.
+        run: RunId,
+        /// Who holds it, in the owner's own words.
+        owner: String,
+        /// Its lease; what [`crate::Store::steal_lease`] must be given.
+        epoch: u64,
+        /// When its lease ends, in milliseconds since 1970.
+        expires_at_ms: i64,
+    },
+    /// The lease was lost: another process has taken the run over.
+    #[error(
+        "the lease on {run} (epoch {epoch}) is no longer ours; another process took the run over"
+    )]
+    Fenced {
+        /// The run.
+        run: RunId,
+        /// The epoch that was presented.
+        epoch: u64,
+    },
+    /// The run's log is not where the caller believed.
+    #[error("the log of {run} stands at event {found}, not at {expected}; read it again")]
+    Conflict {
+        /// The run.
+        run: RunId,
+        /// What the caller believed.
+        expected: u64,
+        /// Where it stands.
+        found: u64,
+    },
+    /// Promotion is compare-and-swap, and the comparison failed.
+    #[error("cannot promote in {run}: the champion is {found}, not {expected}")]
+    NotChampion {
+        /// The run.
+        run: RunId,
+        /// Who the caller believed to be champion.
+        expected: String,
+        /// Who is.
+        found: String,
+    },
+    /// The commit contradicts itself or an invariant.
+    #[error("the commit to {run} is refused: {reason}")]
+    InvalidCommit {
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
+    /// A stored row is not what this crate writes.
+    #[error("a row of {table} cannot be read: {reason}; `gyre audit` tells more")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A cursor that no page gave.
+    #[error("{text:?} is not a cursor of this list")]
+    Cursor {
+        /// What was given.
+        text: String,
+    },
+}

@@ -1,0 +1,54 @@
+//! What produced what: the record of every run, over SQLite and PostgreSQL.
+//!
+//! [`Store`] is the whole API. Underneath stand one trait of a few statements
+//! and its two implementations; all queries are written once, in SQL that both
+//! databases read alike, and one conformance suite runs against both for real.
+//!
+//! Invariants:
+//! - [`Store::commit`] is the only way in for anything that a run produces:
+//!   one transaction, fenced by the lease's epoch and by the expected sequence
+//!   number. A crash before it means that nothing happened, after it that
+//!   everything did.
+//! - A file exists only once a commit names it; the store never reads one.
+//! - Verdicts, events, gates and promotions are only ever appended.
+//! - The crate knows no clock: times are arguments.
+//! - Lists are pages: memory does not grow with the number of rollouts.
+//! - No message shows the password of a database URL.
+//!
+//! Nothing outside this crate names sqlx.
+
+mod audit;
+mod cells;
+mod commit;
+mod counts;
+mod database;
+mod edges;
+mod error;
+mod find;
+mod lease;
+mod location;
+mod migrations;
+mod page;
+mod postgres;
+mod read;
+mod rows;
+mod runs;
+mod schema;
+mod sqlite;
+mod store;
+
+pub use audit::{AuditRules, Finding};
+pub use commit::{Commit, NewEvent, Promotion};
+pub use counts::{CellRate, TaskRate, VerdictCount};
+pub use edges::{Edge, Lineage, Node};
+pub use error::StoreError;
+pub use find::{Found, Kind};
+pub use lease::Lease;
+pub use location::{DatabaseUrl, DatabaseUrlError};
+pub use page::{Cursor, Page, RolloutFilter, TaskFilter, VerdictFilter};
+pub use rows::{
+    CheckpointRow, EventRow, GateDecision, GateRow, NewTask, PartRow, PromotionRow, RolloutRow,
+    RolloutWithVerdict, RunRow, RunStatus, ShardRow, ShardRowRef, TaskRow, VerdictRow,
+};
+pub use runs::NewRun;
+pub use store::Store;

@@ -1,0 +1,62 @@
+/// How a column is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    Int,
+    Real,
+    Text,
+}
+
+/// A table, for bulk inserts: cells come in the order of `columns`.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    pub(crate) columns: &'static [(&'static str, Type)],
+}
+
+use Type::{Int, Real, Text};
+
+macro_rules! table {
+    ($const:ident, $name:literal, $($column:ident $type:ident),+) => {
+        pub(crate) static $const: Table =
+            Table { name: $name, columns: &[$((stringify!($column), $type)),+] };
+    };
+}
+
+table!(EVENTS, "events", run Text, seq Int, round Int, kind Text, body Text, at_ms Int);
+table!(
+    TASKS, "tasks", run Text, id Text, round Int, family Text, family_version Int,
+    difficulty Int, composition Text, split Text, seed Text, digest Text, key_digest Text,
+    body Text
+);
+table!(GRADING_KEYS, "grading_keys", run Text, task Text, body Text);
+table!(
+    PARTS, "parts", run Text, id Text, path Text, sha256 Text, bytes Int, row_count Int
+);
+table!(
+    ROLLOUTS, "rollouts", run Text, id Text, round Int, purpose Text, task Text, sample Int,
+    seed Text, checkpoint Text, policy_digest Text, part Text, part_row Int, answer_digest Text,
+    stop Text, turns Int, tokens Int, fuel Int, chain Text
+);
+table!(
+    VERDICTS, "verdicts", run Text, rollout Text, revision Int, verdict Text, score Real,
+    reason Text, verifier_digest Text, sandbox_digest Text, checks Text, fuel Int, guests Int,
+    at_ms Int
+);
+table!(
+    SHARDS, "shards", run Text, id Text, round Int, path Text, sha256 Text, bytes Int,
+    row_count Int, superseded Int
+);
+table!(SHARD_ROWS, "shard_rows", run Text, shard Text, row_index Int, rollout Text);
+table!(
+    CHECKPOINTS, "checkpoints", run Text, id Text, round Int, parent Text, path Text,
+    digest Text, policy_digest Text, report Text
+);
+table!(CHECKPOINT_SHARDS, "checkpoint_shards", run Text, checkpoint Text, shard Text);
+table!(
+    GATES, "gates", run Text, round Int, candidate Text, champion Text, decision Text,
+    record Text, digest Text
+);
+table!(
+    PROMOTIONS, "promotions", run Text, ordinal Int, round Int, champion Text, previous Text,
+    gate_digest Text, at_ms Int
+);

@@ -1,0 +1,211 @@
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite, TypeInfo, ValueRef};
+
+use crate::database::{Cell, Database, Failure, FailureClass, Query, Row, Transaction};
+use crate::migrations;
+use crate::schema::Table;
+
+/// How long a statement waits for another process's write to end. Our own
+/// writes take milliseconds; a backup or a stopped process may take longer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Rows per `INSERT`: enough that the hop to the database's thread no longer
+/// counts, and within SQLite's bound of 32,766 arguments at 17 columns.
+const ROWS_PER_INSERT: usize = 256;
+
+/// One writer, so that this process's writes queue fairly here and not in
+/// SQLite's polling; readers beside it, which a write-ahead log never blocks.
+pub(crate) struct SqliteDatabase {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteDatabase {
+    pub(crate) async fn open(path: &Path) -> Result<Self, Failure> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = |size| {
+            SqlitePoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(BUSY_TIMEOUT + Duration::from_secs(5))
+                .connect_lazy_with(options.clone())
+        };
+        let database = Self { writer: pool(1), readers: pool(4) };
+        database.connect().await?;
+        Ok(database)
+    }
+
+    /// Makes the first connection, which turns the write-ahead log on. SQLite
+    /// does not wait for its lock there, so a start at the same moment as
+    /// another process's is tried again.
+    async fn connect(&self) -> Result<(), Failure> {
+        let mut attempts_left = 50;
+        loop {
+            let failure = match self.writer.acquire().await.map_err(failure) {
+                Ok(_) => return Ok(()),
+                Err(failure) => failure,
+            };
+            attempts_left -= 1;
+            if failure.class != FailureClass::Locked || attempts_left == 0 {
+                return Err(failure);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The schema's version; none in a new file.
+    pub(crate) async fn version(&self) -> Result<Option<i64>, Failure> {
+        let tables = "SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+        let count: i64 =
+            sqlx::query_scalar(tables).fetch_one(&self.readers).await.map_err(failure)?;
+        if count == 0 {
+            return Ok(None);
+        }
+        sqlx::query_scalar(migrations::READ_VERSION).fetch_one(&self.readers).await.map_err(failure)
+    }
+
+    /// Migrates inside one writing transaction, so that processes which start
+    /// together migrate once.
+    pub(crate) async fn migrate(&self) -> Result<(), Failure> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+        let migrated = migrations::sqlite().run_direct(None, &mut *transaction, false).await;
+        migrated.map_err(|error| match error {
+            sqlx::migrate::MigrateError::Execute(error)
+            | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => failure(error),
+            other => Failure::new(FailureClass::Other, other),
+        })?;
+        transaction.commit().await.map_err(failure)
+    }
+}
+
+#[async_trait]
+impl Database for SqliteDatabase {
+    async fn fetch(&self, query: Query) -> Result<Vec<Row>, Failure> {
+        let rows = prepare(query).fetch_all(&self.readers).await.map_err(failure)?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn begin_write(&self) -> Result<Box<dyn Transaction>, Failure> {
+        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+        Ok(Box::new(SqliteTransaction(transaction)))
+    }
+
+    async fn begin_read(&self) -> Result<Box<dyn Transaction>, Failure> {
+        let transaction = self.readers.begin().await.map_err(failure)?;
+        Ok(Box::new(SqliteTransaction(transaction)))
+    }
+
+    fn row_lock(&self) -> &'static str {
+        ""
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+struct SqliteTransaction(sqlx::Transaction<'static, Sqlite>);
+
+#[async_trait]
+impl Transaction for SqliteTransaction {
+    async fn fetch(&mut self, query: Query) -> Result<Vec<Row>, Failure> {
+        let rows = prepare(query).fetch_all(&mut *self.0).await.map_err(failure)?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn execute(&mut self, query: Query) -> Result<u64, Failure> {
+        let done = prepare(query).execute(&mut *self.0).await.map_err(failure)?;
+        Ok(done.rows_affected())
+    }
+
+    async fn insert(
+        &mut self,
+        table: &'static Table,
+        rows: Vec<Vec<Cell>>,
+        or_ignore: bool,
+    ) -> Result<u64, Failure> {
+        let mut inserted = 0;
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let batch: Vec<_> = rows.by_ref().take(ROWS_PER_INSERT).collect();
+            let text = insert_text(table, batch.len(), or_ignore);
+            // Only the full batch's text comes again and is worth keeping.
+            let persistent = batch.len() == ROWS_PER_INSERT;
+            let query = Query { text, args: batch.into_iter().flatten().collect() };
+            let done = prepare(query).persistent(persistent).execute(&mut *self.0).await;
+            inserted += done.map_err(failure)?.rows_affected();
+        }
+        Ok(inserted)
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), Failure> {
+        self.0.commit().await.map_err(failure)
+    }
+}
+
+fn insert_text(table: &Table, rows: usize, or_ignore: bool) -> String {
+    let columns: Vec<_> = table.columns.iter().map(|(name, _)| *name).collect();
+    let tuple = format!("({})", vec!["?"; columns.len()].join(", "));
+    let tuples = vec![tuple.as_str(); rows].join(", ");
+    let conflict = if or_ignore { " ON CONFLICT DO NOTHING" } else { "" };
+    format!("INSERT INTO {} ({}) VALUES {tuples}{conflict}", table.name, columns.join(", "))
+}
+
+fn prepare(query: Query) -> sqlx::query::Query<'static, Sqlite, SqliteArguments> {
+    // Safe: every text in this crate is a constant, with values bound apart.
+    let prepared = sqlx::query(AssertSqlSafe(query.text));
+    query.args.into_iter().fold(prepared, |prepared, cell| match cell {
+        Cell::Null => prepared.bind(None::<i64>),
+        Cell::Int(value) => prepared.bind(value),
+        Cell::Real(value) => prepared.bind(value),
+        Cell::Text(value) => prepared.bind(value),
+    })
+}
+
+fn read(row: &SqliteRow) -> Result<Row, Failure> {
+    let cells = (0..row.len()).map(|index| {
+        let value = row.try_get_raw(index)?;
+        if value.is_null() {
+            return Ok(Cell::Null);
+        }
+        let kind = value.type_info().name().to_owned();
+        Ok(match kind.as_str() {
+            "INTEGER" => Cell::Int(row.try_get(index)?),
+            "REAL" => Cell::Real(row.try_get(index)?),
+            _ => Cell::Text(row.try_get(index)?),
+        })
+    });
+    cells.collect::<Result<_, sqlx::Error>>().map(Row::new).map_err(failure)
+}
+
+/// Sorts SQLite's result codes (<https://www.sqlite.org/rescode.html>); the low
+/// byte of an extended code is the primary one.
+fn failure(error: sqlx::Error) -> Failure {
+    let code = match &error {
+        sqlx::Error::Database(e) => e.code().and_then(|code| code.parse::<i32>().ok()),
+        sqlx::Error::PoolTimedOut => Some(5),
+        _ => None,
+    };
+    let class = match code.map(|code| code & 0xff) {
+        Some(5 | 6) => FailureClass::Locked,
+        Some(13) => FailureClass::DiskFull,
+        Some(3 | 8 | 10 | 14 | 23) => FailureClass::Unwritable,
+        Some(11 | 26) => FailureClass::Corrupt,
+        Some(19) => FailureClass::Constraint,
+        _ => FailureClass::Other,
+    };
+    Failure::new(class, error)
+}
