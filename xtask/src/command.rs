@@ -1,0 +1,110 @@
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+/// The repository, whatever folder the command was called from.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// A command of the repository, run in its root without standard input.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(repository()).stdin(Stdio::null());
+    command
+}
+
+/// The cargo that started this program.
+pub(crate) fn cargo() -> Command {
+    command(env!("CARGO"))
+}
+
+/// A command that did not do what it was asked, as a person would type it.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    typed: String,
+    what: String,
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.typed, self.what)
+    }
+}
+
+impl CommandError {
+    fn new(command: &Command, what: String) -> Self {
+        Self { typed: typed(command), what }
+    }
+}
+
+/// Runs a command whose output goes straight to the terminal.
+pub(crate) fn run(command: &mut Command) -> Result<(), CommandError> {
+    say!("$ {}", typed(command));
+    let status = command.status();
+    let status = status.map_err(|error| CommandError::new(command, not_started(&error)))?;
+    check(command, status)
+}
+
+/// Runs a command and gives the last line that it wrote to its stdout.
+pub(crate) fn last_line(command: &mut Command) -> Result<String, CommandError> {
+    say!("$ {}", typed(command));
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| CommandError::new(command, not_started(&error)))?;
+    check(command, output.status)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    match text.lines().map(str::trim).rfind(|line| !line.is_empty()) {
+        Some(line) => Ok(line.to_owned()),
+        None => Err(CommandError::new(command, "printed nothing".to_owned())),
+    }
+}
+
+/// Whether a command can be run and succeeds, silently.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Whether a file of the repository exists, and where.
+pub(crate) fn in_repository(path: &str) -> Option<PathBuf> {
+    let path = repository().join(path);
+    path.exists().then_some(path)
+}
+
+fn check(command: &Command, status: ExitStatus) -> Result<(), CommandError> {
+    if status.success() {
+        return Ok(());
+    }
+    Err(CommandError::new(command, format!("failed ({status})")))
+}
+
+fn not_started(error: &std::io::Error) -> String {
+    format!("could not be started: {error}")
+}
+
+fn typed(command: &Command) -> String {
+    let own = |(key, value): (&OsStr, Option<&OsStr>)| {
+        Some(format!("{}={}", key.to_string_lossy(), quoted(value?)))
+    };
+    let program = Path::new(command.get_program());
+    let program = program.strip_prefix(repository()).unwrap_or(program);
+    let name = if program.starts_with("/") {
+        program.file_name().unwrap_or(program.as_os_str())
+    } else {
+        program.as_os_str()
+    };
+    let words = command.get_args().map(quoted);
+    command
+        .get_envs()
+        .filter_map(own)
+        .chain([quoted(name)])
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    if word.contains([' ', '\'', '"', '$', '\\']) { format!("{word:?}") } else { word.into_owned() }
+}

@@ -1,0 +1,49 @@
+//! `cargo xtask`: the one command that a developer, or a CI machine, needs.
+
+/// Prints a line; a reader that went away is no failure of the work.
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($argument)*);
+    }};
+}
+
+mod command;
+mod lint;
+mod services;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask <command>
+
+  test              all tests, with the services that they need, then all lints
+  test --no-lint    the tests alone
+  lint              rustfmt, clippy, and cargo-deny where it is installed
+  help              this text
+
+`test` uses cargo-nextest where it is installed, and `cargo test` otherwise.
+It starts a PostgreSQL of its own and stops it again; a Python environment with
+the tools that read datasets is kept in the target folder. What is missing is
+installed where that is possible (Debian, as root), and named where it is not.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+    let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
+    match arguments.as_slice() {
+        ["test"] => test::run(test::Lint::After),
+        ["test", "--no-lint"] => test::run(test::Lint::No),
+        ["lint"] => lint::run(),
+        [] | ["help" | "--help" | "-h"] => {
+            say!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        unknown => {
+            say!("error: `{}` is not a command\n\n{HELP}", unknown.join(" "));
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+use std::process::{Command, ExitCode};
+
+use crate::command::{self, CommandError, cargo, in_repository, succeeds};
+use crate::lint;
+use crate::services::{self, Postgres};
+use crate::step::Steps;
+
+/// Whether the lints run too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lint {
+    After,
+    No,
+}
+
+/// What the tests are told of the services, by environment.
+struct Services {
+    postgres: Option<Postgres>,
+    python: Option<String>,
+}
+
+/// Runs all tests, and the lints where asked.
+pub(crate) fn run(lint: Lint) -> ExitCode {
+    let mut steps = Steps::default();
+    if lint == Lint::After {
+        lint::format(&mut steps);
+    }
+    let services = Services {
+        postgres: steps.run("postgres", services::postgres),
+        python: steps.run("python", services::python),
+    };
+    if steps.run("build", build).is_some() {
+        steps.run("tests", || tests(&services));
+    } else {
+        steps.skip("tests", "the build failed");
+    }
+    if let Some(postgres) = services.postgres {
+        steps.run("stop postgres", || postgres.stop());
+    }
+    if lint == Lint::After {
+        lint::analyse(&mut steps);
+    }
+    steps.finish()
+}
+
+/// Builds the binary first, as users do, so that the end-to-end tests drive the
+/// program that ships and no second set of dependencies is ever built.
+fn build() -> Result<(), CommandError> {
+    if in_repository("crates/gyre-cli/Cargo.toml").is_some() {
+        command::run(cargo().args(["build", "--release", "--package", "gyre-cli"]))?;
+    }
+    command::run(cargo().args(["test", "--release", "--workspace", "--no-run"]))
+}
+
+fn tests(services: &Services) -> Result<(), CommandError> {
+    if succeeds(cargo().args(["nextest", "--version"])) {
+        let arguments = ["nextest", "run", "--release", "--workspace", "--no-fail-fast"];
+        let tests = command::run(services.tell(cargo().args(arguments)));
+        // nextest leaves the examples in the documentation to cargo.
+        let examples = ["test", "--release", "--workspace", "--doc", "--quiet"];
+        tests.and(command::run(services.tell(cargo().args(examples))))
+    } else {
+        let arguments = ["test", "--release", "--workspace", "--no-fail-fast"];
+        command::run(services.tell(cargo().args(arguments)))
+    }
+}
+
+impl Services {
+    fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        if let Some(postgres) = &self.postgres {
+            command.env("GYRE_TEST_POSTGRES_URL", &postgres.url);
+        }
+        if let Some(python) = &self.python {
+            command.env("GYRE_TEST_PYTHON", python);
+        }
+        command
+    }
+}

@@ -1,0 +1,235 @@
+//! The rules of the house: which crate may know what (see ARCHITECTURE.md).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Gyre's crates that each crate may name, beside tests. Arrows point down only.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("gyre-types", &[]),
+    ("gyre-verify", &["gyre-types"]),
+    ("gyre-round", &["gyre-types"]),
+    ("gyre-sandbox", &["gyre-types"]),
+    ("gyre-dataset", &["gyre-types"]),
+    ("gyre-learner", &["gyre-types"]),
+    ("gyre-tasks", &["gyre-types", "gyre-verify"]),
+    ("gyre-rollout", &["gyre-types", "gyre-sandbox"]),
+    ("gyre-lineage", &["gyre-types", "gyre-round"]),
+    ("gyre-orchestrator", BELOW_ORCHESTRATOR),
+    ("gyre-server", EVERYTHING),
+    ("gyre-cli", EVERYTHING),
+    ("xtask", &[]),
+];
+
+const BELOW_ORCHESTRATOR: &[&str] = &[
+    "gyre-types",
+    "gyre-verify",
+    "gyre-round",
+    "gyre-sandbox",
+    "gyre-dataset",
+    "gyre-learner",
+    "gyre-tasks",
+    "gyre-rollout",
+    "gyre-lineage",
+];
+
+const EVERYTHING: &[&str] = &[
+    "gyre-types",
+    "gyre-verify",
+    "gyre-round",
+    "gyre-sandbox",
+    "gyre-dataset",
+    "gyre-learner",
+    "gyre-tasks",
+    "gyre-rollout",
+    "gyre-lineage",
+    "gyre-orchestrator",
+    "gyre-server",
+];
+
+/// The heavy things, by the start of their names, and the one crate that names
+/// each. Tests may read with them what another crate wrote.
+const FENCES: &[(&str, &[&str])] = &[
+    ("gyre-sandbox", &["wasmtime", "cranelift", "cap-std", "cap-primitives", "wasmparser"]),
+    ("gyre-dataset", &["arrow", "parquet"]),
+    ("gyre-lineage", &["sqlx", "rusqlite", "libsqlite3"]),
+    ("gyre-learner", &["candle", "tokenizers", "safetensors"]),
+    ("gyre-rollout", &["reqwest", "hyper", "ureq"]),
+    ("gyre-server", &["axum"]),
+    ("gyre-cli", &["clap", "indicatif", "comfy-table", "tracing-subscriber"]),
+];
+
+/// Crates without clock, files, environment, ambient randomness or async, and
+/// all that they may name from outside.
+const PURE: &[&str] = &["gyre-types", "gyre-verify", "gyre-round"];
+const PURE_DEPENDENCIES: &[&str] =
+    &["indexmap", "rand_chacha", "schemars", "serde", "serde_json", "sha2", "thiserror"];
+const IMPURE: &[&str] = &[
+    "std::env",
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "SystemTime",
+    "Instant::now",
+    "RandomState",
+];
+
+struct Package {
+    manifest: PathBuf,
+    /// Named in `[dependencies]` and `[build-dependencies]`.
+    dependencies: BTreeSet<String>,
+}
+
+fn workspace() -> BTreeMap<String, Package> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
+    let packages = metadata["packages"].as_array().expect("metadata has packages");
+    packages.iter().map(|package| (text(&package["name"]), read(package))).collect()
+}
+
+fn read(package: &Value) -> Package {
+    let dependencies = package["dependencies"].as_array().into_iter().flatten();
+    Package {
+        manifest: PathBuf::from(text(&package["manifest_path"])),
+        dependencies: dependencies
+            .filter(|dependency| dependency["kind"] != "dev")
+            .map(|dependency| text(&dependency["name"]))
+            .collect(),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("metadata has a text here").to_owned()
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("gyre-")
+}
+
+#[test]
+fn arrows_point_down_only() {
+    for (name, package) in workspace() {
+        let (_, allowed) = ARROWS
+            .iter()
+            .find(|(crate_name, _)| *crate_name == name)
+            .unwrap_or_else(|| panic!("{name} has no place in the house: add it to ARROWS"));
+        let ours = package.dependencies.iter().filter(|name| is_ours(name));
+        for dependency in ours {
+            assert!(allowed.contains(&dependency.as_str()), "{name} may not know {dependency}");
+        }
+    }
+}
+
+/// By what they name and by what that names: an answer key reaches neither the
+/// agent nor a training row.
+#[test]
+fn rollouts_and_datasets_cannot_name_a_grading_key() {
+    let packages = workspace();
+    for name in ["gyre-rollout", "gyre-dataset"] {
+        let (mut reached, mut open) = (BTreeSet::new(), vec![name.to_owned()]);
+        while let Some(name) = open.pop() {
+            let Some(package) = packages.get(&name) else { continue };
+            if reached.insert(name) {
+                open.extend(package.dependencies.iter().cloned());
+            }
+        }
+        for holder in ["gyre-verify", "gyre-tasks"] {
+            assert!(!reached.contains(holder), "{name} reaches {holder}, which holds grading keys");
+        }
+    }
+}
+
+#[test]
+fn each_heavy_dependency_has_one_crate() {
+    for (name, package) in workspace() {
+        for dependency in &package.dependencies {
+            let fence = FENCES
+                .iter()
+                .find(|(_, prefixes)| prefixes.iter().any(|prefix| dependency.starts_with(prefix)));
+            if let Some((owner, _)) = fence {
+                assert_eq!(&name, owner, "only {owner} may name {dependency}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_pure_crates_name_nothing_that_touches_the_machine() {
+    let packages = workspace();
+    for name in PURE {
+        let package = &packages[*name];
+        for dependency in package.dependencies.iter().filter(|name| !is_ours(name)) {
+            assert!(
+                PURE_DEPENDENCIES.contains(&dependency.as_str()),
+                "{name} may not name {dependency}: it has no clock, files, environment or async"
+            );
+        }
+        let folder = package.manifest.parent().expect("a manifest lies in a folder").join("src");
+        for (path, source) in sources(&folder) {
+            for impure in IMPURE {
+                assert!(!source.contains(impure), "{} names {impure}", path.display());
+            }
+        }
+    }
+}
+
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let entries = std::fs::read_dir(folder).expect("a crate has sources");
+    let mut sources = Vec::new();
+    for entry in entries {
+        let path = entry.expect("a folder can be listed").path();
+        if path.is_dir() {
+            sources.extend(self::sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = std::fs::read_to_string(&path).expect("sources are UTF-8");
+            sources.push((path, source));
+        }
+    }
+    assert!(!sources.is_empty(), "{} holds no source", folder.display());
+    sources
+}
+
+#[test]
+fn every_manifest_takes_lints_and_versions_from_the_workspace() {
+    for (name, package) in workspace() {
+        let manifest = std::fs::read_to_string(&package.manifest).expect("manifests are UTF-8");
+        for line in [
+            "edition.workspace = true",
+            "license.workspace = true",
+            "rust-version.workspace = true",
+            "version.workspace = true",
+            "publish.workspace = true",
+            "[lints]\nworkspace = true",
+        ] {
+            assert!(manifest.contains(line), "the manifest of {name} lacks `{line}`");
+        }
+        for line in dependency_lines(&manifest) {
+            assert!(
+                line.contains("workspace = true"),
+                "{name} names a version of its own: `{line}`"
+            );
+        }
+    }
+}
+
+/// The lines of all dependency tables.
+fn dependency_lines(manifest: &str) -> Vec<&str> {
+    let mut inside = false;
+    let mut lines = Vec::new();
+    for line in manifest.lines().map(str::trim) {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]");
+        } else if inside && !line.is_empty() && !line.starts_with('#') {
+            lines.push(line);
+        }
+    }
+    lines
+}
