@@ -1,0 +1,141 @@
+use std::fmt;
+
+use gyre_types::{Case, Digest};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What decides a task, and never leaves the host: hidden cases, reference
+/// solution, and programs that must fail.
+///
+/// Only `gyre-verify` and `gyre-tasks` define what can hold one; the crates
+/// that talk to an agent or write a training row do not depend on them.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GradingKey {
+    /// The calls that decide, each with the value that it must return.
+    pub hidden: Vec<Case>,
+    /// How values are compared.
+    #[serde(default)]
+    pub comparison: Comparison,
+    /// A program that passes.
+    pub reference: String,
+    /// Programs that must fail: each a plausible mistake.
+    pub failures: Vec<String>,
+}
+
+impl GradingKey {
+    /// Identifies the key, without telling anything of it.
+    pub fn digest(&self) -> Digest {
+        Digest::of_json(self)
+    }
+}
+
+impl fmt::Debug for GradingKey {
+    /// Names the key without showing it: debug output ends up in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GradingKey")
+            .field("digest", &self.digest().short())
+            .field("hidden", &self.hidden.len())
+            .field("failures", &self.failures.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How an actual value is compared with the expected one. By default exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Comparison {
+    /// How far two floats may lie apart. None: not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub float_tolerance: Option<FloatTolerance>,
+}
+
+/// How far two finite floats may lie apart and still agree: by `absolute`, or
+/// by `relative` times the larger magnitude, whichever is more.
+///
+/// It holds where a float meets a float as a value. An integer never equals a
+/// float, and elements of sets and keys of dictionaries are compared exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "ToleranceFields", into = "ToleranceFields")]
+#[schemars(with = "ToleranceFields")]
+pub struct FloatTolerance {
+    absolute: f64,
+    relative: f64,
+}
+
+/// A tolerance that is negative, not finite, or so wide that it would accept
+/// anything.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error(
+    "a float tolerance must be finite and not negative, and the relative one below {max}: got \
+     absolute {absolute}, relative {relative}",
+    max = FloatTolerance::RELATIVE_MAX
+)]
+pub struct ToleranceError {
+    absolute: f64,
+    relative: f64,
+}
+
+impl FloatTolerance {
+    /// With a relative tolerance of 1, zero would agree with everything.
+    pub const RELATIVE_MAX: f64 = 0.5;
+
+    /// Checks and makes a tolerance.
+    ///
+    /// # Errors
+    ///
+    /// When a part is negative, NaN or infinite, or the relative part reaches
+    /// [`FloatTolerance::RELATIVE_MAX`].
+    pub fn new(absolute: f64, relative: f64) -> Result<Self, ToleranceError> {
+        let fine = absolute.is_finite()
+            && absolute >= 0.0
+            && (0.0..Self::RELATIVE_MAX).contains(&relative);
+        if fine {
+            Ok(Self { absolute, relative })
+        } else {
+            Err(ToleranceError { absolute, relative })
+        }
+    }
+
+    /// The absolute part.
+    pub fn absolute(self) -> f64 {
+        self.absolute
+    }
+
+    /// The relative part.
+    pub fn relative(self) -> f64 {
+        self.relative
+    }
+
+    /// Whether two floats agree. Infinities agree only with themselves.
+    pub(crate) fn allows(self, a: f64, b: f64) -> bool {
+        if !a.is_finite() || !b.is_finite() {
+            return a == b;
+        }
+        (a - b).abs() <= self.absolute.max(self.relative * a.abs().max(b.abs()))
+    }
+}
+
+/// The written form of a [`FloatTolerance`].
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ToleranceFields {
+    #[serde(default)]
+    absolute: f64,
+    #[serde(default)]
+    relative: f64,
+}
+
+impl TryFrom<ToleranceFields> for FloatTolerance {
+    type Error = ToleranceError;
+
+    fn try_from(fields: ToleranceFields) -> Result<Self, ToleranceError> {
+        Self::new(fields.absolute, fields.relative)
+    }
+}
+
+impl From<FloatTolerance> for ToleranceFields {
+    fn from(tolerance: FloatTolerance) -> Self {
+        Self { absolute: tolerance.absolute, relative: tolerance.relative }
+    }
+}

@@ -1,0 +1,45 @@
+use gyre_types::{Digest, SandboxJob, Seed, Step, Task};
+
+use crate::GradingKey;
+
+/// Longest answer that is executed, in bytes. Far above any honest program of
+/// a task here, and what a policy that runs away is cut off at.
+pub const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// The seed of the guests that judge this answer to this task.
+///
+/// It depends on nothing else, so that equal answers get equal verdicts in any
+/// round, on any machine, in any batch.
+pub fn judging_seed(task: &Task, answer: &str) -> Seed {
+    let parts = [b"judging".as_slice(), task.digest.as_bytes(), answer.as_bytes()];
+    Seed(Digest::of_parts(parts).to_u64())
+}
+
+/// Plans the cheap first look: one fresh guest that runs the answer and then
+/// calls it for every hidden case.
+pub fn plan_screen(task: &Task, key: &GradingKey, answer: &str, seed: Seed) -> SandboxJob {
+    let calls = (0..key.hidden.len()).map(|case| call(task, key, case));
+    SandboxJob {
+        seed: seed.derive("screen", &[]),
+        limits: task.limits.clone(),
+        steps: std::iter::once(run(answer)).chain(calls).collect(),
+    }
+}
+
+/// Plans what alone can accept: for every hidden case a fresh guest of its own.
+pub fn plan_confirm(task: &Task, key: &GradingKey, answer: &str, seed: Seed) -> Vec<SandboxJob> {
+    let job = |case: usize| SandboxJob {
+        seed: seed.derive("confirm", &[case as u64]),
+        limits: task.limits.clone(),
+        steps: vec![run(answer), call(task, key, case)],
+    };
+    (0..key.hidden.len()).map(job).collect()
+}
+
+fn run(answer: &str) -> Step {
+    Step::Run { code: answer.to_owned() }
+}
+
+fn call(task: &Task, key: &GradingKey, case: usize) -> Step {
+    Step::Call { function: task.entry.clone(), args: key.hidden[case].args.clone() }
+}
