@@ -106,15 +106,22 @@ pub enum StopReason {
     TurnsExhausted,
     /// The token budget was used up; the last program counts as the answer.
     TokensExhausted,
+    /// The infrastructure failed: the verdict can only be invalid.
+    Faulted,
 }
 
 impl StopReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] =
+        [Self::Submitted, Self::TurnsExhausted, Self::TokensExhausted, Self::Faulted];
+
     /// The name used in tables and rows.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Submitted => "submitted",
             Self::TurnsExhausted => "turns_exhausted",
             Self::TokensExhausted => "tokens_exhausted",
+            Self::Faulted => "faulted",
         }
     }
 }

@@ -96,6 +96,24 @@ impl Value {
         Ok(value)
     }
 
+    /// The value of plain JSON, such as a configuration holds: no tags are read.
+    pub fn from_json(json: &serde_json::Value) -> Self {
+        match json {
+            serde_json::Value::Null => Self::Null,
+            serde_json::Value::Bool(value) => Self::Bool(*value),
+            serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(value), _) => Self::Int(value),
+                (None, Some(value)) => Self::BigInt(value.to_string()),
+                (None, None) => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            serde_json::Value::String(text) => Self::Str(text.clone()),
+            serde_json::Value::Array(items) => Self::List(items.iter().map(Self::from_json).collect()),
+            serde_json::Value::Object(entries) => Self::Dict(
+                entries.iter().map(|(k, v)| (Self::Str(k.clone()), Self::from_json(v))).collect(),
+            ),
+        }
+    }
+
     /// The wire form.
     pub fn to_wire(&self) -> serde_json::Value {
         let all = |items: &[Value]| items.iter().map(Value::to_wire).collect::<Vec<_>>();
