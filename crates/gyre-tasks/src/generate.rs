@@ -1,0 +1,200 @@
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Display;
+use std::sync::Arc;
+
+use gyre_types::{
+    Case, Composition, Digest, Limits, SandboxJob, SandboxReport, Seed, Split, Task, TaskId, Value,
+};
+use gyre_verify::{Comparison, GradingKey};
+use serde::Serialize;
+
+use crate::attempt::Sampled;
+use crate::contract::Content;
+use crate::guest::Execute;
+use crate::{Family, Reason, Refusal, TaskError, attempt};
+
+/// How often one request is tried before it is given up. A held-out side gets
+/// one composition in ten, so 64 attempts miss it once in 850 requests.
+pub const ATTEMPTS_MAX: u32 = 64;
+
+/// Asks for one task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskRequest {
+    /// Everything random about the task comes from here.
+    pub seed: Seed,
+    /// The family's level.
+    pub difficulty: u32,
+    /// The side that it must be on; `None` takes whichever its composition is on.
+    pub split: Option<Split>,
+    /// What the family's `compose` is given as its options: a dict. Requests
+    /// that share one `Arc` share guests.
+    pub options: Arc<Value>,
+}
+
+impl TaskRequest {
+    /// A request without options.
+    pub fn new(seed: Seed, difficulty: u32, split: Option<Split>) -> Self {
+        Self { seed, difficulty, split, options: Arc::new(Value::Dict(Vec::new())) }
+    }
+}
+
+/// A task that came through every gate, with its key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdmittedTask {
+    /// What an agent may see.
+    pub task: Task,
+    /// What decides. Stays on the host.
+    pub key: GradingKey,
+}
+
+/// What came of a batch of requests.
+#[derive(Debug, Clone)]
+pub struct Generation {
+    /// For each request, in order, its task or why its last attempt was refused.
+    pub tasks: Vec<Result<AdmittedTask, Refusal>>,
+    /// The yields of the gates.
+    pub report: AdmissionReport,
+}
+
+/// How many tasks reached and left each gate.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct AdmissionReport {
+    /// Tasks asked for.
+    pub requested: u64,
+    /// Attempts made for them.
+    pub attempts: u64,
+    /// Attempts whose content was generated.
+    pub generated: u64,
+    /// Tasks admitted.
+    pub admitted: u64,
+    /// Attempts refused.
+    pub refused: BTreeMap<Reason, u64>,
+    /// For each reason, what was seen the first time. For people, on the host.
+    pub examples: BTreeMap<Reason, String>,
+}
+
+impl AdmissionReport {
+    pub(crate) fn refuse(&mut self, refusal: &Refusal) {
+        let reason = &refusal.reason;
+        self.examples.entry(reason.clone()).or_insert_with(|| refusal.detail.clone());
+        *self.refused.entry(reason.clone()).or_default() += 1;
+    }
+}
+
+/// Generates and admits one task for each request.
+///
+/// An attempt that is refused is followed by the next, from a seed of its own,
+/// up to [`ATTEMPTS_MAX`]. Tasks whose digest is in `known`, or that an earlier
+/// attempt of this call already gave, are refused as duplicates. `execute`
+/// gives one result for each job, in order.
+///
+/// # Errors
+///
+/// When a request is outside the family's levels, the generator cannot be
+/// loaded, or the sandbox fails.
+pub fn generate_tasks<E: Display>(
+    family: &Family,
+    requests: &[TaskRequest],
+    known: &HashSet<Digest>,
+    execute: impl Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, E>>,
+) -> Result<Generation, TaskError> {
+    generate_sampled(family, requests, known, Sampled::Share, &stringify(&execute))
+}
+
+/// Turns faults into texts, so that what lies below is compiled once.
+pub(crate) fn stringify<'a, E: Display>(
+    execute: &'a impl Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, E>>,
+) -> impl Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, String>> + 'a {
+    let text = |result: Result<SandboxReport, E>| result.map_err(|fault| fault.to_string());
+    move |jobs| execute(jobs).into_iter().map(text).collect()
+}
+
+pub(crate) fn generate_sampled(
+    family: &Family,
+    requests: &[TaskRequest],
+    known: &HashSet<Digest>,
+    sampled: Sampled,
+    execute: &Execute<'_>,
+) -> Result<Generation, TaskError> {
+    require_levels(family, requests)?;
+    let mut seen = known.clone();
+    let mut report = AdmissionReport { requested: requests.len() as u64, ..Default::default() };
+    let mut state = attempt::State::new(requests);
+    while state.is_open() {
+        attempt::wave(family, requests, sampled, execute, &mut state, &mut seen, &mut report)?;
+    }
+    Ok(Generation { tasks: state.into_results(), report })
+}
+
+fn require_levels(family: &Family, requests: &[TaskRequest]) -> Result<(), TaskError> {
+    let levels = family.manifest.difficulty;
+    let outside = |r: &&TaskRequest| r.difficulty < levels.min || r.difficulty > levels.max;
+    match requests.iter().find(outside) {
+        None => Ok(()),
+        Some(request) => Err(TaskError::Request {
+            family: family.name().to_owned(),
+            detail: format!(
+                "difficulty {} is outside its levels {} to {}",
+                request.difficulty, levels.min, levels.max
+            ),
+        }),
+    }
+}
+
+/// The side of a composition: by its digest, one in ten for the gate, one in
+/// ten for the test, the rest for training.
+pub fn split_of(family: &str, composition: &Composition) -> Split {
+    match composition.digest(family).to_u64() % 10 {
+        0 => Split::Gate,
+        1 => Split::Test,
+        _ => Split::Train,
+    }
+}
+
+/// The digest of a task's content: what an agent sees and what decides, but
+/// not seed, split or difficulty.
+pub fn task_digest(
+    instruction: &str,
+    entry: &str,
+    visible: &[Case],
+    limits: &Limits,
+    key_digest: &Digest,
+) -> Digest {
+    Digest::of_json(&("task", instruction, entry, visible, limits, key_digest))
+}
+
+/// Where a task comes from.
+pub(crate) struct Origin<'a> {
+    pub(crate) family: &'a Family,
+    pub(crate) seed: Seed,
+    pub(crate) difficulty: u32,
+    pub(crate) composition: Composition,
+    pub(crate) skills: Vec<String>,
+    pub(crate) comparison: Comparison,
+}
+
+/// Puts a task together from its content.
+pub(crate) fn assemble(content: Content, origin: Origin<'_>) -> AdmittedTask {
+    let manifest = &origin.family.manifest;
+    let Content { instruction, entry, visible, hidden, reference, failures } = content;
+    let key = GradingKey { hidden, comparison: origin.comparison, reference, failures };
+    let key_digest = key.digest();
+    let digest = task_digest(&instruction, &entry, &visible, &manifest.limits, &key_digest);
+    let task = Task {
+        id: TaskId::from_digest(&digest),
+        digest,
+        family: manifest.name.clone(),
+        family_version: manifest.version,
+        seed: origin.seed,
+        difficulty: origin.difficulty,
+        split: split_of(&manifest.name, &origin.composition),
+        composition: origin.composition,
+        skills: origin.skills,
+        instruction,
+        entry,
+        visible,
+        limits: manifest.limits.clone(),
+        key_digest,
+    };
+    AdmittedTask { task, key }
+}

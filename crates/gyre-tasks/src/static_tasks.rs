@@ -1,0 +1,94 @@
+use std::collections::HashSet;
+
+use gyre_types::{Case, Composition, Seed};
+use gyre_verify::Comparison;
+use serde::{Deserialize, Serialize};
+
+use crate::Family;
+use crate::contract::{Content, require_content};
+use crate::family::FamilyManifest;
+use crate::generate::{AdmittedTask, Origin, assemble};
+
+/// A task that is written down: one line of a family's `tasks.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaticTask {
+    /// Unique in its family; decides the side of the split.
+    pub name: String,
+    /// The level at which it is found.
+    pub difficulty: u32,
+    /// Cells for the curriculum.
+    #[serde(default)]
+    pub skills: Vec<String>,
+    /// The instruction.
+    pub instruction: String,
+    /// The function that an answer defines.
+    pub entry: String,
+    /// Examples that an agent may see; may be empty.
+    pub visible: Vec<Case>,
+    /// The cases that decide.
+    pub hidden: Vec<Case>,
+    /// How values are compared.
+    #[serde(default)]
+    pub comparison: Comparison,
+    /// A program that passes.
+    pub reference: String,
+    /// Programs that must fail.
+    pub failures: Vec<String>,
+}
+
+impl StaticTask {
+    pub(crate) fn composition(&self) -> Composition {
+        Composition(vec![self.name.clone()])
+    }
+
+    pub(crate) fn content(&self) -> Content {
+        Content {
+            instruction: self.instruction.clone(),
+            entry: self.entry.clone(),
+            visible: self.visible.clone(),
+            hidden: self.hidden.clone(),
+            reference: self.reference.clone(),
+            failures: self.failures.clone(),
+        }
+    }
+
+    /// The task with its key. The seed is recorded and changes nothing else.
+    pub(crate) fn admitted(&self, family: &Family, seed: Seed) -> AdmittedTask {
+        let origin = Origin {
+            family,
+            seed,
+            difficulty: self.difficulty,
+            composition: self.composition(),
+            skills: self.skills.clone(),
+            comparison: self.comparison,
+        };
+        assemble(self.content(), origin)
+    }
+}
+
+/// Reads `tasks.jsonl`.
+pub(crate) fn parse(text: &str, manifest: &FamilyManifest) -> Result<Vec<StaticTask>, String> {
+    let mut tasks: Vec<StaticTask> = Vec::new();
+    let mut names = HashSet::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let at = |why: String| format!("line {}: {why}", number + 1);
+        let mut deserializer = serde_json::Deserializer::from_str(line);
+        let task: StaticTask = serde_path_to_error::deserialize(&mut deserializer)
+            .map_err(|error| at(format!("{}: {}", error.path(), error.inner())))?;
+        deserializer.end().map_err(|error| at(error.to_string()))?;
+        require_content(&task.content()).map_err(at)?;
+        let levels = manifest.difficulty;
+        if task.difficulty < levels.min || task.difficulty > levels.max {
+            return Err(at(format!(
+                "difficulty {} is outside the family's levels",
+                task.difficulty
+            )));
+        }
+        if !names.insert(task.name.clone()) {
+            return Err(at(format!("the name {:?} is there twice", task.name)));
+        }
+        tasks.push(task);
+    }
+    if tasks.is_empty() { Err("there is no task in it".to_owned()) } else { Ok(tasks) }
+}

@@ -1,0 +1,111 @@
+use std::fs;
+use std::path::Path;
+
+use gyre_types::{Task, TaskId};
+use gyre_verify::GradingKey;
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Content, require_content};
+use crate::{AdmittedTask, TaskError, task_digest};
+
+/// The version of the format that is written; the only one that is read.
+pub const TASK_FILE_FORMAT: u32 = 1;
+
+/// A task and its key in a file, for `gyre judge` and `gyre task show`.
+///
+/// It holds everything that decides the task: it is for people who debug
+/// tasks and verifiers, and no agent may see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskFile {
+    /// [`TASK_FILE_FORMAT`].
+    pub format: u32,
+    /// The task.
+    pub task: Task,
+    /// Its key.
+    pub key: GradingKey,
+}
+
+impl TaskFile {
+    /// The file of an admitted task.
+    pub fn new(admitted: AdmittedTask) -> Self {
+        Self { format: TASK_FILE_FORMAT, task: admitted.task, key: admitted.key }
+    }
+
+    /// Reads a file strictly.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or [`TaskFile::parse`] refuses it.
+    pub fn read(path: &Path) -> Result<Self, TaskError> {
+        let text = fs::read_to_string(path).map_err(TaskError::io("read", path))?;
+        Self::parse(&text).map_err(|detail| TaskError::invalid(path, detail))
+    }
+
+    /// Parses a file's text strictly: no unknown field, a known format, and
+    /// digests that are those of the content.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, with the field's path.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        require_format(text)?;
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let file: Self = serde_path_to_error::deserialize(&mut deserializer)
+            .map_err(|error| format!("{}: {}", error.path(), error.inner()))?;
+        deserializer.end().map_err(|error| error.to_string())?;
+        file.require_consistent()?;
+        Ok(file)
+    }
+
+    /// The file's text: JSON, indented.
+    ///
+    /// # Errors
+    ///
+    /// Never for tasks of this crate: all their maps have text keys.
+    pub fn to_text(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+
+    fn require_consistent(&self) -> Result<(), String> {
+        let Self { task, key, .. } = self;
+        require_content(&Content {
+            instruction: task.instruction.clone(),
+            entry: task.entry.clone(),
+            visible: task.visible.clone(),
+            hidden: key.hidden.clone(),
+            reference: key.reference.clone(),
+            failures: key.failures.clone(),
+        })?;
+        let key_digest = key.digest();
+        if key_digest != task.key_digest {
+            return Err(format!("task.key_digest: the key's digest is {key_digest}"));
+        }
+        let digest =
+            task_digest(&task.instruction, &task.entry, &task.visible, &task.limits, &key_digest);
+        if digest != task.digest {
+            return Err(format!("task.digest: the content's digest is {digest}"));
+        }
+        let id = TaskId::from_digest(&digest);
+        if id != task.id {
+            return Err(format!("task.id: the digest's id is {id}"));
+        }
+        Ok(())
+    }
+}
+
+/// Looks at the format before the rest, so that a file of another version is
+/// called that, and not by the first field that it has more or less.
+fn require_format(text: &str) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    match serde_json::from_str::<Head>(text) {
+        Ok(Head { format: TASK_FILE_FORMAT }) => Ok(()),
+        Ok(Head { format }) => {
+            Err(format!("format: {format} is not known; this version reads {TASK_FILE_FORMAT}"))
+        }
+        Err(error) => Err(format!("it is no task file: {error}")),
+    }
+}
