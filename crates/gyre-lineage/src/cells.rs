@@ -286,7 +286,7 @@ pub(crate) fn read_rollout(row: &mut Row) -> Result<RolloutWithVerdict, Reason> 
 }
 
 fn read_stop(text: &str) -> Result<StopReason, Reason> {
-    [StopReason::Submitted, StopReason::TurnsExhausted, StopReason::TokensExhausted]
+    StopReason::ALL
         .into_iter()
         .find(|stop| stop.as_str() == text)
         .ok_or_else(|| format!("{text:?} is no reason to stop"))

@@ -1,0 +1,81 @@
+use std::fmt::Write;
+
+use gyre_types::{Digest, RunId, Seed};
+
+use crate::layout::ManifestShard;
+
+/// What a dataset's card says of its making.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// The run that made it.
+    pub run: RunId,
+    /// The seed of that run.
+    pub seed: Seed,
+    /// Digest of everything that decides the run's outcome.
+    pub fingerprint: Digest,
+    /// The licence of the rows, as the Hugging Face hub names it.
+    pub license: String,
+}
+
+const COLUMNS: &[(&str, &str)] = &[
+    (
+        "rollout_id, task_id, group_id",
+        "the attempt, its task, and the task's attempts of one round",
+    ),
+    ("round, sample", "the round, and which attempt of the group"),
+    ("family, difficulty, composition, skills", "what kind of task"),
+    ("split", "always `train`: held-out tasks are never published"),
+    (
+        "instruction, prompt, completion",
+        "the task in words, the first user message, the final answer",
+    ),
+    ("messages", "the conversation; `tool_calls` is JSON text"),
+    ("tools", "the tools offered, as JSON text"),
+    ("verdict, score, reward, checks", "what execution said, and what each check said"),
+    ("*_digest, checkpoint_id, seed, temperature", "what the row can be reproduced from"),
+    ("prompt_tokens, tokens, logprobs, loss_mask", "token ids as sampled, where known"),
+    ("fuel, chain", "work done by the sandbox, and the hash chain over all steps"),
+];
+
+pub(crate) fn render(card: &Card, shards: &[ManifestShard]) -> String {
+    let rows: u64 = shards.iter().map(|shard| shard.rows).sum();
+    let bytes: u64 = shards.iter().map(|shard| shard.bytes).sum();
+    let mut text = format!(
+        "---\npretty_name: Gyre {run}\nlicense: {license}\ntags:\n- gyre\n- code\n- synthetic\n\
+         - verified-by-execution\ntask_categories:\n- text-generation\n\
+         size_categories:\n- {size}\nconfigs:\n- config_name: default\n  data_files:\n  \
+         - split: train\n    path: data/train-*.parquet\n---\n\n\
+         # Gyre dataset {run}\n\n\
+         Trajectories that Gyre sampled, executed and verified; no person labelled a row.\n\n\
+         - rows: {rows}\n- bytes: {bytes}\n- run: {run}\n- seed: {seed}\n\
+         - run fingerprint: `{fingerprint}`\n\n\
+         `manifest.json` holds the SHA-256 of every file.\n\n## Columns\n\n\
+         | columns | meaning |\n|---|---|\n",
+        run = card.run,
+        license = card.license,
+        size = size_category(rows),
+        seed = card.seed,
+        fingerprint = card.fingerprint,
+    );
+    for (columns, meaning) in COLUMNS {
+        let _ = writeln!(text, "| {columns} | {meaning} |");
+    }
+    text.push_str("\n## Shards\n\n| file | round | rows | bytes |\n|---|---|---|---|\n");
+    for shard in shards {
+        let ManifestShard { path, round, rows, bytes, .. } = shard;
+        let _ = writeln!(text, "| {path} | {round} | {rows} | {bytes} |");
+    }
+    text
+}
+
+/// The hub's own size classes.
+fn size_category(rows: u64) -> &'static str {
+    match rows {
+        0..1_000 => "n<1K",
+        1_000..10_000 => "1K<n<10K",
+        10_000..100_000 => "10K<n<100K",
+        100_000..1_000_000 => "100K<n<1M",
+        1_000_000..10_000_000 => "1M<n<10M",
+        _ => "n>10M",
+    }
+}

@@ -1,0 +1,179 @@
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use gyre_types::Digest;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{At, DatasetError, Fault};
+
+/// What temporary files start with; anything with it is garbage at start.
+pub(crate) const TEMPORARY_PREFIX: &str = ".tmp-";
+
+/// Rows encoded at a time; bounds the memory of the encoder.
+pub(crate) const ROWS_PER_BATCH: usize = 512;
+
+/// Rows per row group: what a reader must hold to read one.
+const ROWS_PER_GROUP: usize = 8_192;
+
+/// The key of the schema's name and version in a file's metadata.
+const SCHEMA_KEY: &str = "gyre.schema";
+
+/// A file under a temporary name in its own folder. Dropping it removes it.
+pub(crate) struct Staged {
+    temporary: PathBuf,
+    target: PathBuf,
+    published: bool,
+}
+
+impl Staged {
+    /// Names the temporary file of `target`. One writer at a time works on a
+    /// run's folder, so the name needs no randomness; leavings are overwritten.
+    pub(crate) fn new(target: &Path) -> Self {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = target.with_file_name(format!("{TEMPORARY_PREFIX}{name}"));
+        Self { temporary, target: target.to_owned(), published: false }
+    }
+
+    pub(crate) fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Gives the file its name, in place of any file that has it. Its content
+    /// must be on disk already. After this returns it survives a crash.
+    pub(crate) fn publish(mut self) -> Result<(), DatasetError> {
+        fs::rename(&self.temporary, &self.target).at(&self.target, "write")?;
+        self.published = true;
+        let folder = self.target.parent().unwrap_or(Path::new("."));
+        File::open(folder).and_then(|folder| folder.sync_all()).at(folder, "write")
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.published {
+            // Best effort: what stays is collected at the next start.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Replaces a small file at once.
+pub(crate) fn write_whole(target: &Path, bytes: &[u8]) -> Result<(), DatasetError> {
+    let staged = Staged::new(target);
+    let write = || -> io::Result<()> {
+        let mut file = File::create(staged.temporary())?;
+        io::Write::write_all(&mut file, bytes)?;
+        file.sync_all()
+    };
+    write().at(target, "write")?;
+    staged.publish()
+}
+
+/// Digests a file without holding it; gives its size too.
+pub(crate) fn digest_file(path: &Path) -> io::Result<(Digest, u64)> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    let mut bytes = 0;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((Digest::from_bytes(hasher.finalize().into()), bytes)),
+            read => {
+                hasher.update(&buffer[..read]);
+                bytes += read as u64;
+            }
+        }
+    }
+}
+
+/// Writes batches of one schema to a temporary file.
+pub(crate) struct ParquetFile {
+    staged: Staged,
+    writer: ArrowWriter<File>,
+    rows: usize,
+}
+
+impl ParquetFile {
+    /// Begins a file; `first` gives the columns and is not yet written.
+    pub(crate) fn create(
+        target: &Path,
+        schema: &str,
+        first: &RecordBatch,
+    ) -> Result<Self, DatasetError> {
+        let staged = Staged::new(target);
+        let file = File::create(staged.temporary()).at(target, "write")?;
+        // All that could differ between two writings of the same rows is fixed.
+        let properties = WriterProperties::builder()
+            .set_created_by("gyre".to_owned())
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).at(target, "write")?))
+            .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+            .set_key_value_metadata(Some(vec![KeyValue::new(
+                SCHEMA_KEY.to_owned(),
+                schema.to_owned(),
+            )]))
+            .build();
+        let options =
+            ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(file, first.schema(), options);
+        Ok(Self { writer: writer.at(target, "write")?, staged, rows: 0 })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), DatasetError> {
+        self.rows += batch.num_rows();
+        self.writer.write(batch).at(self.staged.target(), "write")
+    }
+
+    /// Writes the footer and puts the file on disk, still under its temporary name.
+    pub(crate) fn finish(self) -> Result<(Staged, usize), DatasetError> {
+        let target = self.staged.target().to_owned();
+        let file = self.writer.into_inner().at(&target, "write")?;
+        file.sync_all().at(&target, "write")?;
+        Ok((self.staged, self.rows))
+    }
+}
+
+/// Which rows of a file to read.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Range {
+    pub(crate) offset: usize,
+    pub(crate) limit: Option<usize>,
+}
+
+/// Opens a file of the given schema and streams its batches. Gives the number
+/// of all its rows too.
+pub(crate) fn open_batches(
+    path: &Path,
+    schema: &str,
+    range: Range,
+) -> Result<(parquet::arrow::arrow_reader::ParquetRecordBatchReader, u64), DatasetError> {
+    let file = File::open(path).at(path, "read")?;
+    let options = ArrowReaderOptions::new();
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
+    let builder = builder.at(path, "read")?;
+    let metadata = builder.metadata().file_metadata();
+    let pairs = metadata.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
+    let found = pairs.iter().find(|pair| pair.key == SCHEMA_KEY).and_then(|p| p.value.as_deref());
+    if found != Some(schema) {
+        let found = found.unwrap_or("no schema of gyre's").to_owned();
+        let fault = Fault::Schema { found, known: schema.to_owned() };
+        return Err(DatasetError::new(path, "read", fault));
+    }
+    let rows = u64::try_from(metadata.num_rows()).unwrap_or(0);
+    let mut builder = builder.with_batch_size(ROWS_PER_BATCH).with_offset(range.offset);
+    if let Some(limit) = range.limit {
+        builder = builder.with_limit(limit);
+    }
+    Ok((builder.build().at(path, "read")?, rows))
+}

@@ -1,0 +1,151 @@
+use std::collections::HashSet;
+use std::mem;
+use std::path::{Path, PathBuf};
+
+use gyre_types::{Digest, RolloutId, ShardId};
+
+use crate::error::{At, DatasetError, Fault};
+use crate::file::{ParquetFile, ROWS_PER_BATCH, Staged, digest_file};
+use crate::read::read_shard;
+use crate::row::{DatasetRow, encode};
+
+/// Writes one shard, row by row, to a temporary file.
+///
+/// Holds no more than one row group. Dropping it removes the file.
+pub struct DatasetWriter {
+    path: PathBuf,
+    file: Option<ParquetFile>,
+    waiting: Vec<DatasetRow>,
+    rollouts: Vec<RolloutId>,
+    seen: HashSet<RolloutId>,
+    content: Digest,
+}
+
+impl DatasetWriter {
+    /// Begins the shard that will be at `path`; see [`crate::Layout::shard_path`].
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            file: None,
+            waiting: Vec::new(),
+            rollouts: Vec::new(),
+            seen: HashSet::new(),
+            content: empty(),
+        }
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    ///
+    /// When the row is of a held-out task, has no verdict, contradicts itself,
+    /// or repeats a rollout; or when the file cannot be written.
+    pub fn push(&mut self, row: DatasetRow) -> Result<(), DatasetError> {
+        let repeated = || "it is in the shard already".to_owned();
+        let known = self.seen.contains(&row.rollout_id);
+        if let Some(reason) = row.objection().or_else(|| known.then(repeated)) {
+            let fault = Fault::Row { rollout: row.rollout_id.to_string(), reason };
+            return Err(DatasetError::new(&self.path, "write", fault));
+        }
+        self.seen.insert(row.rollout_id.clone());
+        self.rollouts.push(row.rollout_id.clone());
+        self.content = extend(&self.content, &row);
+        self.waiting.push(row);
+        if self.waiting.len() == ROWS_PER_BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), DatasetError> {
+        let batch = encode(&mem::take(&mut self.waiting)).at(&self.path, "write")?;
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(ParquetFile::create(&self.path, crate::row::SCHEMA, &batch)?),
+        };
+        file.write(&batch)
+    }
+
+    /// Writes the footer, puts the file on disk, reopens it and compares every
+    /// row. It still has its temporary name.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written or does not read back.
+    pub fn seal(mut self) -> Result<SealedShard, DatasetError> {
+        if !self.waiting.is_empty() || self.file.is_none() {
+            self.flush()?;
+        }
+        let Some(file) = self.file.take() else {
+            unreachable!("flush makes the file");
+        };
+        let (staged, _) = file.finish()?;
+        self.verify(staged.temporary()).at(&self.path, "write")?;
+        let (sha256, bytes) = digest_file(staged.temporary()).at(&self.path, "write")?;
+        let shard = PublishedShard {
+            id: ShardId::from_digest(&sha256),
+            path: self.path.clone(),
+            sha256,
+            bytes,
+            rollouts: mem::take(&mut self.rollouts),
+        };
+        Ok(SealedShard { staged, shard })
+    }
+
+    fn verify(&self, temporary: &Path) -> Result<(), Fault> {
+        let mut content = empty();
+        let mut rows = 0;
+        for row in read_shard(temporary).map_err(|error| error.fault)? {
+            let row = row.map_err(|error| error.fault)?;
+            if self.rollouts.get(rows) != Some(&row.rollout_id) {
+                return Err(Fault::Readback(format!("row {rows} is {}", row.rollout_id)));
+            }
+            content = extend(&content, &row);
+            rows += 1;
+        }
+        if rows != self.rollouts.len() || content != self.content {
+            let written = self.rollouts.len();
+            return Err(Fault::Readback(format!("{rows} of {written} rows, or one differs")));
+        }
+        Ok(())
+    }
+}
+
+fn empty() -> Digest {
+    Digest::of(b"gyre-shard")
+}
+
+fn extend(content: &Digest, row: &DatasetRow) -> Digest {
+    content.chain(gyre_types::canonical_json(row).as_bytes())
+}
+
+/// A complete and verified shard under its temporary name. Dropping it removes it.
+pub struct SealedShard {
+    staged: Staged,
+    shard: PublishedShard,
+}
+
+impl SealedShard {
+    /// Gives the file its name. It survives a crash from here on, and counts
+    /// once a lineage commit names it; before that it is garbage.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written.
+    pub fn publish(self) -> Result<PublishedShard, DatasetError> {
+        self.staged.publish()?;
+        Ok(self.shard)
+    }
+}
+
+/// A shard with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedShard {
+    /// Derived from `sha256`.
+    pub id: ShardId,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Of the whole file.
+    pub sha256: Digest,
+    /// The file's size.
+    pub bytes: u64,
+    /// The rollout of each row, in order.
+    pub rollouts: Vec<RolloutId>,
+}
