@@ -84,9 +84,8 @@ fn not_started(error: &std::io::Error) -> String {
 }
 
 fn typed(command: &Command) -> String {
-    let own = |(key, value): (&OsStr, Option<&OsStr>)| {
-        Some(format!("{}={}", key.to_string_lossy(), quoted(value?)))
-    };
+    // Names alone: a value may be the URL of a database, with its password.
+    let own = |(key, _): (&OsStr, Option<&OsStr>)| format!("{}=…", key.to_string_lossy());
     let program = Path::new(command.get_program());
     let program = program.strip_prefix(repository()).unwrap_or(program);
     let name = if program.starts_with("/") {
@@ -95,13 +94,7 @@ fn typed(command: &Command) -> String {
         program.as_os_str()
     };
     let words = command.get_args().map(quoted);
-    command
-        .get_envs()
-        .filter_map(own)
-        .chain([quoted(name)])
-        .chain(words)
-        .collect::<Vec<_>>()
-        .join(" ")
+    command.get_envs().map(own).chain([quoted(name)]).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 fn quoted(word: &OsStr) -> String {

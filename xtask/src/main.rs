@@ -26,8 +26,9 @@ usage: cargo xtask <command>
 
 `test` uses cargo-nextest where it is installed, and `cargo test` otherwise.
 It starts a PostgreSQL of its own and stops it again; a Python environment with
-the tools that read datasets is kept in the target folder. What is missing is
-installed where that is possible (Debian, as root), and named where it is not.";
+the tools that read datasets is made once and kept in the temporary folder.
+What is missing is installed where that is possible (Debian, as root), and
+named where it is not.";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();

@@ -1,7 +1,10 @@
+use std::collections::hash_map::DefaultHasher;
 use std::fmt;
-use std::path::Path;
+use std::hash::{Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::command::{CommandError, command, in_repository, last_line, run, succeeds};
+use crate::command::{CommandError, command, in_repository, last_line, repository, run, succeeds};
 
 /// A service that the tests need and do not have.
 #[derive(Debug)]
@@ -41,22 +44,30 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Stops it.
-    pub(crate) fn stop(self) -> Result<(), CommandError> {
-        match in_repository(".ci/postgres") {
-            Some(script) => run(command(script).arg("down")),
-            None => Ok(()),
-        }
+    /// Starts it; the script installs what is missing, or says what is.
+    pub(crate) fn start() -> Result<Self, ServiceError> {
+        let url = last_line(Self::script()?.arg("up"))?;
+        Ok(Self { url })
     }
-}
 
-/// Starts a PostgreSQL, installing it first where it is missing.
-pub(crate) fn postgres() -> Result<Postgres, ServiceError> {
-    if !has_postgres() {
-        install("PostgreSQL", "postgresql")?;
+    /// Stops it and removes its data.
+    pub(crate) fn stop(self) -> Result<(), ServiceError> {
+        Ok(run(Self::script()?.arg("down"))?)
     }
-    let url = last_line(script(".ci/postgres")?.arg("up"))?;
-    Ok(Postgres { url })
+
+    fn script() -> Result<Command, ServiceError> {
+        let mut script = script(".ci/postgres")?;
+        script.env("GYRE_POSTGRES_DIR", Self::folder());
+        Ok(script)
+    }
+
+    /// One for each checkout, so that tests in one do not stop the other's; and
+    /// where PostgreSQL's own user may read, which a home folder seldom is.
+    fn folder() -> PathBuf {
+        let mut hasher = DefaultHasher::new();
+        repository().hash(&mut hasher);
+        std::env::temp_dir().join(format!("gyre-postgres-{:016x}", hasher.finish()))
+    }
 }
 
 /// Prepares a Python environment with the tools that datasets are made for, and
@@ -66,13 +77,6 @@ pub(crate) fn python() -> Result<String, ServiceError> {
         install("Python with venv", "python3-venv")?;
     }
     Ok(last_line(&mut script(".ci/python-env")?)?)
-}
-
-fn has_postgres() -> bool {
-    // Debian keeps the server's programs out of the search path.
-    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    debian.into_iter().any(|version| version.path().join("bin/initdb").exists())
-        || succeeds(command("initdb").arg("--version"))
 }
 
 fn install(program: &'static str, package: &'static str) -> Result<(), ServiceError> {
@@ -89,6 +93,6 @@ fn is_root() -> bool {
     succeeds(command("sh").args(["-c", "test \"$(id -u)\" = 0"]))
 }
 
-fn script(path: &'static str) -> Result<std::process::Command, ServiceError> {
+fn script(path: &'static str) -> Result<Command, ServiceError> {
     in_repository(path).map(command).ok_or(ServiceError::NoScript(path))
 }

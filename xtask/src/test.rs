@@ -25,7 +25,7 @@ pub(crate) fn run(lint: Lint) -> ExitCode {
         lint::format(&mut steps);
     }
     let services = Services {
-        postgres: steps.run("postgres", services::postgres),
+        postgres: steps.run("postgres", Postgres::start),
         python: steps.run("python", services::python),
     };
     if steps.run("build", build).is_some() {
