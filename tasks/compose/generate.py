@@ -1,0 +1,283 @@
+"""Generates chains of small steps, asked for in plain words.
+
+`compose` draws a well-typed chain; the names of its steps are the composition,
+so that a held-out chain is never trained on with other numbers or words.
+`generate` draws inputs and refuses a chain in which a step does nothing.
+"""
+
+import random
+
+from primitives import ROWS
+
+VISIBLE = 3
+CASES = 10
+DRAWS_MAX = 24
+OUTPUTS_MIN = 4
+FAILURES = 4
+VALUE_MAX = 10**6
+LENGTH_MAX = 64
+PHRASINGS = (0, 1, 2)
+
+# How `compose` tries a chain before it gives it.
+CHAINS_MAX = 12
+REDRAWS_MAX = 8
+SAMPLES = 8
+SAMPLE_OUTPUTS_MIN = {"list": 4, "text": 4, "int": 3}
+CHANGE_ODDS = {"list": 2.0, "int": 3.0}
+
+# What a skill weighs that the caller has no figure for.
+WEIGHT = 0.55
+WEIGHT_MIN = 0.01
+
+WORDS = (
+    "a an apple bird blue boat book bread bright cat cloud cold corn day deep door eagle early "
+    "east fire fish flower garden gold green hill house ice idea in iron island kite lamp leaf "
+    "letter light moon mountain music night oak ocean of old on orange paper queen quiet rain "
+    "river road salt sea silver sky small snow stone sun table tall tea the tree under up valley "
+    "wave wind winter wood yellow zebra zoo"
+).split()
+
+# Steps after which letters are no longer plain lower case.
+CASING = frozenset(("upper", "title"))
+PLAIN = frozenset(("no_vowels", "only_vowels", "count_vowels", "letter_places", "upper", "title"))
+# Steps without a number that do something else the second time.
+REPEATABLE = frozenset(("running_sum", "differences"))
+# Steps that only reorder, and those whose result does not depend on order.
+ORDERING = frozenset(("reverse", "sort", "sort_down", "rotate", "reverse_text", "sort_letters", "reverse_words", "sort_words"))
+ORDERLESS = frozenset(
+    ("sort", "sort_down", "sum", "largest", "smallest", "count", "count_unique")
+    + ("sort_letters", "length", "count_words", "count_vowels", "count_letters", "sort_words")
+)
+
+
+class Primitive:
+    """A row of the table, with its expression compiled for each number."""
+
+    def __init__(self, row):
+        self.name, self.source, self.target, self.numbers, self.text, *self.phrases = row
+        self.cells = ["%s/%d" % (self.name, phrasing) for phrasing in PHRASINGS]
+        numbers = self.numbers or (0,)
+        self.run = {number: eval("lambda x: " + self.expression(number)) for number in numbers}
+
+    def expression(self, number):
+        return self.text.replace("@", str(number))
+
+    def phrase(self, phrasing, number):
+        return self.phrases[phrasing].replace("@", str(number))
+
+
+PRIMITIVES = {row[0]: Primitive(row) for row in ROWS}
+FROM = {kind: [p for p in PRIMITIVES.values() if p.source == kind] for kind in ("list", "text")}
+ALIKE = {
+    p.name: [q for q in PRIMITIVES.values() if (q.source, q.target) == (p.source, p.target) and q is not p]
+    for p in PRIMITIVES.values()
+}
+
+
+def compose(seed, difficulty, options):
+    rng = random.Random(seed)
+    weights = options.get("weights") or {}
+    phrasings = options.get("phrasings") or PHRASINGS
+    for _ in range(CHAINS_MAX):
+        # When every chain fails the last is given all the same, to be refused.
+        steps, fine = draw_chain(rng, difficulty, weights, phrasings)
+        if fine:
+            break
+    return {
+        "composition": [primitive.name for primitive, _, _ in steps],
+        "skills": [primitive.cells[phrasing] for primitive, phrasing, _ in steps],
+        "spec": {
+            "steps": [[primitive.name, phrasing, number] for primitive, phrasing, number in steps],
+            "seed": rng.getrandbits(48),
+        },
+    }
+
+
+def draw_chain(rng, difficulty, weights, phrasings):
+    """A chain of steps (primitive, phrasing, number), and whether it will do.
+
+    It is tried on a few inputs. A step that changes nothing there, or leaves
+    too little to tell answers apart, is drawn again: most long chains would be
+    refused otherwise.
+    """
+    steps, names, samples, values, fine = [], [], [], [], True
+    while len(steps) < difficulty:
+        last = len(steps) == difficulty - 1
+        reachable = FROM[steps[-1][0].target] if steps else PRIMITIVES.values()
+        fitting = [p for p in reachable if fits(p, names, last)]
+        cells = [(p, phrasing) for p in fitting for phrasing in phrasings]
+        odds = [odds_of(p, weights.get(p.cells[phrasing], WEIGHT), steps) for p, phrasing in cells]
+        for primitive, phrasing in rng.choices(cells, odds, k=REDRAWS_MAX):
+            number = rng.choice(primitive.numbers) if primitive.numbers else 0
+            if not steps:
+                samples = values = draw_inputs(rng, primitive.source, SAMPLES)
+            after = [primitive.run[number](value) for value in values]
+            if after != values and len(set(map(repr, after))) >= SAMPLE_OUTPUTS_MIN[primitive.target]:
+                break
+        else:
+            fine = False
+        values = after
+        steps.append((primitive, phrasing, number))
+        names.append(primitive.name)
+    bare = [(primitive, number) for primitive, _, number in steps]
+    return steps, fine and idle_step(bare, list(zip(samples, values))) is None
+
+
+def odds_of(primitive, weight, steps):
+    """A step's weight. The few that give another type would be rare in long chains."""
+    weight = max(weight, WEIGHT_MIN)
+    if steps and primitive.source != primitive.target:
+        return weight * CHANGE_ODDS[primitive.target]
+    return weight
+
+
+def fits(primitive, names, last):
+    """Whether a step may come next. Leaves out what would surely be refused."""
+    if not last and primitive.target == "int":
+        return False
+    if not names:
+        return True
+    name = primitive.name
+    if name in names and not primitive.numbers and name not in REPEATABLE:
+        return False
+    if name in PLAIN and not CASING.isdisjoint(names):
+        return False
+    return not (name in ORDERLESS and names[-1] in ORDERING)
+
+
+def generate(spec):
+    try:
+        return build(spec)
+    except Exception as error:
+        return {"refused": "error: %s: %s" % (type(error).__name__, error)}
+
+
+def build(spec):
+    rng = random.Random(spec["seed"])
+    steps = [(PRIMITIVES[name], number) for name, _, number in spec["steps"]]
+    cases = draw_cases(rng, steps)
+    if cases is None:
+        return {"refused": "too_large: a result is too long or too large"}
+    if len({repr(expected) for _, expected in cases}) < OUTPUTS_MIN:
+        return {"refused": "few_outputs: the results are too much alike"}
+    idle = idle_step(steps, cases)
+    if idle:
+        return {"refused": "idle_step: %s changes nothing" % idle}
+    visible, hidden = cases[:VISIBLE], cases[VISIBLE:]
+    failures = []
+    for wrong in mistakes(rng, steps):
+        if not agrees(wrong, hidden):
+            text = program(wrong)
+            if text not in failures:
+                failures.append(text)
+        if len(failures) == FAILURES:
+            break
+    if len(failures) < 3:
+        return {"refused": "few_failures: too few mistakes show in the cases"}
+    return {
+        "instruction": instruction(spec["steps"]),
+        "entry": "solve",
+        "visible": [[[given], expected] for given, expected in visible],
+        "hidden": [[[given], expected] for given, expected in hidden],
+        "reference": program(steps),
+        "failures": failures,
+    }
+
+
+def draw_cases(rng, steps):
+    """Ten cases of different inputs, of different outputs as far as drawn ones allow.
+
+    None when a result is too long or too large for a task to be read.
+    """
+    outputs, fresh, spare = set(), [], []
+    for given in draw_inputs(rng, steps[0][0].source, DRAWS_MAX):
+        expected = run(steps, given)
+        if large(expected):
+            return None
+        text = repr(expected)
+        (spare if text in outputs else fresh).append([given, expected])
+        outputs.add(text)
+        if len(fresh) == CASES:
+            break
+    cases = (fresh + spare)[:CASES]
+    rng.shuffle(cases)
+    return cases
+
+
+def draw_inputs(rng, kind, count):
+    """Different inputs, at most so many."""
+    draw = draw_list if kind == "list" else draw_text
+    drawn = [draw(rng, at) for at in range(count)]
+    return list({repr(given): given for given in drawn}.values())
+
+
+def draw_list(rng, at):
+    # One input in six is short, so that edges count.
+    size = rng.randrange(0, 3) if at % 6 == 5 else rng.randrange(4, 9)
+    values = [int(rng.random() * 30) - 9 for _ in range(size)]
+    # Equal numbers are rare among thirty; steps over them need some.
+    if size > 3 and at % 2:
+        values[-1] = values[1]
+    return values
+
+
+def draw_text(rng, at):
+    size = rng.randrange(0, 2) if at % 6 == 5 else rng.randrange(2, 6)
+    return " ".join([WORDS[int(rng.random() * len(WORDS))] for _ in range(size)])
+
+
+def run(steps, x):
+    for primitive, number in steps:
+        x = primitive.run[number](x)
+    return x
+
+
+def large(value):
+    if type(value) is int:
+        return abs(value) > VALUE_MAX
+    if len(value) > (LENGTH_MAX if type(value) is list else 2 * LENGTH_MAX):
+        return True
+    return type(value) is list and bool(value) and (max(value) > VALUE_MAX or min(value) < -VALUE_MAX)
+
+
+def idle_step(steps, cases):
+    """The name of a step that a chain gives the same results without."""
+    for at, (primitive, _) in enumerate(steps):
+        if primitive.source == primitive.target and agrees(steps[:at] + steps[at + 1 :], cases):
+            return primitive.name
+    return None
+
+
+def agrees(steps, cases):
+    """Whether a chain gives what is expected in every case."""
+    return all(run(steps, given) == expected for given, expected in cases)
+
+
+def mistakes(rng, steps):
+    """Plausible wrong chains, all well-typed, in a drawn order."""
+    wrong = []
+    for at, (primitive, number) in enumerate(steps):
+        before, after = steps[:at], steps[at + 1 :]
+        # Without its last step a chain may even give another type.
+        if primitive.source == primitive.target or not after:
+            wrong.append(before + after)
+        if number:
+            near = [n for n in (number - 1, number + 1) if n in primitive.run]
+            wrong.append(before + [(primitive, rng.choice(near))] + after)
+        if after and primitive.source == primitive.target == after[0][0].source == after[0][0].target:
+            wrong.append(before + [after[0], (primitive, number)] + after[1:])
+        for _ in range(2 if len(steps) > 1 else 5):
+            other = rng.choice(ALIKE[primitive.name])
+            wrong.append(before + [(other, rng.choice(list(other.run)))] + after)
+    rng.shuffle(wrong)
+    return wrong
+
+
+def program(steps):
+    lines = ["    x = %s\n" % primitive.expression(number) for primitive, number in steps]
+    return "def solve(x):\n%s    return x\n" % "".join(lines)
+
+
+def instruction(steps):
+    phrases = [PRIMITIVES[name].phrase(phrasing, number) for name, phrasing, number in steps]
+    return "Given a %s, %s." % (PRIMITIVES[steps[0][0]].source, ", then ".join(phrases))
