@@ -16,6 +16,17 @@ use crate::{Cursor, Page, RolloutFilter, Store, StoreError, TaskFilter, VerdictF
 
 // What every list shares: a limit above `PAGE_ROWS_MAX` counts as that.
 impl Store {
+    /// All events of a round, in order.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn round_events(&self, run: &RunId, round: u32) -> Result<Vec<EventRow>, StoreError> {
+        let mut query = select(EVENT, "events", run);
+        query.push(" AND round = ").arg(round).push(" ORDER BY seq");
+        convert("events", self.fetch(query).await?, read_event)
+    }
+
     /// At most `limit` events after number `after_seq`, in order.
     ///
     /// # Errors
@@ -46,21 +57,35 @@ impl Store {
         limit: u32,
     ) -> Result<Page<TaskRow>, StoreError> {
         let mut query = select("round, body", "tasks", run);
-        if let Some(round) = filter.round {
-            query.push(" AND round = ").arg(round);
-        }
-        if let Some(family) = &filter.family {
-            query.push(" AND family = ").arg(family.as_str());
-        }
-        if let Some(split) = filter.split {
-            query.push(" AND split = ").arg(split.as_str());
-        }
-        if let Some(difficulty) = filter.difficulty {
-            query.push(" AND difficulty = ").arg(difficulty);
-        }
+        push_task_filter(&mut query, filter);
         let limit = push_page(&mut query, ("round", "id"), after, limit);
         let rows = convert("tasks", self.fetch(query).await?, read_task)?;
         Ok(page(rows, limit, |row| (row.round, row.task.id.to_string())))
+    }
+
+    /// Tasks as [`Store::tasks`] lists them, each with its grading key. The keys
+    /// stay on the host.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn tasks_with_keys(
+        &self,
+        run: &RunId,
+        filter: &TaskFilter,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<(TaskRow, Value)>, StoreError> {
+        let mut query = Query::with(
+            "SELECT t.round, t.body, k.body FROM tasks t \
+             JOIN grading_keys k ON k.run = t.run AND k.task = t.id WHERE t.run = $1",
+            [run.as_str().into()],
+        );
+        push_task_filter(&mut query, filter);
+        let limit = push_page(&mut query, ("round", "id"), after, limit);
+        let read = |row: &mut _| Ok((read_task(row)?, row.json()?));
+        let rows = convert("tasks", self.fetch(query).await?, read)?;
+        Ok(page(rows, limit, |(row, _)| (row.round, row.task.id.to_string())))
     }
 
     /// A task with its grading key, if the run has it. The key stays on the host.
@@ -317,6 +342,21 @@ impl Store {
         let mut query = select(PROMOTION, "promotions", run);
         query.push(" ORDER BY ordinal DESC LIMIT 1");
         Ok(convert("promotions", self.fetch(query).await?, read_promotion)?.pop())
+    }
+}
+
+fn push_task_filter(query: &mut Query, filter: &TaskFilter) {
+    if let Some(round) = filter.round {
+        query.push(" AND round = ").arg(round);
+    }
+    if let Some(family) = &filter.family {
+        query.push(" AND family = ").arg(family.as_str());
+    }
+    if let Some(split) = filter.split {
+        query.push(" AND split = ").arg(split.as_str());
+    }
+    if let Some(difficulty) = filter.difficulty {
+        query.push(" AND difficulty = ").arg(difficulty);
     }
 }
 
