@@ -101,7 +101,7 @@ impl Entry {
     fn load(&self, engine: &Engine) -> Result<Option<Module>, String> {
         let recorded = match fs::read_to_string(&self.digest) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(format!("its digest cannot be read: {error}")),
         };
         let mut file = File::open(&self.compiled).map_err(|error| error.to_string())?;
@@ -191,6 +191,11 @@ fn make_folder(folder: &Path) -> Result<(), SandboxError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(unusable(folder))
+}
+
+/// Also where a folder of the path is a file: making the folder will tell.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Writes a file such that, after a crash at any point, it is whole or absent.

@@ -1,9 +1,12 @@
 //! One live guest: an instance, its store, and how a step is run in it.
 
-use gyre_types::{GuestOutcome, Limits, Step, StepReport, Value};
+use std::sync::Arc;
+
+use gyre_types::{GuestOutcome, Limits, Seed, Step, StepReport, Value};
 use wasmtime::{Engine, InstancePre, Linker, Module, Store, Trap, TypedFunc};
 
 use crate::host::{self, GuestSide, Host, Stop};
+use crate::prefault::HotPages;
 use crate::protocol::{Fault, SessionSpec, Usage};
 use crate::{SandboxError, reply};
 
@@ -12,12 +15,17 @@ const RECURSION_MIN: u32 = 50;
 /// Bounds of a program or of a function's arguments, in bytes.
 const INPUT_BYTES_MAX: usize = 16 << 20;
 
+/// Stands for the programs that policies write when it is asked which pages
+/// they all write to.
+const TYPICAL_PROGRAM: &str = "def f(x):\n    return [x, str(x)]\n\nprint(sum(range(10)))\n";
+
 /// A compiled guest, linked and ready to be instantiated.
 pub(crate) struct GuestImage {
     engine: Engine,
     linked: InstancePre<Host>,
     memory_bytes_min: u64,
     live_max: u32,
+    hot: Arc<HotPages>,
 }
 
 impl GuestImage {
@@ -35,7 +43,22 @@ impl GuestImage {
             .map_err(|error| SandboxError::engine("mapping the guest", &error))?;
         let pages = module.get_export("memory").and_then(|ty| ty.memory().map(|m| m.minimum()));
         let memory_bytes_min = pages.unwrap_or_default() << 16;
-        Ok(Self { engine, linked, memory_bytes_min, live_max })
+        let mut image = Self { engine, linked, memory_bytes_min, live_max, hot: Arc::default() };
+        image.hot = Arc::new(image.learn_hot_pages()?);
+        Ok(image)
+    }
+
+    /// Compares a guest that ran a small program with one that did not.
+    fn learn_hot_pages(&self) -> Result<HotPages, SandboxError> {
+        let spec = SessionSpec { seed: Seed(0), limits: Limits::default() };
+        let fresh = self.start(spec.clone())?;
+        let untouched = fresh.memory.data(&fresh.store).to_vec();
+        // There may be room for one guest only.
+        drop(fresh);
+        let mut used = self.start(spec)?;
+        used.step(&Step::Run { code: TYPICAL_PROGRAM.to_owned() })?;
+        used.step(&Step::Call { function: "f".to_owned(), args: vec![Value::Int(3)] })?;
+        Ok(HotPages::between(&untouched, used.memory.data(&used.store)))
     }
 
     /// Makes a fresh guest.
@@ -69,6 +92,7 @@ impl GuestImage {
             after_run: instance.get_typed_func(&mut store, "cabi_post_run")?,
             after_call: instance.get_typed_func(&mut store, "cabi_post_call")?,
             usage: Usage::default(),
+            hot: Arc::clone(&self.hot),
             store,
         })
     }
@@ -84,6 +108,7 @@ pub(crate) struct Guest {
     after_run: TypedFunc<u32, ()>,
     after_call: TypedFunc<u32, ()>,
     usage: Usage,
+    hot: Arc<HotPages>,
 }
 
 impl Guest {
@@ -96,6 +121,9 @@ impl Guest {
         let limits = self.store.data().limits().clone();
         let slept_before = self.store.data().slept_ns();
         self.store.data_mut().begin_step();
+        if self.usage.steps == 0 {
+            self.hot.make_present(self.memory.data_mut(&mut self.store));
+        }
         self.store.set_fuel(limits.fuel_max).map_err(engine_fault)?;
         let outcome = match self.answer(step, &limits) {
             Ok(reply) => reply::read(&reply, &limits),

@@ -26,6 +26,7 @@ mod error;
 mod guest;
 mod host;
 mod pool;
+mod prefault;
 mod protocol;
 mod reply;
 mod sandbox;

@@ -330,6 +330,12 @@ def _build():
             run("class A:\n    def __init__(self): self.x = f'{1.5:.2f}'\nA().x\n1 / 0", 9999, 400)
             run("def", 9999, 400)
         state["turn"] = 0
+        # Where the library came from is not there any more.
+        sys.path[:] = []
+        sys.path_importer_cache.clear()
+        # A program that is stopped has shown each line that it had printed.
+        for stream in standard_streams:
+            stream.reconfigure(line_buffering=True)
         namespace.clear()
         sources.clear()
         source_cache.clear()

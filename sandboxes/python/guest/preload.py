@@ -4,15 +4,15 @@ A module that is not here is not in the guest: there is no file system to
 import it from.  `_strptime` and the like are what others import on first use.
 """
 
-import abc, array, base64, binascii, bisect, builtins, calendar, cmath, codecs  # noqa: E401
-import collections, collections.abc, colorsys, contextlib, contextvars, copy, copyreg, csv  # noqa: E401
+import abc, argparse, array, ast, base64, binascii, bisect, builtins, calendar, cmath, codecs  # noqa: E401
+import collections, collections.abc, colorsys, configparser, contextlib, contextvars, copy, copyreg, csv  # noqa: E401
 import dataclasses, datetime, decimal, difflib, dis, enum, errno, fnmatch, fractions, functools  # noqa: E401
-import gc, graphlib, hashlib, heapq, hmac, html, html.parser, inspect, io, itertools, json  # noqa: E401
+import gc, getopt, graphlib, hashlib, heapq, hmac, html, html.parser, inspect, io, ipaddress, itertools, json  # noqa: E401
 import keyword, linecache, locale, logging, marshal, math, numbers, operator, os, os.path  # noqa: E401
 import pathlib, pickle, platform, pprint, queue, random, re, reprlib, sched, secrets, shlex  # noqa: E401
 import statistics, string, string.templatelib, stringprep, struct, sys, textwrap, threading  # noqa: E401
 import time, timeit, token, tokenize, traceback, types, typing, unicodedata, urllib.parse  # noqa: E401
-import uuid, warnings, weakref, zlib  # noqa: E401
+import tomllib, unittest, uuid, warnings, weakref, xml.etree.ElementTree, zlib  # noqa: E401
 import _strptime  # noqa: F401
 
 # Codecs are looked up by name, so they count as modules too.

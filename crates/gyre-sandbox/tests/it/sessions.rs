@@ -60,7 +60,25 @@ fn a_dead_session_says_so_and_tells_its_usage() {
 fn keyword_like_text_arguments_arrive_unchanged() {
     let mut session = session();
     session.step(&run("def f(*args): return list(args)")).unwrap();
-    let args = vec![text("$int"), text("\u{0}é\u{1F600}\"\\"), Value::BigInt("-98765432109876543210".to_owned())];
+    let args = vec![
+        text("$int"),
+        text("\u{0}é\u{1F600}\"\\"),
+        Value::BigInt("-98765432109876543210".to_owned()),
+    ];
     let report = session.step(&call("f", args.clone())).unwrap();
     assert_eq!(report.outcome, GuestOutcome::Value { value: Value::List(args) });
+}
+
+#[test]
+fn many_sessions_step_in_one_wave_and_keep_apart() {
+    let mut sessions: Vec<_> = (0..40).map(|_| session()).collect();
+    for round in 1..=3 {
+        let steps = sessions.iter_mut().enumerate();
+        let steps =
+            steps.map(|(at, s)| (s, run(&format!("x = globals().get('x', {at}) + 1\nprint(x)"))));
+        let reports = crate::support::sandbox().step_all(steps.collect());
+        for (at, report) in reports.into_iter().enumerate() {
+            assert_eq!(report.unwrap().stdout, format!("{}\n", at + round));
+        }
+    }
 }

@@ -1,0 +1,162 @@
+//! Every direction in which a guest is bounded.
+
+use gyre_types::{GuestOutcome, Limits};
+
+use crate::support::{once, once_with, raised};
+
+fn trap(outcome: &GuestOutcome) -> &str {
+    match outcome {
+        GuestOutcome::Trap { message } => message,
+        other => panic!("no trap but {other:?}"),
+    }
+}
+
+#[test]
+fn an_endless_loop_burns_its_fuel_and_no_more() {
+    let limits = Limits { fuel_max: 20_000_000, ..Limits::default() };
+    let report = once_with("print('before')\nwhile True: pass", limits);
+    assert_eq!(report.outcome, GuestOutcome::FuelExhausted);
+    assert_eq!(report.fuel, 20_000_000);
+    assert_eq!(report.stdout, "before\n");
+}
+
+#[test]
+fn memory_is_bounded() {
+    for code in [
+        "x = [0] * 40_000_000",
+        "x = []\nwhile True: x.append('y' * 100_000)",
+        "x = bytearray(1 << 28)",
+    ] {
+        assert_eq!(once(code).outcome, GuestOutcome::MemoryExceeded, "{code}");
+    }
+}
+
+#[test]
+fn memory_within_the_limit_is_granted() {
+    let report = once("x = bytearray(64 << 20)\nprint(len(x))");
+    assert_eq!(report.stdout, "67108864\n");
+}
+
+#[test]
+fn what_no_machine_could_hold_is_an_ordinary_exception() {
+    assert_eq!(raised(&once("x = [0] * 10**9")).kind, "MemoryError");
+    assert_eq!(raised(&once("x = b'y' * (1 << 40)")).kind, "OverflowError");
+}
+
+#[test]
+fn output_is_bounded_on_every_way_out() {
+    let limits = Limits { stdout_bytes_max: 10, ..Limits::default() };
+    for code in [
+        "while True: print('spam')",
+        "import os\nwhile True: os.write(1, b'spam')",
+        "import sys\nwhile True: print('spam', file=sys.stderr)",
+        "import sys\nsys.stdout.write('spam' * 1_000_000)",
+        "import os\nos.write(2, b'spam' * 100_000)",
+    ] {
+        let report = once_with(code, limits.clone());
+        assert_eq!(report.outcome, GuestOutcome::OutputExceeded, "{code}");
+        assert!(report.stdout.len() <= 10, "{code}: {:?}", report.stdout);
+    }
+    assert_eq!(once_with("print('123456789')", limits).stdout, "123456789\n");
+}
+
+#[test]
+fn host_calls_are_bounded() {
+    let limits = Limits { host_calls_max: 1_000, ..Limits::default() };
+    for code in [
+        "import os\nwhile True: os.urandom(1)",
+        "import time\nwhile True: time.time()",
+        "import time\nwhile True: time.sleep(1)",
+    ] {
+        let report = once_with(code, limits.clone());
+        assert_eq!(report.outcome, GuestOutcome::HostCallsExceeded, "{code}");
+    }
+}
+
+#[test]
+fn pythons_recursion_is_bounded_at_the_given_depth() {
+    let code = "def f(n): return f(n + 1)\nf(0)";
+    assert_eq!(raised(&once(code)).kind, "RecursionError");
+    let deep = "def f(n): return 0 if n == 0 else 1 + f(n - 1)\nprint(f(900))";
+    let limits = Limits { recursion_max: 1_000, ..Limits::default() };
+    assert_eq!(once_with(deep, limits).stdout, "900\n");
+}
+
+#[test]
+fn recursion_through_c_code_ends_in_recursion_errors_too() {
+    let limits = Limits { recursion_max: 1_000, ..Limits::default() };
+    for code in [
+        "class A:\n    def __repr__(self): return repr(self)\nrepr(A())",
+        "def f(x): return sorted([1, 2], key=f)\nf(1)",
+        "def f(x): return list(map(f, [x]))\nf(1)",
+        "def f(): return eval('f()')\nf()",
+        "class A:\n    def __getattr__(self, n): return getattr(self, n)\nA().x",
+        "class A:\n    def __str__(self): return '%s' % self\nstr(A())",
+        "import re\nre.compile('(' * 10_000)",
+        "def g(n):\n    yield from g(n + 1)\nlist(g(0))",
+    ] {
+        let report = once_with(code, limits.clone());
+        assert_eq!(raised(&report).kind, "RecursionError", "{code}");
+    }
+}
+
+#[test]
+fn nesting_deeper_than_the_stack_is_a_trap_and_nothing_worse() {
+    for code in [
+        "import json\njson.loads('[' * 100_000)",
+        "x = []\nfor _ in range(100_000): x = [x]\nrepr(x)",
+        "t = ()\nfor _ in range(100_000): t = (t,)\nhash(t)",
+    ] {
+        let limits = Limits { fuel_max: 10_000_000_000, ..Limits::default() };
+        let report = once_with(code, limits);
+        assert!(trap(&report.outcome).contains("call stack exhausted"), "{code}");
+    }
+}
+
+#[test]
+fn bombs_end_in_an_outcome() {
+    let limits = Limits { fuel_max: 500_000_000, ..Limits::default() };
+    for code in [
+        "x = 9 ** 9 ** 9",
+        "import re\nre.match('(a+)+$', 'a' * 40 + 'b')",
+        "import json\njson.loads('9' * 10_000_000)",
+        "x = '%0999999999d' % 1",
+        "x = 'a'\nwhile True: x += x",
+        "import itertools\nlist(itertools.product(range(1000), repeat=5))",
+    ] {
+        let outcome = once_with(code, limits.clone()).outcome;
+        assert!(
+            matches!(
+                outcome,
+                GuestOutcome::FuelExhausted
+                    | GuestOutcome::MemoryExceeded
+                    | GuestOutcome::Exception(_)
+            ),
+            "{code}: {outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn leaving_early_is_data() {
+    let code = "import sys\nprint('a')\nsys.exit(0)";
+    assert_eq!(raised(&once(code)).kind, "SystemExit");
+    assert_eq!(raised(&once("raise KeyboardInterrupt('k')")).message, "k");
+    assert_eq!(raised(&once("raise GeneratorExit")).kind, "GeneratorExit");
+    let report = once("import os\nprint('a')\nos._exit(0)");
+    assert_eq!(trap(&report.outcome), "the guest ended its process");
+    assert_eq!(report.stdout, "a\n");
+}
+
+#[test]
+fn an_exception_that_cannot_be_printed_is_still_told() {
+    let report = once("class E(BaseException):\n    def __str__(self): raise self\nraise E");
+    assert_eq!(
+        (raised(&report).kind.as_str(), raised(&report).message.as_str()),
+        ("E", "<unprintable>")
+    );
+    let report = once("raise ValueError('x' * 1_000_000)");
+    assert!(raised(&report).message.chars().count() <= 4_001);
+    let report = once("raise ValueError('\\ud800')");
+    assert_eq!(raised(&report).message, "\\ud800");
+}

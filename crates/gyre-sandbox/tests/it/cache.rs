@@ -1,0 +1,94 @@
+//! The compiled guest on disk.
+
+use std::cell::RefCell;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use gyre_sandbox::{OpenProgress, Sandbox, SandboxConfig, SandboxError};
+
+use crate::support::{job, sandbox};
+
+fn config(cache_dir: &Path) -> SandboxConfig {
+    SandboxConfig { cache_dir: cache_dir.to_owned(), workers: NonZeroUsize::MIN, live_max: 4 }
+}
+
+/// A folder that holds a copy of the compiled guest.
+fn warm_folder() -> tempfile::TempDir {
+    drop(sandbox());
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest-cache")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    folder
+}
+
+fn open(folder: &Path) -> (Result<Sandbox, SandboxError>, Vec<OpenProgress>) {
+    let told = RefCell::new(Vec::new());
+    let opened = Sandbox::open(&config(folder), &|progress| told.borrow_mut().push(progress));
+    (opened, told.into_inner())
+}
+
+#[test]
+fn an_intact_compiled_guest_is_loaded() {
+    let folder = warm_folder();
+    let (opened, told) = open(folder.path());
+    let report = opened.unwrap().execute_one(job("print(1)")).unwrap();
+    assert_eq!(report.steps[0].stdout, "1\n");
+    assert_eq!(told, [OpenProgress::Loading, OpenProgress::Ready { from_cache: true }]);
+}
+
+#[test]
+fn a_damaged_compiled_guest_is_never_loaded_but_made_again() {
+    let folder = warm_folder();
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ext| ext == "cwasm") {
+            let mut bytes = fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+    let (opened, told) = open(folder.path());
+    let report = opened.unwrap().execute_one(job("print(1)")).unwrap();
+    assert_eq!(report.steps[0].stdout, "1\n");
+    assert!(told.iter().any(|told| matches!(told, OpenProgress::Discarded { .. })), "{told:?}");
+    assert_eq!(told.last(), Some(&OpenProgress::Ready { from_cache: false }));
+    let (_, told) = open(folder.path());
+    assert_eq!(told.last(), Some(&OpenProgress::Ready { from_cache: true }));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (opened, _) = open(&file.join("cache"));
+    let Err(SandboxError::CacheUnusable { path, .. }) = opened else { panic!("it opened") };
+    assert_eq!(path, file.join("cache"));
+}
+
+#[test]
+fn more_sessions_than_there_is_room_for_are_refused() {
+    let folder = warm_folder();
+    let sandbox = open(folder.path()).0.unwrap();
+    let spec = gyre_sandbox::SessionSpec {
+        seed: gyre_types::Seed(1),
+        limits: gyre_types::Limits::default(),
+    };
+    let sessions = sandbox.start_all(vec![spec.clone(); 5]);
+    let refused =
+        sessions.iter().filter(|s| matches!(s, Err(SandboxError::TooManySessions { live_max: 4 })));
+    assert_eq!(refused.count(), 1);
+    drop(sessions);
+    assert!(sandbox.start(spec).is_ok());
+}
+
+#[test]
+fn limits_that_leave_no_room_for_the_interpreter_are_refused() {
+    let limits = gyre_types::Limits { memory_bytes_max: 1 << 20, ..gyre_types::Limits::default() };
+    let refused = sandbox().execute_one(gyre_types::SandboxJob { limits, ..job("pass") });
+    assert!(matches!(refused, Err(SandboxError::MemoryLimitTooSmall { .. })), "{refused:?}");
+}
