@@ -1,0 +1,35 @@
+//! One module for each command.
+
+mod audit;
+mod bench;
+mod config;
+mod dataset;
+mod doctor;
+mod judge;
+mod replay;
+mod run;
+mod show;
+mod status;
+mod task;
+
+use crate::args::{Args, Command};
+
+/// Does what was asked for.
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    let Args { global, command } = args;
+    match command {
+        Command::Run(args) => run::run(&global, &args),
+        Command::Status => status::status(&global),
+        Command::Rounds(args) => status::rounds(&global, args.run.as_ref()),
+        Command::Show(args) => show::show(&global, &args),
+        Command::Replay(args) => replay::replay(&global, &args),
+        Command::Lineage(args) => show::lineage(&global, &args),
+        Command::Audit(args) => audit::audit(&global, args.run.as_ref()),
+        Command::Dataset(command) => dataset::dataset(&global, command),
+        Command::Task(command) => task::task(&global, command),
+        Command::Judge(args) => judge::judge(&global, &args),
+        Command::Doctor => doctor::doctor(&global),
+        Command::Config(command) => config::config(command),
+        Command::Bench(args) => bench::bench(&global, &args),
+    }
+}

@@ -1,0 +1,258 @@
+//! Measures this machine, everything in one run, so that ratios can be compared.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::Context;
+use gyre_learner::{Example, LearnerConfig, LocalPolicy, SampleRequest, cold_start};
+use gyre_orchestrator::{Error, RunConfig, Workshop};
+use gyre_rollout::{EpisodeSettings, RecordedPolicy, RolloutRequest, run_wave};
+use gyre_sandbox::{Sandbox, SessionSpec};
+use gyre_tasks::{AdmittedTask, TaskRequest, generate_tasks};
+use gyre_types::{
+    Digest, Limits, RolloutId, Sampling, SandboxJob, Seed, Split, Step, Value,
+};
+use gyre_verify::{Submission, judge_batch};
+use serde::Serialize;
+
+use crate::args::{BenchArgs, Global};
+use crate::live::View;
+use crate::{output, session};
+
+const PROGRAM: &str = "print(sum(i * i for i in range(1000)))";
+/// Hidden cases that the verified rollouts are judged by.
+const HIDDEN: usize = 5;
+/// Optimiser steps timed.
+const TRAIN_STEPS: u32 = 30;
+
+/// One figure.
+#[derive(Serialize)]
+struct Figure {
+    what: &'static str,
+    value: f64,
+    unit: &'static str,
+    note: String,
+}
+
+pub(crate) fn bench(global: &Global, args: &BenchArgs) -> anyhow::Result<()> {
+    let config = session::read_config(None)?;
+    let mut view = View::choose(global.json);
+    let workshop = Workshop::open(&config, &mut view)?;
+    view.finish();
+    let sandbox = &workshop.sandbox;
+    let n = args.count.max(1);
+    let mut figures = Vec::new();
+    figures.extend(sandbox_figures(sandbox, n)?);
+    figures.extend(subprocess_figures(&figures, n));
+    let tasks = tasks(&workshop, &config, n)?;
+    figures.push(rollouts(sandbox, &tasks)?);
+    figures.extend(learner_figures(&config.learner, &tasks)?);
+    if global.json {
+        return output::json_pretty(&figures);
+    }
+    let mut table = output::table(["what", "value", "unit", "note"]);
+    for figure in &figures {
+        let value = if figure.value < 100.0 {
+            format!("{:.3}", figure.value)
+        } else {
+            output::count(figure.value as u64)
+        };
+        table.add_row([figure.what.to_owned(), value, figure.unit.to_owned(), figure.note.clone()]);
+    }
+    output::print(&table);
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let begun = Instant::now();
+    let result = work();
+    (result, begun.elapsed().as_secs_f64())
+}
+
+/// The median of `n` timings, in milliseconds.
+fn median_ms(n: u32, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let mut times = Vec::with_capacity(n as usize);
+    for _ in 0..n {
+        let (result, seconds) = timed(&mut work);
+        result?;
+        times.push(1e3 * seconds);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2])
+}
+
+fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
+    let spec = SessionSpec { seed: Seed(1), limits: Limits::default() };
+    let start = median_ms(n, || {
+        sandbox.start(spec.clone())?;
+        Ok(())
+    })?;
+    let job = |code: &str| SandboxJob {
+        seed: Seed(1),
+        limits: Limits::default(),
+        steps: vec![Step::Run { code: code.to_owned() }],
+    };
+    let fresh = median_ms(n, || {
+        sandbox.execute_one(job(PROGRAM))?;
+        Ok(())
+    })?;
+    let mut live = sandbox.start(spec.clone())?;
+    live.step(&Step::Run { code: "def f(x):\n    return x + 1\n".to_owned() })?;
+    let call = Step::Call { function: "f".to_owned(), args: vec![Value::Int(1)] };
+    let called = median_ms(n, || {
+        live.step(&call)?;
+        Ok(())
+    })?;
+    let figure = |what, value, note: &str| Figure { what, value, unit: "ms", note: note.to_owned() };
+    Ok(vec![
+        figure("fresh sandbox start", start, "median, started and dropped, through the worker"),
+        figure("fresh print(sum(…))", fresh, "median, a fresh guest each"),
+        figure("call in a live session", called, "median"),
+    ])
+}
+
+/// The same program as one `python3 -I -S -c` process each, in the same run.
+fn subprocess_figures(figures: &[Figure], n: u32) -> Vec<Figure> {
+    let run = || {
+        let status = Command::new("python3")
+            .args(["-I", "-S", "-c", PROGRAM])
+            .stdout(Stdio::null())
+            .status()
+            .context("python3 cannot be started")?;
+        anyhow::ensure!(status.success(), "python3 failed");
+        Ok(())
+    };
+    let Ok(process) = median_ms(n.min(100), run) else {
+        let note = "python3 is not on this machine: nothing to compare with".to_owned();
+        return vec![Figure { what: "python3 process", value: f64::NAN, unit: "ms", note }];
+    };
+    let fresh = figures.iter().find(|figure| figure.what.starts_with("fresh print"));
+    let ratio = fresh.map_or(f64::NAN, |fresh| process / fresh.value);
+    vec![
+        Figure {
+            what: "python3 -I -S -c process",
+            value: process,
+            unit: "ms",
+            note: "median, the same program, no isolation".to_owned(),
+        },
+        Figure {
+            what: "process / fresh guest",
+            value: ratio,
+            unit: "x",
+            note: "how many times faster a fresh guest is".to_owned(),
+        },
+    ]
+}
+
+fn tasks(workshop: &Workshop, config: &RunConfig, n: u32) -> Result<Vec<AdmittedTask>, Error> {
+    let Some(family) = workshop.families.get(&config.cold_start.family) else { return Ok(vec![]) };
+    let requests: Vec<_> = (0..n)
+        .map(|i| TaskRequest::new(Seed(1).derive("bench", &[u64::from(i)]), 1 + i % 3, Some(Split::Train)))
+        .collect();
+    let sandbox = &workshop.sandbox;
+    let made = generate_tasks(family, &requests, &HashSet::new(), |jobs| sandbox.execute(jobs))?;
+    let keep = |mut admitted: AdmittedTask| {
+        admitted.key.hidden.truncate(HIDDEN);
+        admitted.task.key_digest = admitted.key.digest();
+        admitted
+    };
+    Ok(made.tasks.into_iter().flatten().map(keep).collect())
+}
+
+/// Whole verified rollouts: examples run, answer submitted, screened, and every
+/// hidden case confirmed in a guest of its own.
+fn rollouts(sandbox: &Sandbox, tasks: &[AdmittedTask]) -> anyhow::Result<Figure> {
+    let answers: HashMap<_, _> =
+        tasks.iter().map(|t| (t.task.id.clone(), t.key.reference.clone())).collect();
+    let policy = RecordedPolicy::new(answers);
+    let settings = EpisodeSettings {
+        turns_max: 2,
+        tokens_max: 1,
+        sampling: Sampling { temperature: 0.0, tokens_max: 1 },
+        repair_temperature: 0.0,
+    };
+    let requests: Vec<_> = tasks
+        .iter()
+        .enumerate()
+        .map(|(at, admitted)| RolloutRequest {
+            id: RolloutId::from_digest(&Digest::of_json(&("bench", at))),
+            round: 0,
+            purpose: Split::Train,
+            task: &admitted.task,
+            sample: 0,
+            seed: Seed(at as u64),
+        })
+        .collect();
+    let (passed, seconds) = timed(|| {
+        let made = run_wave(sandbox, &policy, &settings, &requests)?;
+        let submissions: Vec<_> = tasks
+            .iter()
+            .zip(&made)
+            .map(|(t, made)| Submission { task: &t.task, key: &t.key, answer: &made.record.answer })
+            .collect();
+        let judged = judge_batch(&submissions, |jobs| sandbox.execute(jobs));
+        anyhow::Ok(judged.iter().filter(|j| j.verdict.is_pass()).count())
+    });
+    let passed = passed?;
+    anyhow::ensure!(passed == tasks.len(), "{passed} of {} references passed", tasks.len());
+    Ok(Figure {
+        what: "verified rollouts",
+        value: passed as f64 / seconds,
+        unit: "per second",
+        note: format!("{passed} accepted, {HIDDEN} hidden cases each in its own guest, {} workers", sandbox.workers()),
+    })
+}
+
+fn learner_figures(config: &LearnerConfig, tasks: &[AdmittedTask]) -> anyhow::Result<Vec<Figure>> {
+    let examples: Vec<_> = tasks
+        .iter()
+        .map(|t| Example {
+            prompt: t.task.instruction.clone(),
+            answer: t.key.reference.clone(),
+            weight: 1.0,
+        })
+        .collect();
+    let folder = std::env::temp_dir().join(format!("gyre-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).context("cannot make a folder for the benchmark")?;
+    let figures = measure_learner(config, &examples, &folder);
+    std::fs::remove_dir_all(&folder).context("cannot remove the benchmark's folder")?;
+    figures
+}
+
+fn measure_learner(
+    config: &LearnerConfig,
+    examples: &[Example],
+    folder: &std::path::Path,
+) -> anyhow::Result<Vec<Figure>> {
+    let mut config = config.clone();
+    config.base.steps = TRAIN_STEPS;
+    let mut go_on = |_| ControlFlow::Continue(());
+    let (report, training) = timed(|| cold_start(&config, Seed(1), examples, folder, &mut go_on));
+    let report = report?;
+    let policy = LocalPolicy::load(folder)?;
+    let requests: Vec<_> = examples
+        .iter()
+        .enumerate()
+        .map(|(at, example)| SampleRequest {
+            prompt: example.prompt.clone(),
+            seed: Seed(at as u64),
+            temperature: 1.0,
+            tokens_max: 64,
+        })
+        .collect();
+    let (samples, sampling) = timed(|| policy.sample(&requests));
+    let sampled: usize = samples.iter().map(|sample| sample.tokens.len()).sum();
+    let figure = |what, tokens: u64, seconds: f64, note: String| Figure {
+        what,
+        value: tokens as f64 / seconds,
+        unit: "tokens/s",
+        note,
+    };
+    Ok(vec![
+        figure("trained", report.tokens, training, format!("{} steps, prompts included", report.steps)),
+        figure("sampled", sampled as u64, sampling, format!("a batch of {}", requests.len())),
+    ])
+}

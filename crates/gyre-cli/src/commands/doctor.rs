@@ -1,0 +1,104 @@
+use std::path::Path;
+use std::time::Instant;
+
+use gyre_orchestrator::{Project, SandboxSettings, default_cache_dir, open_sandbox};
+use gyre_types::{Limits, SandboxJob, Seed, Step};
+
+use crate::args::Global;
+use crate::live::View;
+use crate::{output, session};
+
+/// One thing that was looked at.
+#[derive(serde::Serialize)]
+struct Finding {
+    what: &'static str,
+    sound: bool,
+    detail: String,
+}
+
+/// Looks at everything that a run needs. Fails with the code of the first thing
+/// that does not work, after all were looked at.
+pub(crate) fn doctor(global: &Global) -> anyhow::Result<()> {
+    let mut findings = vec![machine(), cache()];
+    let mut first_error = None;
+    let mut take = |what, result: anyhow::Result<String>| {
+        let sound = result.is_ok();
+        let detail = result.unwrap_or_else(|error| {
+            let text = format!("{error:#}");
+            first_error.get_or_insert(error);
+            text
+        });
+        findings.push(Finding { what, sound, detail });
+    };
+    take("sandbox", sandbox(global));
+    take("data folder", data_folder(&global.data_dir));
+    take("database", database(global));
+    if global.json {
+        output::json_pretty(&findings)?;
+    } else {
+        for finding in &findings {
+            let mark = if finding.sound { "ok  " } else { "FAIL" };
+            output::line(format!("{mark}  {:12} {}", finding.what, finding.detail));
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+fn machine() -> Finding {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let detail = format!(
+        "gyre {}, {} {}, {cores} cores",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    );
+    Finding { what: "machine", sound: true, detail }
+}
+
+fn cache() -> Finding {
+    Finding { what: "guest cache", sound: true, detail: default_cache_dir().display().to_string() }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person wants to know how long it takes")]
+fn sandbox(global: &Global) -> anyhow::Result<String> {
+    let begun = Instant::now();
+    let sandbox = open_sandbox(&SandboxSettings::default(), &mut View::choose(global.json))?;
+    let opened = begun.elapsed();
+    let begun = Instant::now();
+    let code = "import sys\ndef f():\n    return list(sys.version_info[:3])\n".to_owned();
+    let steps = vec![Step::Run { code }, Step::Call { function: "f".to_owned(), args: vec![] }];
+    let report = sandbox.execute_one(SandboxJob { seed: Seed(1), limits: Limits::default(), steps })?;
+    let said = report.last().map(|step| step.outcome.describe()).unwrap_or_default();
+    Ok(format!(
+        "CPython in wasmtime {said}; opened in {:.0} ms, first guest in {:.1} ms, {} workers, digest {}",
+        opened.as_secs_f64() * 1e3,
+        begun.elapsed().as_secs_f64() * 1e3,
+        sandbox.workers(),
+        sandbox.digest().short()
+    ))
+}
+
+/// Writes and removes a file, as a run would.
+fn data_folder(dir: &Path) -> anyhow::Result<String> {
+    if !dir.exists() {
+        return Ok(format!("{} will be made by the first run", dir.display()));
+    }
+    let probe = dir.join(".doctor");
+    let tried = std::fs::write(&probe, b"gyre").and_then(|()| std::fs::remove_file(&probe));
+    tried.map_err(|source| gyre_orchestrator::Error::Io {
+        doing: "write to the data folder",
+        path: dir.to_owned(),
+        source,
+    })?;
+    Ok(format!("{} can be written", dir.display()))
+}
+
+fn database(global: &Global) -> anyhow::Result<String> {
+    if global.database.is_none() && !global.data_dir.join("lineage.db").is_file() {
+        return Ok("SQLite in the data folder, made by the first run".to_owned());
+    }
+    let runtime = session::runtime()?;
+    let project: Project = session::open_project(global, &runtime, None)?;
+    let runs = project.wait(project.store.runs(1_000))?.len();
+    Ok(format!("{} answers, {runs} runs", project.store.url()))
+}

@@ -1,0 +1,53 @@
+use std::io::Read;
+use std::path::Path;
+
+use gyre_orchestrator::{Error, SandboxSettings, open_sandbox};
+use gyre_tasks::TaskFile;
+use gyre_verify::{Submission, judge_batch};
+use serde_json::json;
+
+use crate::args::{Global, JudgeArgs};
+use crate::exit::Failure;
+use crate::live::View;
+use crate::output;
+
+pub(crate) fn judge(global: &Global, args: &JudgeArgs) -> anyhow::Result<()> {
+    let file = TaskFile::read(&args.task).map_err(Error::from)?;
+    let answers = args.answers.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let sandbox = open_sandbox(&SandboxSettings::default(), &mut View::choose(global.json))?;
+    let submissions: Vec<_> = answers
+        .iter()
+        .map(|answer| Submission { task: &file.task, key: &file.key, answer })
+        .collect();
+    let judgements = judge_batch(&submissions, |jobs| sandbox.execute(jobs));
+    let mut not_passed = 0;
+    for (path, judgement) in args.answers.iter().zip(&judgements) {
+        not_passed += usize::from(!judgement.verdict.is_pass());
+        if global.json {
+            output::json(&json!({ "answer": path, "judgement": judgement }))?;
+            continue;
+        }
+        let score = judgement.verdict.score().map_or(String::new(), |s| format!(" ({:.2})", s.get()));
+        output::line(format!("{}: {}{score}", path.display(), judgement.verdict.name()));
+        if let gyre_types::Verdict::Invalid { reason } = &judgement.verdict {
+            output::line(format!("  {reason}"));
+        }
+        for check in judgement.checks.iter().filter(|check| !check.passed) {
+            output::line(format!("  {}: {}", check.name, check.detail));
+        }
+    }
+    match not_passed {
+        0 => Ok(()),
+        n => Err(Failure::new(Failure::NOT_PASSED, format!("{n} of {} answers did not pass", answers.len()))),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    let mut text = String::new();
+    let result = if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    result.map_err(|source| Error::Io { doing: "read the answer", path: path.to_owned(), source })
+}

@@ -1,0 +1,166 @@
+use gyre_lineage::RunStatus;
+use gyre_orchestrator::{
+    Cancel, Error, Observer, Project, RunConfig, RunSummary, Runner, Workshop,
+};
+use gyre_types::Seed;
+
+use crate::args::{Global, RunArgs};
+use crate::clock::now_ms;
+use crate::live::View;
+use crate::{output, session};
+
+pub(crate) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<()> {
+    let runtime = session::runtime()?;
+    let cancel = Cancel::default();
+    session::stop_on_signal(&runtime, &cancel);
+    let summaries = match &args.resume {
+        Some(named) => {
+            let project = session::open_existing(global, &runtime)?;
+            let mut view = View::choose(global.json);
+            let summary = resume(&project, named.as_ref(), &cancel, &mut view);
+            view.finish();
+            vec![summary?]
+        }
+        None => {
+            let config = configured(args)?;
+            let project = session::open_project(global, &runtime, config.database.url.as_deref())?;
+            start_all(global, &project, &config, &cancel)?
+        }
+    };
+    print(global, &summaries)
+}
+
+fn configured(args: &RunArgs) -> Result<RunConfig, Error> {
+    let mut config = session::read_config(args.config.as_deref())?;
+    if let Some(seed) = args.seed {
+        config.seed = Seed(seed);
+    }
+    if let Some(rounds) = args.rounds {
+        config.rounds = rounds;
+    }
+    config.checked().map_err(Error::from)
+}
+
+/// One run, or one for each curation of an ablation.
+fn start_all(
+    global: &Global,
+    project: &Project,
+    config: &RunConfig,
+    cancel: &Cancel,
+) -> Result<Vec<RunSummary>, Error> {
+    config.variants().into_iter().map(|config| {
+        let mut view = View::choose(global.json);
+        let summary = start(project, config, cancel, &mut view);
+        view.finish();
+        summary
+    }).collect()
+}
+
+fn start(
+    project: &Project,
+    config: RunConfig,
+    cancel: &Cancel,
+    observer: &mut dyn Observer,
+) -> Result<RunSummary, Error> {
+    let workshop = Workshop::open(&config, observer)?;
+    Runner::start(project.clone(), workshop, config, now_ms, cancel.clone(), observer)?.drive()
+}
+
+fn resume(
+    project: &Project,
+    named: Option<&gyre_types::RunId>,
+    cancel: &Cancel,
+    observer: &mut dyn Observer,
+) -> Result<RunSummary, Error> {
+    let run = match named {
+        Some(id) => project.run(Some(id))?,
+        None => {
+            let runs = project.wait(project.store.runs(1_000))?;
+            runs.into_iter().find(|run| run.status == RunStatus::Active).ok_or_else(|| {
+                Error::NothingToResume { data_dir: project.data.root().to_owned() }
+            })?
+        }
+    };
+    let workshop = Workshop::open(&project.config_of(&run)?, observer)?;
+    Runner::resume(project.clone(), workshop, run, now_ms, cancel.clone(), observer)?.drive()
+}
+
+fn print(global: &Global, summaries: &[RunSummary]) -> anyhow::Result<()> {
+    if global.json {
+        for summary in summaries {
+            let mut object = serde_json::to_value(summary)?;
+            object["event"] = serde_json::json!("run_finished");
+            output::json(&object)?;
+        }
+        return Ok(());
+    }
+    for summary in summaries {
+        print_run(summary);
+    }
+    if summaries.len() > 1 {
+        print_side_by_side(summaries);
+    }
+    Ok(())
+}
+
+fn print_run(summary: &RunSummary) {
+    output::line(format!("\n{}, seed {}", summary.run, summary.seed));
+    super::status::print_rounds(std::iter::once(&summary.base).chain(&summary.rounds));
+    let factor = summary.factor.map_or(String::new(), |factor| format!(", {factor:.1} times the base"));
+    let gain = summary.gain;
+    output::line(format!(
+        "\nchampion of round {}: held-out pass@1 {}, gain {:+.1} points [{:+.1}, {:+.1}]{factor}; {}",
+        summary.champion.round,
+        figure(&summary.champion),
+        100.0 * gain.value,
+        100.0 * gain.interval.low,
+        100.0 * gain.interval.high,
+        output::seconds(summary.seconds),
+    ));
+    let mut table = output::table(["level", "base", "champion", "tasks"]);
+    for (name, champion) in &summary.champion.levels {
+        let base = summary.base.levels.get(name).copied().unwrap_or_default();
+        table.add_row([
+            name.clone(),
+            output::percent(base.pass_at_1),
+            output::percent(champion.pass_at_1),
+            champion.tasks.to_string(),
+        ]);
+    }
+    output::line("");
+    output::print(&table);
+}
+
+fn print_side_by_side(summaries: &[RunSummary]) {
+    let mut table =
+        output::table(["curation", "run", "base", "champion", "gain (95% paired)", "factor", "promoted"]);
+    for summary in summaries {
+        let interval = summary.gain.interval;
+        table.add_row([
+            serde_json::to_value(summary.curation)
+                .ok()
+                .and_then(|v| v.as_str().map(str::to_owned))
+                .unwrap_or_default(),
+            summary.run.to_string(),
+            figure(&summary.base),
+            figure(&summary.champion),
+            format!(
+                "{:+.1} [{:+.1}, {:+.1}]",
+                100.0 * summary.gain.value,
+                100.0 * interval.low,
+                100.0 * interval.high
+            ),
+            summary.factor.map_or("-".to_owned(), |factor| format!("x{factor:.2}")),
+            summary.rounds.iter().filter(|round| round.promoted).count().to_string(),
+        ]);
+    }
+    output::line("\nside by side, on the same held-out tasks:");
+    output::print(&table);
+}
+
+fn figure(round: &gyre_orchestrator::RoundSummary) -> String {
+    match (round.pass_at_1, round.interval) {
+        (Some(rate), Some(interval)) => output::percent_with(rate, interval),
+        _ => "-".to_owned(),
+    }
+}

@@ -1,0 +1,240 @@
+use gyre_lineage::{Edge, Found, Kind, RunRow};
+use gyre_orchestrator::{Project, inspect, record_of};
+use gyre_types::RunId;
+use serde_json::{Value, json};
+
+use crate::args::{ById, Global};
+use crate::exit::Failure;
+use crate::{output, session};
+
+/// Edges followed in each direction.
+const EDGES: u32 = 200;
+
+pub(crate) fn show(global: &Global, args: &ById) -> anyhow::Result<()> {
+    let runtime = session::runtime()?;
+    let project = session::open_existing(global, &runtime)?;
+    let found = find(&project, &args.id, args.run.as_ref())?;
+    let run = project.run(Some(&found.run))?;
+    let shown = describe(&project, &run, &found)?;
+    if global.json {
+        return output::json_pretty(&shown);
+    }
+    print_tree(&shown, 0);
+    Ok(())
+}
+
+pub(crate) fn lineage(global: &Global, args: &ById) -> anyhow::Result<()> {
+    let runtime = session::runtime()?;
+    let project = session::open_existing(global, &runtime)?;
+    let found = find(&project, &args.id, args.run.as_ref())?;
+    let lineage = project.wait(project.store.lineage(&found.run, &found.id, EDGES))?;
+    if global.json {
+        let edges = |edges: &[Edge]| -> Vec<Value> {
+            edges.iter().map(|e| json!({ "from": e.from.to_string(), "to": e.to.to_string() })).collect()
+        };
+        return output::json_pretty(&json!({
+            "run": found.run,
+            "id": found.id,
+            "upstream": edges(&lineage.upstream),
+            "downstream": edges(&lineage.downstream),
+            "truncated": lineage.truncated,
+        }));
+    }
+    output::line(format!("{} {} of {}", found.kind.as_str(), found.id, found.run));
+    print_edges("came from", &lineage.upstream);
+    print_edges("led to", &lineage.downstream);
+    if lineage.truncated {
+        output::line(format!("… and more: the first {EDGES} edges each way are shown"));
+    }
+    Ok(())
+}
+
+fn print_edges(title: &str, edges: &[Edge]) {
+    output::line(format!("{title}:"));
+    if edges.is_empty() {
+        output::line("  nothing");
+    }
+    for edge in edges {
+        output::line(format!("  {} → {}", edge.from, edge.to));
+    }
+}
+
+/// What an id names; the newest run's where several have it.
+pub(crate) fn find(project: &Project, id: &str, run: Option<&RunId>) -> anyhow::Result<Found> {
+    let mut found = project.wait(project.store.find(id))?;
+    found.retain(|found| run.is_none_or(|run| found.run == *run));
+    let exact = found.iter().position(|found| found.id == id);
+    if let Some(exact) = exact {
+        return Ok(found.swap_remove(exact));
+    }
+    match found.len() {
+        0 => {
+            let message = format!(
+                "nothing here has the id {id:?}; ids look like quickstart-1, task-…, roll-…, shard-… or ckpt-…"
+            );
+            Err(Failure::new(Failure::UNKNOWN_ID, message))
+        }
+        1 => Ok(found.swap_remove(0)),
+        n => {
+            let ids: Vec<_> = found.iter().take(5).map(|found| found.id.as_str()).collect();
+            let message = format!("{id:?} is the start of {n} ids ({}, …); give more of it", ids.join(", "));
+            Err(Failure::new(Failure::UNKNOWN_ID, message))
+        }
+    }
+}
+
+/// The run that has an id.
+pub(crate) fn run_with(project: &Project, id: &str, run: Option<&RunId>) -> anyhow::Result<RunRow> {
+    let found = find(project, id, run)?;
+    Ok(project.run(Some(&found.run))?)
+}
+
+fn describe(project: &Project, run: &RunRow, found: &Found) -> anyhow::Result<Value> {
+    match found.kind {
+        Kind::Run => describe_run(project, run),
+        Kind::Task => {
+            let (task, key) = inspect::task_with_key(project, &run.id, &found.id.parse()?)?;
+            Ok(json!({ "kind": "task", "run": run.id, "task": task, "key": key }))
+        }
+        Kind::Rollout => {
+            let row = project.wait(project.store.rollout(&run.id, &found.id.parse()?))?;
+            let row = row.ok_or_else(|| gone(found))?;
+            let record = record_of(project, &run.id, &row)?;
+            let verdict = row.verdict.map(|v| {
+                json!({
+                    "verdict": v.verdict,
+                    "checks": v.checks,
+                    "verifier_digest": v.verifier_digest,
+                    "sandbox_digest": v.sandbox_digest,
+                    "fuel": v.fuel,
+                    "guests": v.guests,
+                    "revision": v.revision,
+                })
+            });
+            Ok(json!({ "kind": "rollout", "run": run.id, "rollout": record, "verdict": verdict }))
+        }
+        Kind::Shard => {
+            let shards = inspect::shards(project, &run.id)?;
+            let shard = shards.into_iter().find(|s| s.id.as_str() == found.id).ok_or_else(|| gone(found))?;
+            Ok(json!({
+                "kind": "shard",
+                "run": run.id,
+                "id": shard.id,
+                "round": shard.round,
+                "file": project.data.file(&shard.path),
+                "sha256": shard.sha256,
+                "bytes": shard.bytes,
+                "rows": shard.rows,
+                "superseded": shard.superseded,
+            }))
+        }
+        Kind::Part => {
+            let part = project.wait(project.store.part(&run.id, &found.id.parse()?))?;
+            let part = part.ok_or_else(|| gone(found))?;
+            Ok(json!({
+                "kind": "part",
+                "run": run.id,
+                "id": part.id,
+                "file": project.data.file(&part.path),
+                "sha256": part.sha256,
+                "bytes": part.bytes,
+                "rows": part.rows,
+            }))
+        }
+        Kind::Checkpoint => {
+            let row = project.wait(project.store.checkpoint(&run.id, &found.id.parse()?))?;
+            let row = row.ok_or_else(|| gone(found))?;
+            Ok(json!({
+                "kind": "checkpoint",
+                "run": run.id,
+                "id": row.id,
+                "round": row.round,
+                "parent": row.parent,
+                "folder": project.data.file(&row.path),
+                "digest": row.digest,
+                "policy_digest": row.policy_digest,
+                "shards": row.shards,
+                "training": row.report,
+            }))
+        }
+    }
+}
+
+fn describe_run(project: &Project, run: &RunRow) -> anyhow::Result<Value> {
+    let config = project.config_of(run)?;
+    let mut rounds = Vec::new();
+    for round in 0..=config.rounds {
+        let summary = inspect::round_summary(project, run, round)?;
+        if summary.stage == "unplanned" {
+            break;
+        }
+        rounds.push(summary);
+    }
+    Ok(json!({
+        "kind": "run",
+        "id": run.id,
+        "status": run.status.as_str(),
+        "seed": run.seed,
+        "fingerprint": run.fingerprint,
+        "sandbox_digest": run.sandbox_digest,
+        "created": output::time(run.created_at_ms),
+        "dataset": project.data.dataset(&run.id),
+        "rounds": rounds,
+    }))
+}
+
+fn gone(found: &Found) -> anyhow::Error {
+    Failure::new(Failure::UNKNOWN_ID, format!("{} is gone; run `gyre audit`", found.id))
+}
+
+/// Prints JSON as an indented outline: texts of several lines keep their lines.
+fn print_tree(value: &Value, depth: usize) {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                print_entry(&format!("{indent}{key}:"), value, depth);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                print_entry(&format!("{indent}-"), item, depth);
+            }
+        }
+        scalar => output::line(format!("{indent}{}", scalar_text(scalar))),
+    }
+}
+
+fn print_entry(head: &str, value: &Value, depth: usize) {
+    match value {
+        Value::Object(entries) if entries.is_empty() => output::line(format!("{head} {{}}")),
+        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
+            let shown: Vec<_> = items.iter().take(24).map(scalar_text).collect();
+            let more = if items.len() > 24 { format!(", … ({} in all)", items.len()) } else { String::new() };
+            output::line(format!("{head} [{}{more}]", shown.join(", ")));
+        }
+        Value::Object(_) | Value::Array(_) => {
+            output::line(head);
+            print_tree(value, depth + 1);
+        }
+        Value::String(text) if text.contains('\n') => {
+            output::line(head);
+            for line in text.lines() {
+                output::line(format!("{}| {}", "  ".repeat(depth + 1), visible(line)));
+            }
+        }
+        scalar => output::line(format!("{head} {}", scalar_text(scalar))),
+    }
+}
+
+fn scalar_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => visible(text),
+        other => other.to_string(),
+    }
+}
+
+/// What a model or a guest wrote may hold terminal escapes: shown, not obeyed.
+fn visible(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}

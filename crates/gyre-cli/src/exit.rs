@@ -1,0 +1,162 @@
+//! Exit codes and error messages: what was wrong, where, and what to do.
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use gyre_dataset::{DatasetError, Fault};
+use gyre_learner::LearnerError;
+use gyre_lineage::StoreError;
+use gyre_orchestrator::{ConfigError, Error};
+use gyre_sandbox::SandboxError;
+
+/// Shown below `gyre --help`. The table is part of the interface: programs rely on it.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0  done                              20  database unreachable or refused
+  1  unexpected failure                21  database of a newer Gyre
+  2  wrong usage                       22  run held by another process
+  10 configuration: unknown key        30  checkpoint missing or damaged
+  11 configuration: wrong type         40  no space left
+  12 configuration: value out of bounds 41 folder or file not writable
+  13 configuration: file unreadable    42  file missing or damaged
+  14 nothing to resume                 50  compiled guest's cache unusable
+  15 run was begun with other parts    51  sandbox failed
+  60 unknown id                        70  audit found something
+  61 task or family refused            71  replay differs
+  62 judged: not every answer passed   130 stopped by Ctrl-C";
+
+/// A command's own failure, with its exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) const TASK_REFUSED: u8 = 61;
+    pub(crate) const NOT_PASSED: u8 = 62;
+    pub(crate) const AUDIT_FOUND: u8 = 70;
+    pub(crate) const REPLAY_DIFFERS: u8 = 71;
+    pub(crate) const UNKNOWN_ID: u8 = 60;
+
+    pub(crate) fn new(code: u8, message: impl Into<String>) -> anyhow::Error {
+        Self { code, message: message.into() }.into()
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Prints an error with its causes and gives its exit code.
+#[expect(clippy::print_stderr, reason = "the binary's one place for error messages")]
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    let code = code(error);
+    let mut causes = error.chain().map(ToString::to_string);
+    let mut shown = causes.next().unwrap_or_default();
+    for cause in causes {
+        if !shown.contains(&cause) {
+            shown.push_str(": ");
+            shown.push_str(&cause);
+        }
+    }
+    if code == 130 {
+        eprintln!("{shown}");
+    } else {
+        eprintln!("error: {shown}");
+    }
+    ExitCode::from(code)
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    if error.chain().any(is_full) {
+        return 40;
+    }
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.code;
+    }
+    match error.downcast_ref::<Error>() {
+        Some(error) => code_of(error),
+        None => error.downcast_ref::<StoreError>().map_or(1, store_code),
+    }
+}
+
+/// A full disk, wherever in the causes it shows.
+fn is_full(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    matches!(io, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+        || matches!(cause.downcast_ref(), Some(StoreError::DiskFull { .. }))
+}
+
+fn code_of(error: &Error) -> u8 {
+    match error {
+        Error::Config(error) => config_code(error),
+        Error::Store(error) => store_code(error),
+        Error::Dataset(error) => dataset_code(error),
+        Error::Learner(error) => learner_code(error),
+        Error::Sandbox(error) => sandbox_code(error),
+        Error::Tasks(_) | Error::TooFewTasks { .. } => Failure::TASK_REFUSED,
+        Error::Io { source, .. } => io_code(source),
+        Error::NotFound { .. } => Failure::UNKNOWN_ID,
+        Error::NothingToResume { .. } => 14,
+        Error::PartsChanged { .. } | Error::StaleChampion { .. } => 15,
+        Error::Illegal { .. } | Error::Recorded { .. } => Failure::AUDIT_FOUND,
+        Error::Interrupted => 130,
+        Error::Episode(_) => 1,
+    }
+}
+
+fn config_code(error: &ConfigError) -> u8 {
+    match error {
+        ConfigError::Unreadable { .. } => 13,
+        ConfigError::Malformed { why, .. } if why.contains("unknown field") => 10,
+        ConfigError::Malformed { .. } => 11,
+        ConfigError::OutOfBounds { .. } => 12,
+    }
+}
+
+fn store_code(error: &StoreError) -> u8 {
+    match error {
+        StoreError::DiskFull { .. } => 40,
+        StoreError::Unwritable { .. } => 41,
+        StoreError::NewerSchema { .. } => 21,
+        StoreError::Held { .. } | StoreError::Fenced { .. } => 22,
+        StoreError::UnknownRun { .. } => Failure::UNKNOWN_ID,
+        StoreError::Corrupt { .. } | StoreError::Row { .. } => Failure::AUDIT_FOUND,
+        _ => 20,
+    }
+}
+
+fn dataset_code(error: &DatasetError) -> u8 {
+    match error.fault {
+        Fault::DiskFull(_) => 40,
+        Fault::Denied(_) => 41,
+        _ => 42,
+    }
+}
+
+fn learner_code(error: &LearnerError) -> u8 {
+    match std::error::Error::source(error).and_then(|s| s.downcast_ref::<std::io::Error>()) {
+        Some(io) if io.kind() != ErrorKind::NotFound => io_code(io),
+        _ => 30,
+    }
+}
+
+fn sandbox_code(error: &SandboxError) -> u8 {
+    match error {
+        SandboxError::CacheUnusable { .. } => 50,
+        _ => 51,
+    }
+}
+
+fn io_code(error: &std::io::Error) -> u8 {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => 40,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => 41,
+        _ => 42,
+    }
+}

@@ -1,0 +1,261 @@
+//! Shows a run while it works: a live view on a terminal, plain lines in a
+//! pipe, one JSON object per event with `--json`.
+
+use std::time::{Duration, Instant};
+
+use gyre_orchestrator::{Observer, Progress, RoundSummary};
+use gyre_round::{RoundEvent, RoundState};
+use gyre_types::RunId;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output;
+
+/// How a run is shown.
+pub(crate) enum View {
+    Terminal(Terminal),
+    Lines(Lines),
+    Json,
+}
+
+impl View {
+    pub(crate) fn choose(json: bool) -> Self {
+        if json {
+            Self::Json
+        } else if output::is_terminal() {
+            Self::Terminal(Terminal::new())
+        } else {
+            Self::Lines(Lines::default())
+        }
+    }
+
+    /// Takes the live view off the screen before other output.
+    pub(crate) fn finish(&self) {
+        if let Self::Terminal(terminal) = self {
+            terminal.bar.finish_and_clear();
+        }
+    }
+}
+
+impl Observer for View {
+    fn observe(&mut self, progress: &Progress<'_>) {
+        match self {
+            Self::Terminal(view) => view.observe(progress),
+            Self::Lines(view) => view.observe(progress),
+            Self::Json => json(progress),
+        }
+    }
+}
+
+fn json(progress: &Progress<'_>) {
+    let object = match progress {
+        Progress::Recorded { run, seq, round, event, state } => {
+            let mut object = body(event);
+            object["run"] = serde_json::json!(run);
+            object["round"] = serde_json::json!(round);
+            object["seq"] = serde_json::json!(seq);
+            object["stage"] = serde_json::json!(state.stage.name());
+            object
+        }
+        Progress::RunStarted { run, rounds, resumed } => serde_json::json!({
+            "event": "run_started", "run": run, "rounds": rounds, "resumed": resumed,
+        }),
+        Progress::RoundFinished { run, summary } => {
+            serde_json::json!({ "event": "round_finished", "run": run, "summary": summary })
+        }
+        Progress::CompilingGuest { .. } | Progress::Working { .. } => return,
+    };
+    output::line(object.to_string());
+}
+
+/// The event's own fields. A plan holds a thousand slots: its digest stands for it.
+fn body(event: &RoundEvent) -> serde_json::Value {
+    match event {
+        RoundEvent::Planned { plan } => serde_json::json!({
+            "event": "planned",
+            "plan": plan.digest(),
+            "champion": plan.champion,
+            "tasks": plan.slots.len(),
+        }),
+        event => serde_json::to_value(event).unwrap_or_default(),
+    }
+}
+
+/// Plain lines, one for each stage that ends.
+#[derive(Default)]
+pub(crate) struct Lines {
+    compiling_told: bool,
+}
+
+impl Lines {
+    fn observe(&mut self, progress: &Progress<'_>) {
+        match progress {
+            Progress::CompilingGuest { .. } if !self.compiling_told => {
+                self.compiling_told = true;
+                output::line("compiling the Python guest for this machine (once)");
+            }
+            Progress::RunStarted { run, rounds, resumed } => output::line(started(run, *rounds, *resumed)),
+            Progress::Recorded { round, event, state, .. } => {
+                if let Some(text) = told(event, state) {
+                    output::line(format!("{}: {text}", title(*round)));
+                }
+            }
+            Progress::RoundFinished { summary, .. } => output::line(finished(summary)),
+            _ => {}
+        }
+    }
+}
+
+/// A live line that always says what is going on, and a line for what is done.
+pub(crate) struct Terminal {
+    bar: ProgressBar,
+    rounds: u32,
+    begun: Instant,
+    status: Status,
+}
+
+#[derive(Default)]
+struct Status {
+    round: u32,
+    stage: String,
+    rollouts: u32,
+    planned: u32,
+    passed: u32,
+    judged: u32,
+    invalid: u32,
+    tokens: u64,
+    rounds_done: u32,
+}
+
+impl Terminal {
+    #[expect(clippy::disallowed_methods, reason = "time left is an estimate for people")]
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
+        let style = ProgressStyle::with_template("{spinner} {bar:24} {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { bar, rounds: 0, begun: Instant::now(), status: Status::default() }
+    }
+
+    fn observe(&mut self, progress: &Progress<'_>) {
+        match progress {
+            Progress::CompilingGuest { done } => {
+                self.bar.set_length(100);
+                self.bar.set_position((100.0 * done) as u64);
+                self.bar.set_message("compiling the Python guest for this machine (once)");
+            }
+            Progress::RunStarted { run, rounds, resumed } => {
+                self.rounds = *rounds;
+                self.say(started(run, *rounds, *resumed));
+            }
+            Progress::Recorded { round, state, .. } => {
+                self.status.take(*round, state);
+                self.draw(state.stage.name().to_owned(), self.done_of(state));
+            }
+            Progress::Working { what, done, total, .. } => {
+                self.draw((*what).to_owned(), (*done, *total));
+            }
+            Progress::RoundFinished { summary, .. } => {
+                self.status.rounds_done += 1;
+                self.say(finished(summary));
+            }
+        }
+    }
+
+    fn say(&self, text: String) {
+        self.bar.suspend(|| output::line(text));
+    }
+
+    fn done_of(&self, state: &RoundState) -> (u64, u64) {
+        let planned: u32 = state.phases.iter().map(|phase| phase.rollouts).sum();
+        (u64::from(state.counts.total().max(state.rollouts)), u64::from(planned.max(1)))
+    }
+
+    fn draw(&mut self, stage: String, (done, total): (u64, u64)) {
+        self.status.stage = stage;
+        self.bar.set_length(total.max(1));
+        self.bar.set_position(done.min(total));
+        self.bar.set_message(self.status.text(self.rounds, self.time_left()));
+    }
+
+    fn time_left(&self) -> Option<f64> {
+        let done = f64::from(self.status.rounds_done);
+        let rounds = f64::from(self.rounds) + 1.0;
+        (done > 0.0).then(|| self.begun.elapsed().as_secs_f64() / done * (rounds - done))
+    }
+}
+
+impl Status {
+    fn take(&mut self, round: u32, state: &RoundState) {
+        self.round = round;
+        self.rollouts = state.rollouts;
+        self.planned = state.phases.iter().map(|phase| phase.rollouts).sum();
+        self.passed = state.counts.passed;
+        self.judged = state.counts.total();
+        self.invalid = state.counts.invalid;
+        self.tokens = state.tokens;
+    }
+
+    fn text(&self, rounds: u32, left: Option<f64>) -> String {
+        let mut text = format!("{}/{rounds} {}", title(self.round), self.stage);
+        if self.planned > 0 {
+            text.push_str(&format!(" · {}/{} rollouts", self.rollouts, self.planned));
+        }
+        if self.judged > 0 {
+            let rate = f64::from(self.passed) / f64::from(self.judged);
+            text.push_str(&format!(" · pass {}", output::percent(rate)));
+        }
+        text.push_str(&format!(" · invalid {}", self.invalid));
+        if self.tokens > 0 {
+            text.push_str(&format!(" · {} tokens", output::count(self.tokens)));
+        }
+        if let Some(left) = left {
+            text.push_str(&format!(" · about {} left", output::seconds(left)));
+        }
+        text
+    }
+}
+
+fn title(round: u32) -> String {
+    if round == 0 { "cold start".to_owned() } else { format!("round {round}") }
+}
+
+fn started(run: &RunId, rounds: u32, resumed: bool) -> String {
+    let verb = if resumed { "resuming" } else { "starting" };
+    format!("{verb} {run}: cold start and {rounds} rounds")
+}
+
+/// What a plain line tells of an event; waves go by untold.
+fn told(event: &RoundEvent, state: &RoundState) -> Option<String> {
+    match event {
+        RoundEvent::TasksGenerated { admitted, refused, .. } => {
+            let admitted = admitted.iter().map(|(split, n)| format!("{n} {split}"));
+            let refused: u32 = refused.values().sum();
+            let admitted = admitted.collect::<Vec<_>>().join(", ");
+            Some(format!("tasks admitted: {admitted} ({refused} proposals refused)"))
+        }
+        RoundEvent::WaveVerified { .. } if state.stage.name() != "verifying" => {
+            let counts = state.counts;
+            let rate = f64::from(counts.passed) / f64::from(counts.total().max(1));
+            let (rollouts, tokens) = (state.rollouts, output::count(state.tokens));
+            let (rate, invalid) = (output::percent(rate), counts.invalid);
+            Some(format!("{rollouts} rollouts verified, {rate} passed, {invalid} invalid, {tokens} tokens"))
+        }
+        RoundEvent::Curated { rows, .. } if *rows > 0 => Some(format!("{rows} rows published")),
+        RoundEvent::Trained { candidate, steps, loss, .. } => {
+            Some(format!("trained {candidate}: {steps} steps, loss {loss:.3}"))
+        }
+        RoundEvent::Failed { cause } => Some(format!("failed: {cause}")),
+        _ => None,
+    }
+}
+
+pub(crate) fn finished(summary: &RoundSummary) -> String {
+    let figure = match (summary.pass_at_1, summary.interval) {
+        (Some(rate), Some(interval)) => output::percent_with(rate, interval),
+        _ => "not measured".to_owned(),
+    };
+    let reasons = summary.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let end = if summary.promoted { "promoted".to_owned() } else { format!("{}: {reasons}", summary.stage) };
+    let time = output::seconds(summary.seconds);
+    format!("{}: held-out pass@1 {figure}, {end}, {} rows, {time}", title(summary.round), summary.rows)
+}

@@ -1,0 +1,223 @@
+//! Checks that what is recorded, what is on disk and what must hold agree.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use gyre_dataset::{Layout, read_shard, verify_dataset};
+use gyre_learner::Checkpoint;
+use gyre_lineage::{AuditRules, Finding, RunRow, RunStatus, ShardRow};
+use gyre_round::CurationMode;
+use gyre_types::{Digest, PartId, RolloutId, RunId, Split};
+
+use crate::error::Error;
+use crate::inspect;
+use crate::project::Project;
+
+const PAGE: u32 = 5_000;
+
+/// What is wrong with one run.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct RunAudit {
+    /// The run.
+    pub run: RunId,
+    /// Rows, files and records that were looked at.
+    pub checked: u64,
+    /// What was found; nothing in a sound run.
+    pub findings: Vec<AuditFinding>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct AuditFinding {
+    /// Which invariant of the lineage is broken, 1 to 9.
+    pub invariant: u8,
+    /// What is wrong, as a code.
+    pub code: String,
+    /// What is wrong, in words.
+    pub detail: String,
+    /// Whose ids.
+    pub ids: Vec<String>,
+}
+
+impl From<Finding> for AuditFinding {
+    fn from(finding: Finding) -> Self {
+        let Finding { invariant, code, detail, ids } = finding;
+        Self { invariant, code: code.to_owned(), detail, ids }
+    }
+}
+
+/// Audits one run: its rows, its files, its log.
+///
+/// # Errors
+///
+/// When the store fails. What is wrong with the run is data.
+pub fn audit(project: &Project, run: &RunRow) -> Result<RunAudit, Error> {
+    let config = project.config_of(run)?;
+    let rules = AuditRules { published_passed: config.curation.mode == CurationMode::Verified };
+    let rows = project.wait(project.store.audit_rows(&run.id, rules))?;
+    let mut audit = Audit {
+        project,
+        run,
+        checked: run.last_seq,
+        findings: rows.into_iter().map(AuditFinding::from).collect(),
+    };
+    audit.log(config.rounds)?;
+    audit.parts()?;
+    audit.checkpoints()?;
+    audit.shards()?;
+    audit.findings.sort_by_key(|finding| finding.invariant);
+    Ok(RunAudit { run: run.id.clone(), checked: audit.checked, findings: audit.findings })
+}
+
+struct Audit<'a> {
+    project: &'a Project,
+    run: &'a RunRow,
+    checked: u64,
+    findings: Vec<AuditFinding>,
+}
+
+impl Audit<'_> {
+    fn found(&mut self, invariant: u8, code: &str, detail: String, ids: Vec<String>) {
+        self.findings.push(AuditFinding { invariant, code: code.to_owned(), detail, ids });
+    }
+
+    /// Events must fold, and their counts must be those of the rows.
+    fn log(&mut self, rounds: u32) -> Result<(), Error> {
+        let counts = self.project.wait(self.project.store.verdict_counts(&self.run.id))?;
+        for round in 0..=rounds {
+            let (state, _) = match inspect::round_state(self.project, self.run, round) {
+                Ok(state) => state,
+                Err(error @ (Error::Illegal { .. } | Error::Recorded { .. })) => {
+                    self.found(8, "illegal_log", error.to_string(), vec![round.to_string()]);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let rows: u64 = counts
+                .iter()
+                .filter(|(r, purpose, ..)| *r == round && *purpose == Split::Train)
+                .map(|(.., count)| count.rollouts)
+                .sum();
+            if u64::from(state.rollouts) != rows {
+                let detail = format!("the log tells of {} rollouts, {rows} are recorded", state.rollouts);
+                self.found(9, "rollouts_not_conserved", detail, vec![round.to_string()]);
+            }
+        }
+        Ok(())
+    }
+
+    fn parts(&mut self) -> Result<(), Error> {
+        let mut after: Option<PartId> = None;
+        loop {
+            let page =
+                self.project.wait(self.project.store.parts(&self.run.id, after.as_ref(), PAGE))?;
+            for part in &page {
+                self.file(&part.path, &part.sha256, part.id.to_string());
+            }
+            match page.last() {
+                Some(last) => after = Some(last.id.clone()),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn checkpoints(&mut self) -> Result<(), Error> {
+        let page = self.project.wait(self.project.store.checkpoints(&self.run.id, None, PAGE))?;
+        for row in page.rows {
+            self.checked += 1;
+            let dir = self.project.data.file(&row.path);
+            match Checkpoint::digest(&dir) {
+                Ok(digest) if digest == row.digest => {}
+                Ok(_) => {
+                    let detail = format!("{} is not what was recorded", dir.display());
+                    self.found(3, "checkpoint_changed", detail, vec![row.id.to_string()]);
+                }
+                Err(error) => {
+                    self.found(3, "checkpoint_unreadable", error.to_string(), vec![row.id.to_string()]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn shards(&mut self) -> Result<(), Error> {
+        let shards = inspect::shards(self.project, &self.run.id)?;
+        for shard in shards.iter().filter(|shard| !shard.superseded) {
+            if self.file(&shard.path, &shard.sha256, shard.id.to_string()) {
+                self.shard_rows(shard)?;
+            }
+        }
+        // A run that was killed between a commit and its index is sound: the
+        // next start writes the index anew.
+        if !shards.is_empty() && self.run.status != RunStatus::Active {
+            let layout = Layout::new(&self.project.data.dataset(&self.run.id));
+            for problem in verify_dataset(&layout)? {
+                self.found(3, problem.code, problem.detail, vec![]);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows in the file must be those of the lineage, one for one.
+    fn shard_rows(&mut self, shard: &ShardRow) -> Result<(), Error> {
+        let recorded = self.project.wait(self.project.store.shard_rows(
+            &self.run.id,
+            &shard.id,
+            0,
+            u32::MAX,
+        ))?;
+        let recorded: Vec<RolloutId> = recorded.into_iter().map(|row| row.rollout).collect();
+        let mut in_file = Vec::new();
+        let mut held_out = Vec::new();
+        for row in read_shard(&self.project.data.file(&shard.path))? {
+            let row = row?;
+            self.checked += 1;
+            if row.split.is_held_out() {
+                held_out.push(row.task_id.to_string());
+            }
+            in_file.push(row.rollout_id);
+        }
+        if !held_out.is_empty() {
+            let detail = format!("{} holds rows of held-out tasks", shard.path);
+            self.found(5, "held_out_in_file", detail, held_out);
+        }
+        if in_file != recorded {
+            let differing = differing(&in_file, &recorded);
+            let detail = format!("the rows of {} are not those that the lineage names", shard.path);
+            self.found(1, "rows_differ", detail, differing);
+        }
+        Ok(())
+    }
+
+    /// Whether a file is there and holds what was recorded.
+    fn file(&mut self, path: &str, sha256: &Digest, id: String) -> bool {
+        self.checked += 1;
+        match digest_of(&self.project.data.file(path)) {
+            Ok(digest) if digest == *sha256 => true,
+            Ok(_) => {
+                self.found(3, "file_changed", format!("{path} is not what was recorded"), vec![id]);
+                false
+            }
+            Err(error) => {
+                self.found(3, "file_unreadable", format!("{path}: {error}"), vec![id]);
+                false
+            }
+        }
+    }
+}
+
+fn digest_of(path: &Path) -> std::io::Result<Digest> {
+    std::fs::read(path).map(|bytes| Digest::of(&bytes))
+}
+
+/// Ids that are more often in one list than in the other.
+fn differing(a: &[RolloutId], b: &[RolloutId]) -> Vec<String> {
+    let mut balance: HashMap<&RolloutId, i64> = HashMap::new();
+    a.iter().for_each(|id| *balance.entry(id).or_default() += 1);
+    b.iter().for_each(|id| *balance.entry(id).or_default() -= 1);
+    let mut ids: Vec<_> =
+        balance.into_iter().filter(|(_, n)| *n != 0).map(|(id, _)| id.to_string()).collect();
+    ids.sort();
+    ids.truncate(100);
+    ids
+}

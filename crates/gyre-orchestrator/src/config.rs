@@ -1,0 +1,372 @@
+//! The configuration of a run: every component's own settings, composed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use gyre_learner::LearnerConfig;
+use gyre_rollout::EpisodeSettings;
+use gyre_round::{CurationConfig, CurationMode, CurriculumConfig, GateConfig, PoolConfig};
+use gyre_types::{Sampling, Seed};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything that a run is told. Unknown keys are refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// What runs of this configuration are called: `a-z`, `0-9` and `-`.
+    pub name: String,
+    /// The seed that every random stream derives from.
+    #[serde(default = "default_seed")]
+    pub seed: Seed,
+    /// Rounds after the cold start.
+    #[serde(default = "default_rounds")]
+    pub rounds: u32,
+    /// Where tasks come from.
+    #[serde(default)]
+    pub tasks: TasksConfig,
+    /// Tasks that training never sees.
+    #[serde(default)]
+    pub held_out: HeldOutConfig,
+    /// What the first policy learns from.
+    #[serde(default)]
+    pub cold_start: ColdStartConfig,
+    /// How tasks are attempted.
+    #[serde(default)]
+    pub rollout: RolloutConfig,
+    /// Which tasks are asked for.
+    #[serde(default)]
+    pub curriculum: CurriculumConfig,
+    /// Which rollouts are trained on.
+    #[serde(default)]
+    pub curation: CurationConfig,
+    /// What a training set holds.
+    #[serde(default)]
+    pub pool: PoolConfig,
+    /// When a candidate is promoted.
+    #[serde(default)]
+    pub gate: GateConfig,
+    /// The embedded policy and its trainer.
+    #[serde(default)]
+    pub learner: LearnerConfig,
+    /// The sandbox's use of the machine. Never changes a result.
+    #[serde(default)]
+    pub sandbox: SandboxSettings,
+    /// Where lineage is kept. Never changes a result.
+    #[serde(default)]
+    pub database: DatabaseConfig,
+    /// Runs to compare, each with its own curation; none for an ordinary run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ablation: Vec<CurationMode>,
+}
+
+/// Where tasks come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TasksConfig {
+    /// The folder of task families, relative to the working folder. Which of
+    /// them are used is said in `curriculum.families`.
+    pub dir: PathBuf,
+}
+
+impl Default for TasksConfig {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("tasks") }
+    }
+}
+
+/// Tasks that training never sees, divided once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HeldOutConfig {
+    /// Tasks that the gate decides on: evenly over families and their levels.
+    pub gate: u32,
+    /// Tasks that only reports see.
+    pub test: u32,
+    /// The seed that they are generated from: not the run's, so that runs with
+    /// different seeds are measured on the same tasks.
+    pub seed: Seed,
+}
+
+impl Default for HeldOutConfig {
+    fn default() -> Self {
+        Self { gate: 400, test: 600, seed: Seed(20_260_101) }
+    }
+}
+
+/// What the first policy learns from: reference solutions of easy tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ColdStartConfig {
+    /// The family that demonstrates.
+    pub family: String,
+    /// Demonstrations, by difficulty.
+    pub demonstrations: BTreeMap<String, u32>,
+    /// Options given to the family's generator for demonstrations alone.
+    pub options: BTreeMap<String, serde_json::Value>,
+}
+
+impl Default for ColdStartConfig {
+    fn default() -> Self {
+        let counts = [("1", 400), ("2", 500), ("3", 100)];
+        Self {
+            family: "compose".to_owned(),
+            demonstrations: counts.map(|(d, n)| (d.to_owned(), n)).into(),
+            options: [("phrasings".to_owned(), serde_json::json!([0, 1]))].into(),
+        }
+    }
+}
+
+/// How tasks are attempted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RolloutConfig {
+    /// Tasks per round.
+    pub tasks_per_round: u32,
+    /// Rollouts per task.
+    pub samples: u32,
+    /// Temperature of a rollout's first turn.
+    pub temperature: f32,
+    /// More rollouts for each task that none of the first solved.
+    pub extra_samples: u32,
+    /// Their temperature.
+    pub extra_temperature: f32,
+    /// Turns per rollout, at most.
+    pub turns_max: u32,
+    /// Temperature of later turns, which repair.
+    pub repair_temperature: f32,
+    /// Tokens per turn, at most.
+    pub turn_tokens_max: u32,
+    /// Tokens per rollout, at most.
+    pub rollout_tokens_max: u32,
+    /// Tasks per wave: the unit that is sampled as one batch, stored in one
+    /// transaction and lost at most once in a crash. Never changes a result.
+    pub tasks_per_wave: u32,
+}
+
+impl Default for RolloutConfig {
+    fn default() -> Self {
+        Self {
+            tasks_per_round: 1_500,
+            samples: 4,
+            temperature: 1.0,
+            extra_samples: 4,
+            extra_temperature: 1.2,
+            turns_max: 2,
+            repair_temperature: 1.2,
+            turn_tokens_max: 96,
+            rollout_tokens_max: 192,
+            tasks_per_wave: 150,
+        }
+    }
+}
+
+/// The sandbox's use of the machine.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxSettings {
+    /// Worker threads; 0 is one for each core.
+    pub workers: u32,
+    /// Where compiled guests are kept; the user's cache folder by default.
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// Where lineage is kept.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// `postgres://…`; without it, a SQLite file in the data folder.
+    pub url: Option<String>,
+}
+
+fn default_seed() -> Seed {
+    Seed(1)
+}
+
+fn default_rounds() -> u32 {
+    8
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not of the configuration's shape.
+    #[error("the configuration {path} is refused:\n{why}\n(`gyre config schema` lists every key)")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        why: String,
+    },
+    /// A value is out of its bounds.
+    #[error("the configuration {path} is refused: `{key}` {why}")]
+    OutOfBounds {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl RunConfig {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConfigError`]; the message names file, line and key.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Parses and checks a configuration; `path` is for messages alone.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConfigError`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Malformed {
+            path: path.to_owned(),
+            why: error.to_string().trim_end().to_owned(),
+        })?;
+        config.check().map_err(|(key, why)| ConfigError::OutOfBounds {
+            path: path.to_owned(),
+            key,
+            why,
+        })?;
+        Ok(config)
+    }
+
+    /// Checks a configuration that was changed after it was read.
+    ///
+    /// # Errors
+    ///
+    /// When a value is out of its bounds.
+    pub fn checked(self) -> Result<Self, ConfigError> {
+        let path = PathBuf::from("of the command line");
+        self.check().map_err(|(key, why)| ConfigError::OutOfBounds { path, key, why })?;
+        Ok(self)
+    }
+
+    /// The runs to make: one, or one for each curation of an ablation.
+    pub fn variants(&self) -> Vec<Self> {
+        if self.ablation.is_empty() {
+            return vec![self.clone()];
+        }
+        let variant = |mode: &CurationMode| {
+            let mut config = self.clone();
+            config.ablation.clear();
+            config.curation.mode = *mode;
+            config
+        };
+        self.ablation.iter().map(variant).collect()
+    }
+
+    /// The configuration as it may be shown: without a database's password.
+    pub fn without_secrets(&self) -> Self {
+        let shown = |url: &String| match url.parse::<gyre_lineage::DatabaseUrl>() {
+            Ok(url) => url.to_string(),
+            Err(_) => "(not shown: it is no database URL)".to_owned(),
+        };
+        Self { database: DatabaseConfig { url: self.database.url.as_ref().map(shown) }, ..self.clone() }
+    }
+
+    /// How a rollout runs in training, with this first temperature.
+    pub fn training_episode(&self, temperature: f32) -> EpisodeSettings {
+        let rollout = &self.rollout;
+        EpisodeSettings {
+            turns_max: rollout.turns_max,
+            tokens_max: rollout.rollout_tokens_max,
+            sampling: Sampling { temperature, tokens_max: rollout.turn_tokens_max },
+            repair_temperature: rollout.repair_temperature,
+        }
+    }
+
+    /// How a rollout runs in evaluation: one greedy turn.
+    pub fn evaluation_episode(&self) -> EpisodeSettings {
+        let tokens_max = self.rollout.turn_tokens_max;
+        EpisodeSettings {
+            turns_max: 1,
+            tokens_max,
+            sampling: Sampling { temperature: 0.0, tokens_max },
+            repair_temperature: 0.0,
+        }
+    }
+
+    /// Demonstrations by difficulty, as numbers.
+    pub fn demonstrations(&self) -> BTreeMap<u32, u32> {
+        let parse = |(d, n): (&String, &u32)| d.parse().ok().map(|d: u32| (d, *n));
+        self.cold_start.demonstrations.iter().filter_map(parse).collect()
+    }
+
+    /// The settings that decide results, without those that do not.
+    pub fn semantic(&self) -> Self {
+        Self {
+            name: String::new(),
+            tasks: TasksConfig { dir: PathBuf::new() },
+            rounds: 0,
+            sandbox: SandboxSettings::default(),
+            database: DatabaseConfig::default(),
+            ablation: vec![],
+            ..self.clone()
+        }
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let rollout = &self.rollout;
+        let bounds = [
+            ("rounds", self.rounds, 1, 10_000),
+            ("rollout.tasks_per_round", rollout.tasks_per_round, 1, 1_000_000),
+            ("rollout.samples", rollout.samples, 1, 1_000),
+            ("rollout.extra_samples", rollout.extra_samples, 0, 1_000),
+            ("rollout.turns_max", rollout.turns_max, 1, 100),
+            ("rollout.turn_tokens_max", rollout.turn_tokens_max, 1, 100_000),
+            ("rollout.rollout_tokens_max", rollout.rollout_tokens_max, 1, 1_000_000),
+            ("rollout.tasks_per_wave", rollout.tasks_per_wave, 1, 10_000),
+            ("held_out.gate", self.held_out.gate, 1, 1_000_000),
+            ("held_out.test", self.held_out.test, 1, 1_000_000),
+            ("sandbox.workers", self.sandbox.workers, 0, 1_024),
+        ];
+        for (key, value, min, max) in bounds {
+            if !(min..=max).contains(&value) {
+                return Err((key, format!("is {value}, not between {min} and {max}")));
+            }
+        }
+        for (key, value) in [
+            ("rollout.temperature", rollout.temperature),
+            ("rollout.extra_temperature", rollout.extra_temperature),
+            ("rollout.repair_temperature", rollout.repair_temperature),
+        ] {
+            if !(0.0..=10.0).contains(&value) {
+                return Err((key, format!("is {value}, not between 0 and 10")));
+            }
+        }
+        if gyre_types::RunId::new(&self.name, 1).is_err() {
+            let why = format!("is {:?}: use 1 to 64 of a-z, 0-9 and -", self.name);
+            return Err(("name", why));
+        }
+        if self.curriculum.families.is_empty() {
+            return Err(("curriculum.families", "names no family".to_owned()));
+        }
+        let demonstrations = &self.cold_start.demonstrations;
+        if let Some(key) = demonstrations.keys().find(|key| key.parse::<u32>().is_err()) {
+            return Err(("cold_start.demonstrations", format!("has {key:?}, not a difficulty")));
+        }
+        if demonstrations.values().sum::<u32>() == 0 {
+            return Err(("cold_start.demonstrations", "asks for none".to_owned()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+use std::path::PathBuf;
+
+use gyre_dataset::DatasetError;
+use gyre_learner::LearnerError;
+use gyre_lineage::StoreError;
+use gyre_rollout::EpisodeError;
+use gyre_round::IllegalTransition;
+use gyre_sandbox::SandboxError;
+use gyre_tasks::TaskError;
+use gyre_types::{CheckpointId, RunId};
+
+use crate::config::ConfigError;
+
+/// Why something could not be done. Whatever it is, the data folder holds what
+/// was committed before, and `gyre run --resume` goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The lineage store failed or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A dataset file failed.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The embedded policy or its trainer failed.
+    #[error(transparent)]
+    Learner(#[from] LearnerError),
+    /// The sandbox failed.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// A task family failed.
+    #[error(transparent)]
+    Tasks(#[from] TaskError),
+    /// A wave could not be made.
+    #[error(transparent)]
+    Episode(#[from] EpisodeError),
+    /// Recorded events do not follow from each other.
+    #[error("the recorded events of {run}, round {round}, do not follow from each other; run `gyre audit`")]
+    Illegal {
+        /// The run.
+        run: RunId,
+        /// The round.
+        round: u32,
+        /// What is wrong.
+        #[source]
+        source: IllegalTransition,
+    },
+    /// Something recorded cannot be read.
+    #[error("{what} of {run} cannot be read: {why}; run `gyre audit`")]
+    Recorded {
+        /// The run.
+        run: RunId,
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// A file or folder failed.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Nothing has that name.
+    #[error("{what} {id:?} is not in this data folder; {hint}")]
+    NotFound {
+        /// The kind of thing.
+        what: &'static str,
+        /// What was asked for.
+        id: String,
+        /// What to do.
+        hint: String,
+    },
+    /// There is no unfinished run.
+    #[error("there is no unfinished run to resume in {}; start one with `gyre run`", data_dir.display())]
+    NothingToResume {
+        /// The data folder.
+        data_dir: PathBuf,
+    },
+    /// A run cannot go on with other parts than it began with.
+    #[error("{run} was begun with another {what} ({began}, now {now}); a run keeps its parts: start a new one with `gyre run`")]
+    PartsChanged {
+        /// The run.
+        run: RunId,
+        /// Which part.
+        what: &'static str,
+        /// Its digest then.
+        began: String,
+        /// Its digest now.
+        now: String,
+    },
+    /// A plan was made for a champion that is no longer current.
+    #[error("the plan of round {round} was made for champion {planned}, but {current} is champion now; the plan is refused")]
+    StaleChampion {
+        /// The round.
+        round: u32,
+        /// The champion in the plan.
+        planned: CheckpointId,
+        /// The champion now.
+        current: CheckpointId,
+    },
+    /// Too few tasks came through admission.
+    #[error("only {admitted} of {asked} {what} tasks were admitted (refused: {refused}); `gyre task check` shows why")]
+    TooFewTasks {
+        /// Which tasks.
+        what: String,
+        /// Tasks asked for.
+        asked: usize,
+        /// Tasks admitted.
+        admitted: usize,
+        /// Reasons with counts.
+        refused: String,
+    },
+    /// Somebody asked to stop.
+    #[error("stopped; `gyre run --resume` goes on from here")]
+    Interrupted,
+}

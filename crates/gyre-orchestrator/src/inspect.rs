@@ -1,0 +1,251 @@
+//! Reads what is recorded: rounds, gates, shards, figures.
+
+use std::collections::BTreeMap;
+
+use gyre_lineage::{CellRate, GateRow, RolloutFilter, RunRow, ShardRow};
+use gyre_round::{
+    Confidence, Decision, Estimate, PairTable, RoundEvent, RoundState, Stage, fold, wilson,
+};
+use gyre_types::{CheckpointId, RunId, Split, Task, TaskId, Verdict};
+use gyre_verify::GradingKey;
+
+use crate::error::Error;
+use crate::project::Project;
+use crate::runner::round_events;
+use crate::summary::{Level, RoundSummary, RunSummary};
+
+const PAGE: u32 = 5_000;
+
+/// The state of a round, and when its events were recorded.
+///
+/// # Errors
+///
+/// When the store fails or the events do not follow from each other.
+pub fn round_state(
+    project: &Project,
+    run: &RunRow,
+    round: u32,
+) -> Result<(RoundState, Vec<(i64, RoundEvent)>), Error> {
+    let events = round_events(project, run, round)?;
+    let state = fold(events.iter().map(|(_, event)| event)).map_err(|source| Error::Illegal {
+        run: run.id.clone(),
+        round,
+        source,
+    })?;
+    Ok((state, events))
+}
+
+/// What came of a round so far.
+///
+/// # Errors
+///
+/// When the store fails.
+pub fn round_summary(project: &Project, run: &RunRow, round: u32) -> Result<RoundSummary, Error> {
+    let (state, events) = round_state(project, run, round)?;
+    let measured = match &state.candidate {
+        Some(id) if state.evaluated.contains_key(&Split::Test) => {
+            Some(measure(project, &run.id, id)?)
+        }
+        _ => None,
+    };
+    let all = measured.as_ref().map(|m| m.all);
+    let reasons = events.iter().find_map(|(_, event)| match event {
+        RoundEvent::Decided { decision: Decision::Reject { reasons }, .. } => Some(reasons.clone()),
+        _ => None,
+    });
+    Ok(RoundSummary {
+        round,
+        stage: state.stage.name().to_owned(),
+        checkpoint: state.candidate,
+        pass_at_1: all.map(|all| all.pass_at_1),
+        interval: all.map(|all| {
+            let interval = wilson(u64::from(all.passed), u64::from(all.tasks), Confidence::P95);
+            [interval.low, interval.high]
+        }),
+        tasks: all.map_or(0, |all| all.tasks),
+        levels: measured.map_or_else(BTreeMap::new, |m| m.levels),
+        promoted: state.stage == Stage::Promoted,
+        reasons: reasons.unwrap_or_default(),
+        verdicts: state.counts,
+        rollouts: state.rollouts,
+        tokens: state.tokens,
+        rows: state.rows,
+        seconds: seconds(&events),
+    })
+}
+
+/// What came of a run so far.
+///
+/// # Errors
+///
+/// When the run has no champion yet, or the store fails.
+pub fn run_summary(project: &Project, run: &RunRow) -> Result<RunSummary, Error> {
+    let promotions = project.wait(project.store.promotions(&run.id, None, PAGE))?;
+    let (Some(first), Some(last)) = (promotions.first(), promotions.last()) else {
+        return Err(Error::NotFound {
+            what: "champion of",
+            id: run.id.to_string(),
+            hint: "its cold start has not finished".to_owned(),
+        });
+    };
+    let config = project.config_of(run)?;
+    let mut rounds = Vec::new();
+    let base = round_summary(project, run, first.round)?;
+    let champion = round_summary(project, run, last.round)?;
+    let mut seconds = base.seconds;
+    for round in 1..=config.rounds {
+        let summary = round_summary(project, run, round)?;
+        if summary.stage != Stage::Unplanned.name() {
+            seconds += summary.seconds;
+            rounds.push(summary);
+        }
+    }
+    let factor = match (base.pass_at_1, champion.pass_at_1) {
+        (Some(base), Some(champion)) if base > 0.0 => Some(champion / base),
+        _ => None,
+    };
+    let gain = gain(project, &run.id, &first.champion, &last.champion)?;
+    Ok(RunSummary {
+        run: run.id.clone(),
+        seed: run.seed,
+        curation: config.curation.mode,
+        base,
+        champion,
+        gain,
+        factor,
+        rounds,
+        seconds,
+    })
+}
+
+/// The paired gain of one checkpoint over another on the test part.
+fn gain(
+    project: &Project,
+    run: &RunId,
+    base: &CheckpointId,
+    champion: &CheckpointId,
+) -> Result<Estimate, Error> {
+    let of_base = outcomes(project, run, Split::Test, base)?;
+    let of_champion = outcomes(project, run, Split::Test, champion)?;
+    let mut table = PairTable::default();
+    for (task, base) in &of_base {
+        let champion = of_champion.get(task).is_some_and(Verdict::is_pass);
+        table.n += 1;
+        *match (base.is_pass(), champion) {
+            (false, true) => &mut table.wins,
+            (true, false) => &mut table.losses,
+            (true, true) => &mut table.both,
+            (false, false) => &mut table.neither,
+        } += 1;
+    }
+    Ok(Estimate::gain(&table))
+}
+
+/// What a checkpoint did on the held-out tasks of a part.
+pub(crate) fn outcomes(
+    project: &Project,
+    run: &RunId,
+    part: Split,
+    checkpoint: &CheckpointId,
+) -> Result<BTreeMap<TaskId, Verdict>, Error> {
+    let filter = RolloutFilter {
+        purpose: Some(part),
+        checkpoint: Some(checkpoint.clone()),
+        ..RolloutFilter::default()
+    };
+    let mut outcomes = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = project.wait(project.store.rollouts(run, &filter, after.as_ref(), PAGE))?;
+        outcomes.extend(
+            page.rows.into_iter().filter_map(|row| Some((row.rollout.task, row.verdict?.verdict))),
+        );
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(outcomes),
+        }
+    }
+}
+
+/// A checkpoint on the test part.
+struct Measure {
+    all: Level,
+    levels: BTreeMap<String, Level>,
+}
+
+fn measure(project: &Project, run: &RunId, checkpoint: &CheckpointId) -> Result<Measure, Error> {
+    let cells = project.wait(project.store.cell_rates(run))?;
+    let own = |cell: &&CellRate| {
+        cell.purpose == Split::Test && cell.checkpoint.as_ref() == Some(checkpoint)
+    };
+    let mut measure = Measure { all: Level::default(), levels: BTreeMap::new() };
+    for cell in cells.iter().filter(own) {
+        let name = format!("{} {}", cell.family, cell.difficulty);
+        for level in [measure.levels.entry(name).or_default(), &mut measure.all] {
+            level.passed += cell.count.passed as u32;
+            level.tasks += cell.count.rollouts as u32;
+            level.pass_at_1 = f64::from(level.passed) / f64::from(level.tasks.max(1));
+        }
+    }
+    Ok(measure)
+}
+
+fn seconds(events: &[(i64, RoundEvent)]) -> f64 {
+    match (events.first(), events.last()) {
+        (Some((first, _)), Some((last, _))) => (last - first) as f64 / 1000.0,
+        _ => 0.0,
+    }
+}
+
+/// The gate's record of a round.
+pub(crate) fn gate(
+    project: &Project,
+    run: &RunId,
+    round: u32,
+) -> Result<Option<GateRow>, Error> {
+    let after = round.checked_sub(1);
+    let gates = project.wait(project.store.gates(run, after, 1))?;
+    Ok(gates.into_iter().find(|gate| gate.round == round))
+}
+
+/// Every training shard of a run, oldest round first.
+///
+/// # Errors
+///
+/// When the store fails.
+pub fn shards(project: &Project, run: &RunId) -> Result<Vec<ShardRow>, Error> {
+    let mut shards = Vec::new();
+    let mut after = None;
+    loop {
+        let page = project.wait(project.store.shards(run, after.as_ref(), PAGE))?;
+        shards.extend(page.rows);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(shards),
+        }
+    }
+}
+
+/// A task with its grading key.
+///
+/// # Errors
+///
+/// When the run has no such task, or its key cannot be read.
+pub fn task_with_key(
+    project: &Project,
+    run: &RunId,
+    id: &TaskId,
+) -> Result<(Task, GradingKey), Error> {
+    let found = project.wait(project.store.task(run, id))?;
+    let (row, key) = found.ok_or_else(|| Error::NotFound {
+        what: "task",
+        id: id.to_string(),
+        hint: format!("it is not a task of {run}"),
+    })?;
+    let key = serde_json::from_value(key).map_err(|error| Error::Recorded {
+        run: run.clone(),
+        what: format!("the key of {id}"),
+        why: error.to_string(),
+    })?;
+    Ok((row.task, key))
+}

@@ -1,0 +1,44 @@
+//! The driver of the loop: executes a round's actions, recovers, audits, replays.
+//!
+//! [`Runner`] folds what is recorded, executes what is outstanding and records
+//! it, one event at a time: a process that is killed leaves a run that the next
+//! one continues from the same state. Every choice is made in `gyre-round`;
+//! here it is carried out.
+//!
+//! Invariants:
+//! - An action's rows and the event that tells of it enter the lineage in one
+//!   transaction. A file that no transaction names is garbage, removed at the
+//!   next start.
+//! - What an action does follows from plan and lineage alone: never from the
+//!   clock, from the wave's place in a process, or from what was in memory.
+//! - Keys stay between `gyre-tasks`, `gyre-verify` and this crate.
+
+mod audit;
+mod cancel;
+mod config;
+mod error;
+pub mod inspect;
+mod layout;
+mod local_policy;
+mod progress;
+mod project;
+mod replay;
+mod runner;
+mod summary;
+mod workshop;
+
+pub use audit::{AuditFinding, RunAudit, audit};
+pub use cancel::Cancel;
+pub use config::{
+    ColdStartConfig, ConfigError, DatabaseConfig, HeldOutConfig, RolloutConfig, RunConfig,
+    SandboxSettings, TasksConfig,
+};
+pub use error::Error;
+pub use layout::DataDir;
+pub use local_policy::EmbeddedPolicy;
+pub use progress::{Observer, Progress, Silent};
+pub use project::Project;
+pub use replay::{Replay, Replayer, record_of};
+pub use runner::{Clock, Runner};
+pub use summary::{Level, RoundSummary, RunSummary};
+pub use workshop::{Workshop, default_cache_dir, open_sandbox};

@@ -1,0 +1,70 @@
+//! What a run tells those who watch it.
+
+use gyre_round::{RoundEvent, RoundState};
+use gyre_types::RunId;
+
+use crate::summary::RoundSummary;
+
+/// Something to show. Watching changes nothing.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// The Python guest is being compiled for this machine; happens once.
+    CompilingGuest {
+        /// From 0 to 1.
+        done: f32,
+    },
+    /// A run begins or goes on.
+    RunStarted {
+        /// The run.
+        run: &'a RunId,
+        /// Rounds planned, beside the cold start.
+        rounds: u32,
+        /// Whether it goes on from an earlier process.
+        resumed: bool,
+    },
+    /// An event became durable.
+    Recorded {
+        /// The run.
+        run: &'a RunId,
+        /// Its number in the run.
+        seq: u64,
+        /// The round.
+        round: u32,
+        /// The event.
+        event: &'a RoundEvent,
+        /// The round after it.
+        state: &'a RoundState,
+    },
+    /// Work goes on inside an action.
+    Working {
+        /// The round.
+        round: u32,
+        /// What is being done, such as `training`.
+        what: &'static str,
+        /// Units done.
+        done: u64,
+        /// Units in all.
+        total: u64,
+    },
+    /// A round is over.
+    RoundFinished {
+        /// The run.
+        run: &'a RunId,
+        /// What came of it.
+        summary: &'a RoundSummary,
+    },
+}
+
+/// Watches a run; told from the driver's thread.
+pub trait Observer: Send {
+    /// Takes in one thing.
+    fn observe(&mut self, progress: &Progress<'_>);
+}
+
+/// Watches nothing.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn observe(&mut self, _progress: &Progress<'_>) {}
+}

@@ -1,0 +1,173 @@
+//! Runs a recorded rollout again and compares every byte.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gyre_dataset::read_record;
+use gyre_learner::LocalPolicy;
+use gyre_lineage::RolloutWithVerdict;
+use gyre_rollout::{EpisodeSettings, RolloutRequest, run_wave};
+use gyre_sandbox::Sandbox;
+use gyre_types::{CheckpointId, RolloutId, RolloutRecord, RunId, Verdict};
+use gyre_verify::{Submission, judge_batch};
+use serde::Serialize;
+
+use crate::config::RunConfig;
+use crate::error::Error;
+use crate::local_policy::EmbeddedPolicy;
+use crate::project::Project;
+
+/// What came of a replay.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Replay {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// Whether every byte of record and verdict is the same.
+    pub identical: bool,
+    /// What differs, by field.
+    pub differences: Vec<String>,
+}
+
+/// Replays rollouts of one run with the sandbox of this machine.
+pub struct Replayer<'a> {
+    project: &'a Project,
+    run: &'a RunId,
+    sandbox: &'a Sandbox,
+    config: RunConfig,
+    policy: Option<Arc<EmbeddedPolicy>>,
+}
+
+impl<'a> Replayer<'a> {
+    /// Prepares to replay rollouts of a run that was made with `config`.
+    pub fn new(
+        project: &'a Project,
+        run: &'a RunId,
+        config: RunConfig,
+        sandbox: &'a Sandbox,
+    ) -> Self {
+        Self { project, run, sandbox, config, policy: None }
+    }
+
+    /// Runs a rollout again from its seed and checkpoint, judges it again, and
+    /// compares with what is stored.
+    ///
+    /// # Errors
+    ///
+    /// When something that the rollout needs is missing or cannot be read.
+    pub fn replay(&mut self, row: &RolloutWithVerdict) -> Result<Replay, Error> {
+        let stored = record_of(self.project, self.run, row)?;
+        let (task, key) = crate::inspect::task_with_key(self.project, self.run, &stored.task)?;
+        let policy = self.policy(&stored)?;
+        let request = RolloutRequest {
+            id: stored.id.clone(),
+            round: stored.round,
+            purpose: stored.purpose,
+            task: &task,
+            sample: stored.sample,
+            seed: stored.seed,
+        };
+        let settings = EpisodeSettings {
+            turns_max: stored.turns_max,
+            sampling: stored.sampling,
+            ..if stored.purpose.is_held_out() {
+                self.config.evaluation_episode()
+            } else {
+                self.config.training_episode(stored.sampling.temperature)
+            }
+        };
+        let made = run_wave(self.sandbox, policy.as_ref(), &settings, &[request])?;
+        let mut differences = made.first().map_or_else(
+            || vec!["no rollout was made".to_owned()],
+            |made| differences(&stored, &made.record),
+        );
+        let submission = Submission { task: &task, key: &key, answer: &stored.answer };
+        let judged = judge_batch(&[submission], |jobs| self.sandbox.execute(jobs));
+        let recorded = row.verdict.as_ref().map(|v| (&v.verdict, &v.checks));
+        let invalid = recorded.is_some_and(|(verdict, _)| verdict.is_invalid());
+        let again = judged.first().map(|j| (&j.verdict, &j.checks));
+        // An invalid verdict tells of a fault of ours at that time: nothing to reproduce.
+        if recorded != again && !invalid {
+            differences.push(format!("verdict: {} then, {} now", name(recorded), name(again)));
+        }
+        Ok(Replay { rollout: stored.id, identical: differences.is_empty(), differences })
+    }
+
+    fn policy(&mut self, record: &RolloutRecord) -> Result<Arc<EmbeddedPolicy>, Error> {
+        let id = record.policy.checkpoint.clone().ok_or_else(|| Error::Recorded {
+            run: self.run.clone(),
+            what: record.id.to_string(),
+            why: "its policy has no checkpoint, so it cannot be replayed".to_owned(),
+        })?;
+        if let Some(policy) = self.policy.as_ref().filter(|policy| *policy.checkpoint() == id) {
+            return Ok(policy.clone());
+        }
+        let policy = Arc::new(load_policy(self.project, self.run, &id)?);
+        self.policy = Some(policy.clone());
+        Ok(policy)
+    }
+}
+
+fn name<T>(verdict: Option<(&Verdict, T)>) -> &'static str {
+    verdict.map_or("none", |(verdict, _)| verdict.name())
+}
+
+/// Names the fields in which two records differ.
+fn differences(stored: &RolloutRecord, made: &RolloutRecord) -> Vec<String> {
+    if stored == made {
+        return vec![];
+    }
+    let fields = |record| match serde_json::to_value(record) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let (stored, made) = (fields(stored), fields(made));
+    let differ = |(name, then): (&String, &serde_json::Value)| {
+        let now = made.get(name);
+        (now != Some(then)).then(|| name.clone())
+    };
+    stored.iter().filter_map(differ).collect()
+}
+
+/// The body of a rollout, from its part.
+///
+/// # Errors
+///
+/// When the part is missing or cannot be read.
+pub fn record_of(
+    project: &Project,
+    run: &RunId,
+    row: &RolloutWithVerdict,
+) -> Result<RolloutRecord, Error> {
+    let part = project.wait(project.store.part(run, &row.rollout.part))?;
+    let part = part.ok_or_else(|| Error::Recorded {
+        run: run.clone(),
+        what: row.rollout.part.to_string(),
+        why: "it is not recorded".to_owned(),
+    })?;
+    Ok(read_record(&project.data.file(&part.path), row.rollout.part_row)?)
+}
+
+/// The folder of a recorded checkpoint.
+pub(crate) fn checkpoint_dir(
+    project: &Project,
+    run: &RunId,
+    id: &CheckpointId,
+) -> Result<PathBuf, Error> {
+    let row = project.wait(project.store.checkpoint(run, id))?;
+    let row = row.ok_or_else(|| Error::NotFound {
+        what: "checkpoint",
+        id: id.to_string(),
+        hint: "`gyre rounds` lists the checkpoints".to_owned(),
+    })?;
+    Ok(project.data.file(&row.path))
+}
+
+/// Loads a recorded checkpoint as a policy.
+pub(crate) fn load_policy(
+    project: &Project,
+    run: &RunId,
+    id: &CheckpointId,
+) -> Result<EmbeddedPolicy, Error> {
+    let dir = checkpoint_dir(project, run, id)?;
+    Ok(EmbeddedPolicy::new(id.clone(), LocalPolicy::load(&dir)?))
+}

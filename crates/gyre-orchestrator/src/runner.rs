@@ -1,0 +1,281 @@
+//! The driver: folds what is recorded, executes what is outstanding, records it.
+
+mod curate;
+mod evaluate;
+mod garbage;
+mod generate;
+mod judge;
+mod lease;
+mod plan;
+mod roll_out;
+mod summarise;
+mod train;
+
+use std::sync::Arc;
+
+use gyre_lineage::{Commit, NewEvent, NewRun, RunRow, RunStatus};
+use gyre_round::{Action, RoundEvent, RoundState, Stage, fold, step};
+use gyre_types::Digest;
+
+use crate::cancel::Cancel;
+use crate::config::RunConfig;
+use crate::error::Error;
+use crate::local_policy::EmbeddedPolicy;
+use crate::progress::{Observer, Progress};
+use crate::project::Project;
+use crate::summary::RunSummary;
+use crate::workshop::Workshop;
+
+use generate::TaskSet;
+use lease::HeldLease;
+
+/// Milliseconds since 1970, as the binary reads them.
+pub type Clock = fn() -> i64;
+
+/// Drives one run, alone: it holds the run's lease.
+pub struct Runner<'o> {
+    project: Project,
+    workshop: Workshop,
+    config: RunConfig,
+    run: RunRow,
+    lease: HeldLease,
+    seq: u64,
+    clock: Clock,
+    cancel: Cancel,
+    observer: &'o mut dyn Observer,
+    /// The tasks last worked on; made again from the lineage when missing.
+    tasks: Option<TaskSet>,
+    /// The policy last loaded.
+    policy: Option<Arc<EmbeddedPolicy>>,
+}
+
+/// What an action did: the event that tells it, and the rows that go with it
+/// into the same transaction.
+struct Done {
+    event: RoundEvent,
+    rows: Commit,
+}
+
+impl<'o> Runner<'o> {
+    /// Begins a new run.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub fn start(
+        project: Project,
+        workshop: Workshop,
+        config: RunConfig,
+        clock: Clock,
+        cancel: Cancel,
+        observer: &'o mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let run = project.wait(project.store.create_run(&NewRun {
+            name: config.name.clone(),
+            fingerprint: fingerprint(&config, &workshop),
+            seed: config.seed,
+            config: serde_json::to_value(config.without_secrets()).unwrap_or_default(),
+            sandbox_digest: workshop.sandbox.digest(),
+            created_at_ms: clock(),
+        }))?;
+        Self::drive_run(project, workshop, config, run, clock, cancel, observer)
+    }
+
+    /// Goes on with a run where it stopped.
+    ///
+    /// # Errors
+    ///
+    /// When another process drives it, or it was begun with other parts.
+    pub fn resume(
+        project: Project,
+        workshop: Workshop,
+        run: RunRow,
+        clock: Clock,
+        cancel: Cancel,
+        observer: &'o mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let config = project.config_of(&run)?;
+        let now = fingerprint(&config, &workshop);
+        if now != run.fingerprint {
+            return Err(Error::PartsChanged {
+                run: run.id,
+                what: "sandbox, verifier, task family or engine",
+                began: run.fingerprint.short(),
+                now: now.short(),
+            });
+        }
+        Self::drive_run(project, workshop, config, run, clock, cancel, observer)
+    }
+
+    fn drive_run(
+        project: Project,
+        workshop: Workshop,
+        config: RunConfig,
+        run: RunRow,
+        clock: Clock,
+        cancel: Cancel,
+        observer: &'o mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let lease = HeldLease::acquire(&project, &run.id, clock)?;
+        // Read again under the lease: another process may have worked until now.
+        let run = project.run(Some(&run.id))?;
+        let seq = run.last_seq;
+        let runner = Self {
+            project,
+            workshop,
+            config,
+            run,
+            lease,
+            seq,
+            clock,
+            cancel,
+            observer,
+            tasks: None,
+            policy: None,
+        };
+        runner.collect_garbage()?;
+        Ok(runner)
+    }
+
+    /// Drives the run to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`] when asked to stop, or what failed. Everything
+    /// recorded until then stays, and the run can be resumed.
+    pub fn drive(mut self) -> Result<RunSummary, Error> {
+        let started = Progress::RunStarted {
+            run: &self.run.id,
+            rounds: self.config.rounds,
+            resumed: self.seq > 0,
+        };
+        self.observer.observe(&started);
+        for round in 0..=self.config.rounds {
+            self.drive_round(round)?;
+        }
+        if self.run.status == RunStatus::Active {
+            let rows = Commit { run_status: Some(RunStatus::Finished), ..self.empty_commit() };
+            self.commit(rows)?;
+        }
+        self.summary()
+    }
+
+    fn drive_round(&mut self, round: u32) -> Result<(), Error> {
+        let mut state = self.recorded_state(round)?;
+        let was_over = state.stage.is_terminal();
+        while let Some(action) = state.outstanding().first().copied() {
+            if self.cancel.is_cancelled() {
+                return Err(Error::Interrupted);
+            }
+            let Done { event, rows } = self.execute(round, &state, action)?;
+            state = self.record(round, &state, event, rows)?;
+        }
+        if !was_over {
+            let summary = self.round_summary(round)?;
+            self.observer.observe(&Progress::RoundFinished { run: &self.run.id, summary: &summary });
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, round: u32, state: &RoundState, action: Action) -> Result<Done, Error> {
+        tracing::debug!(run = %self.run.id, round, ?action, "executing");
+        match action {
+            Action::Plan => self.plan(round),
+            Action::GenerateTasks => self.generate(state),
+            Action::OpenPhase(phase) => self.open_phase(state, phase),
+            Action::RollOut(at) => self.roll_out(state, at),
+            Action::Verify(at) => self.verify(state, at),
+            Action::Curate => self.curate(state),
+            Action::Train => self.train(state),
+            Action::Evaluate(part) => self.evaluate(state, part),
+            Action::Decide => self.decide(state),
+        }
+    }
+
+    /// Commits an event with its rows. A crash before the commit leaves the
+    /// action outstanding, after it the action done; there is no between.
+    fn record(
+        &mut self,
+        round: u32,
+        state: &RoundState,
+        event: RoundEvent,
+        rows: Commit,
+    ) -> Result<RoundState, Error> {
+        let (next, _) = step(state, &event).map_err(|source| self.illegal(round, source))?;
+        let body = serde_json::to_value(&event).unwrap_or_default();
+        let new = NewEvent { round, kind: event.kind().to_owned(), body };
+        self.commit(Commit { events: vec![new], ..rows })?;
+        if matches!(event, RoundEvent::Curated { .. }) {
+            self.write_index()?;
+        }
+        self.observer.observe(&Progress::Recorded {
+            run: &self.run.id,
+            seq: self.seq,
+            round,
+            event: &event,
+            state: &next,
+        });
+        Ok(next)
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<(), Error> {
+        self.seq = self.project.wait(self.project.store.commit(commit))?;
+        Ok(())
+    }
+
+    fn recorded_state(&self, round: u32) -> Result<RoundState, Error> {
+        let events = round_events(&self.project, &self.run, round)?;
+        let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+        let state = fold(&events).map_err(|source| self.illegal(round, source))?;
+        if state.stage != Stage::Unplanned {
+            self.check_champion(&state)?;
+        }
+        Ok(state)
+    }
+
+    /// Refuses to go on with a plan whose champion is no longer current.
+    fn check_champion(&self, state: &RoundState) -> Result<(), Error> {
+        let Some(plan) = state.plan.as_ref().filter(|_| !state.stage.is_terminal()) else {
+            return Ok(());
+        };
+        let current = self.project.wait(self.project.store.champion(&self.run.id))?;
+        match (plan.champion.clone(), current) {
+            (Some(planned), Some(current)) if planned != current.champion => {
+                let current = current.champion;
+                Err(Error::StaleChampion { round: plan.round, planned, current })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn illegal(&self, round: u32, source: gyre_round::IllegalTransition) -> Error {
+        Error::Illegal { run: self.run.id.clone(), round, source }
+    }
+
+    fn unreadable(&self, what: impl Into<String>, why: impl ToString) -> Error {
+        Error::Recorded { run: self.run.id.clone(), what: what.into(), why: why.to_string() }
+    }
+}
+
+/// Digest of everything that decides a run's results.
+fn fingerprint(config: &RunConfig, workshop: &Workshop) -> Digest {
+    Digest::of_json(&(config.semantic(), workshop.digest()))
+}
+
+/// The events of a round, each with the time at which it was recorded.
+pub(crate) fn round_events(
+    project: &Project,
+    run: &RunRow,
+    round: u32,
+) -> Result<Vec<(i64, RoundEvent)>, Error> {
+    let rows = project.wait(project.store.round_events(&run.id, round))?;
+    let read = |row: gyre_lineage::EventRow| {
+        let event = serde_json::from_value(row.body).map_err(|error| Error::Recorded {
+            run: run.id.clone(),
+            what: format!("event {}", row.seq),
+            why: error.to_string(),
+        })?;
+        Ok((row.at_ms, event))
+    };
+    rows.into_iter().map(read).collect()
+}

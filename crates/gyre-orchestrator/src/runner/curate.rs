@@ -1,0 +1,203 @@
+//! Chooses the rows to train on and publishes them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use gyre_dataset::{
+    Card, DatasetRow, DatasetWriter, Layout, ManifestShard, PublishedShard, RowSource, read_part,
+};
+use gyre_lineage::{RolloutFilter, RolloutWithVerdict, ShardRow, ShardRowRef, VerdictRow};
+use gyre_round::{
+    Curated, CurationCandidate, RoundEvent, RoundState, VerdictKind, curate,
+};
+use gyre_types::{Judgement, PartId, RolloutId, RolloutRecord, Split, Task};
+
+use super::generate::planned;
+use super::{Done, Runner};
+use crate::error::Error;
+
+impl Runner<'_> {
+    pub(super) fn curate(&mut self, state: &RoundState) -> Result<Done, Error> {
+        let plan = planned(state);
+        let rollouts = self.rollouts(&RolloutFilter {
+            round: Some(plan.round),
+            purpose: Some(Split::Train),
+            ..RolloutFilter::default()
+        })?;
+        let tasks = self.load_tasks(plan.round, Split::Train)?;
+        let candidates: Vec<_> =
+            rollouts.iter().filter_map(|row| candidate(row, tasks.get(&row.rollout.task)?)).collect();
+        let chosen = curate(&plan.curation, plan.seed.derive("curation", &[]), &candidates);
+        let event = |rows, shard| RoundEvent::Curated { rows, shard, funnel: funnel(&chosen) };
+        if chosen.accepted.is_empty() {
+            return match state.is_base() {
+                true => Ok(Done { event: event(0, None), rows: self.empty_commit() }),
+                false => Ok(Done {
+                    event: RoundEvent::Failed { cause: "no rollout was accepted".to_owned() },
+                    rows: self.empty_commit(),
+                }),
+            };
+        }
+        let rows = self.rows(&chosen.accepted, &rollouts, &tasks)?;
+        let file = self.publish(plan.round, rows)?;
+        let shard = ShardRow {
+            id: file.id,
+            round: plan.round,
+            path: self.project.data.relative(&file.path),
+            sha256: file.sha256,
+            bytes: file.bytes,
+            rows: file.rollouts.len() as u32,
+            superseded: false,
+        };
+        let row_of = |(at, rollout): (usize, RolloutId)| ShardRowRef {
+            shard: shard.id.clone(),
+            row: at as u32,
+            rollout,
+        };
+        let mut done =
+            Done { event: event(shard.rows, Some(shard.id.clone())), rows: self.empty_commit() };
+        done.rows.shard_rows = file.rollouts.into_iter().enumerate().map(row_of).collect();
+        done.rows.shards.push(shard);
+        Ok(done)
+    }
+
+    fn publish(&self, round: u32, rows: Vec<DatasetRow>) -> Result<PublishedShard, Error> {
+        let layout = Layout::new(&self.project.data.dataset(&self.run.id));
+        layout.create()?;
+        let mut writer = DatasetWriter::new(&layout.shard_path(round));
+        for row in rows {
+            writer.push(row)?;
+        }
+        Ok(writer.seal()?.publish()?)
+    }
+
+    /// Writes manifest and card from what the lineage names. They hold nothing
+    /// of their own, so a crash before this is healed by the next start.
+    pub(super) fn write_index(&self) -> Result<(), Error> {
+        let shards = crate::inspect::shards(&self.project, &self.run.id)?;
+        if shards.is_empty() {
+            return Ok(());
+        }
+        let folder = self.project.data.dataset(&self.run.id);
+        let shard = |shard: ShardRow| ManifestShard {
+            path: relative_to(&folder, &self.project.data.file(&shard.path)),
+            id: shard.id,
+            sha256: shard.sha256,
+            bytes: shard.bytes,
+            rows: u64::from(shard.rows),
+            round: shard.round,
+        };
+        let current = shards.into_iter().filter(|shard| !shard.superseded).map(shard);
+        let card = Card {
+            run: self.run.id.clone(),
+            seed: self.run.seed,
+            fingerprint: self.run.fingerprint,
+            license: "other".to_owned(),
+        };
+        Ok(Layout::new(&folder).write_index(&card, &current.collect::<Vec<_>>())?)
+    }
+
+    fn rows(
+        &self,
+        accepted: &[RolloutId],
+        rollouts: &[RolloutWithVerdict],
+        tasks: &BTreeMap<gyre_types::TaskId, Task>,
+    ) -> Result<Vec<DatasetRow>, Error> {
+        let wanted: BTreeSet<_> = accepted.iter().collect();
+        let index: HashMap<_, _> = rollouts
+            .iter()
+            .filter(|row| wanted.contains(&row.rollout.id))
+            .map(|row| (&row.rollout.id, row))
+            .collect();
+        let mut records = self.records(index.values().map(|row| &row.rollout.part), &wanted)?;
+        let tools = gyre_rollout::tools_json();
+        let mut rows = Vec::with_capacity(accepted.len());
+        for id in accepted {
+            let (Some(record), Some(row)) = (records.remove(id), index.get(id)) else {
+                return Err(self.unreadable(id.to_string(), "its body is missing"));
+            };
+            let (Some(task), Some(verdict)) = (tasks.get(&record.task), &row.verdict) else {
+                return Err(self.unreadable(id.to_string(), "its task or verdict is missing"));
+            };
+            rows.push(dataset_row(&record, task, verdict, &tools));
+        }
+        Ok(rows)
+    }
+
+    /// The bodies of some rollouts, read from the parts that hold them.
+    fn records<'a>(
+        &self,
+        parts: impl Iterator<Item = &'a PartId>,
+        wanted: &BTreeSet<&RolloutId>,
+    ) -> Result<HashMap<RolloutId, RolloutRecord>, Error> {
+        let mut records = HashMap::new();
+        for part in parts.collect::<BTreeSet<_>>() {
+            let row = self.project.wait(self.project.store.part(&self.run.id, part))?;
+            let row = row.ok_or_else(|| self.unreadable(part.to_string(), "it is not recorded"))?;
+            for record in read_part(&self.project.data.file(&row.path))? {
+                let record = record?;
+                if wanted.contains(&record.id) {
+                    records.insert(record.id.clone(), record);
+                }
+            }
+        }
+        Ok(records)
+    }
+}
+
+fn candidate(row: &RolloutWithVerdict, task: &Task) -> Option<CurationCandidate> {
+    let verdict = &row.verdict.as_ref()?.verdict;
+    Some(CurationCandidate {
+        rollout: row.rollout.id.clone(),
+        task: task.id.clone(),
+        split: task.split,
+        sample: row.rollout.sample,
+        family: task.family.clone(),
+        skills: task.skills.clone(),
+        answer_digest: row.rollout.answer_digest,
+        answer_bytes: u64::from(row.rollout.answer_digest != gyre_types::Digest::of(b"")),
+        tokens: row.rollout.tokens,
+        verdict: VerdictKind::from(verdict),
+    })
+}
+
+fn funnel(chosen: &Curated) -> BTreeMap<String, u32> {
+    let name = |reason: &gyre_round::CurationReject| {
+        serde_json::to_value(reason).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    let funnel = &chosen.funnel;
+    let rejected = funnel.rejected.iter().map(|(reason, n)| (name(reason), *n as u32));
+    rejected
+        .chain([
+            ("candidates".to_owned(), funnel.candidates as u32),
+            ("accepted".to_owned(), funnel.accepted as u32),
+        ])
+        .collect()
+}
+
+fn dataset_row(
+    record: &RolloutRecord,
+    task: &Task,
+    verdict: &VerdictRow,
+    tools: &str,
+) -> DatasetRow {
+    let judgement = Judgement {
+        verdict: verdict.verdict.clone(),
+        checks: verdict.checks.clone(),
+        fuel: verdict.fuel,
+        guests: verdict.guests,
+    };
+    // The binary verdict is the reward; per-check scores stand beside it.
+    let reward = if judgement.verdict.is_pass() { 1.0 } else { 0.0 };
+    DatasetRow::of(RowSource {
+        record,
+        task,
+        judgement: &judgement,
+        verifier_digest: verdict.verifier_digest,
+        reward,
+        tools,
+    })
+}
+
+fn relative_to(folder: &std::path::Path, path: &std::path::Path) -> String {
+    path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned()
+}

@@ -1,0 +1,231 @@
+//! Samples waves of rollouts and stores them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gyre_dataset::{read_part, write_part};
+use gyre_learner::LocalPolicy;
+use gyre_lineage::{PartRow, RolloutFilter, RolloutRow, RolloutWithVerdict, VerdictRow};
+use gyre_rollout::{EpisodeSettings, RolledOut, RolloutRequest, run_wave};
+use gyre_round::{PhaseTasks, RoundEvent, RoundPlan, RoundState, WaveIndex};
+use gyre_types::{
+    CheckpointId, Digest, InvalidReason, Judgement, PartId, Purpose, RolloutId, RolloutRecord,
+    Split, Task, TaskId, Verdict,
+};
+
+use super::generate::{PAGE, planned};
+use super::{Done, Runner};
+use crate::error::Error;
+use crate::layout::wave_part;
+use crate::local_policy::EmbeddedPolicy;
+
+/// A wave that was sampled and written, ready to be committed.
+pub(super) struct Stored {
+    pub(super) part: PartRow,
+    pub(super) rows: Vec<RolloutRow>,
+    pub(super) faulted: Vec<VerdictRow>,
+    pub(super) records: Vec<RolloutRecord>,
+}
+
+impl Runner<'_> {
+    pub(super) fn open_phase(&mut self, state: &RoundState, phase: u32) -> Result<Done, Error> {
+        let plan = planned(state);
+        let tasks = self.phase_tasks(plan, phase)?.len() as u32;
+        let rollouts = tasks * plan.phases[phase as usize].samples;
+        let waves = tasks.div_ceil(self.config.rollout.tasks_per_wave);
+        Ok(Done {
+            event: RoundEvent::PhaseOpened { phase, rollouts, waves },
+            rows: self.empty_commit(),
+        })
+    }
+
+    /// The tasks of a phase, in order of their ids. Follows from what was
+    /// recorded before the phase opened, so it is the same after a crash.
+    fn phase_tasks(&self, plan: &RoundPlan, phase: u32) -> Result<Vec<TaskId>, Error> {
+        let mut tasks: Vec<_> = self.load_tasks(plan.round, Split::Train)?.into_keys().collect();
+        if plan.phases[phase as usize].tasks == PhaseTasks::Unsolved {
+            let solved = self.solved_before(plan, phase)?;
+            tasks.retain(|task| !solved.contains(task));
+        }
+        Ok(tasks)
+    }
+
+    fn solved_before(&self, plan: &RoundPlan, phase: u32) -> Result<BTreeSet<TaskId>, Error> {
+        let first = first_sample(plan, phase);
+        let rollouts = self.rollouts(&RolloutFilter {
+            round: Some(plan.round),
+            purpose: Some(Split::Train),
+            ..RolloutFilter::default()
+        })?;
+        let solved = |row: &RolloutWithVerdict| {
+            let passed = row.verdict.as_ref().is_some_and(|v| v.verdict.is_pass());
+            row.rollout.sample < first && passed
+        };
+        Ok(rollouts.into_iter().filter(solved).map(|row| row.rollout.task).collect())
+    }
+
+    pub(super) fn roll_out(&mut self, state: &RoundState, at: WaveIndex) -> Result<Done, Error> {
+        let plan = planned(state);
+        let phase = &plan.phases[at.phase as usize];
+        let per_wave = self.config.rollout.tasks_per_wave as usize;
+        let tasks = self.phase_tasks(plan, at.phase)?;
+        let tasks: BTreeSet<_> =
+            tasks.into_iter().skip(at.wave as usize * per_wave).take(per_wave).collect();
+        let first = first_sample(plan, at.phase);
+        let settings = self.config.training_episode(phase.temperature);
+        let champion = self.champion()?;
+        let policy = self.policy(&champion)?;
+        let all = self.load_tasks(plan.round, Split::Train)?;
+        let requests: Vec<_> = all
+            .values()
+            .filter(|task| tasks.contains(&task.id))
+            .flat_map(|task| (first..first + phase.samples).map(move |sample| (task, sample)))
+            .map(|(task, sample)| self.request(plan.round, Split::Train, task, sample))
+            .collect();
+        let name = wave_part(at.phase, at.wave);
+        let stored = self.sample(plan.round, &name, &policy, &settings, &requests)?;
+        let mut done = Done {
+            event: RoundEvent::WaveRolledOut {
+                at,
+                rollouts: stored.rows.len() as u32,
+                tokens: stored.rows.iter().map(|row| row.tokens).sum(),
+                fuel: stored.rows.iter().map(|row| row.fuel).sum(),
+            },
+            rows: self.empty_commit(),
+        };
+        done.rows.rollout_parts.push(stored.part);
+        done.rows.rollouts = stored.rows;
+        done.rows.verdicts = stored.faulted;
+        Ok(done)
+    }
+
+    /// Samples a wave and writes its part. What the infrastructure failed at is
+    /// tried once more; a rollout keeps its identity over both.
+    pub(super) fn sample(
+        &self,
+        round: u32,
+        name: &str,
+        policy: &EmbeddedPolicy,
+        settings: &EpisodeSettings,
+        requests: &[RolloutRequest<'_>],
+    ) -> Result<Stored, Error> {
+        let sandbox = &self.workshop.sandbox;
+        let mut made = run_wave(sandbox, policy, settings, requests)?;
+        let failed: Vec<usize> = (0..made.len()).filter(|&i| made[i].fault.is_some()).collect();
+        if !failed.is_empty() {
+            let again: Vec<_> = failed.iter().map(|&i| requests[i].clone()).collect();
+            let again = run_wave(sandbox, policy, settings, &again)?;
+            for (at, retried) in failed.into_iter().zip(again) {
+                made[at] = retried;
+            }
+        }
+        self.store_part(round, name, made)
+    }
+
+    fn store_part(&self, round: u32, name: &str, made: Vec<RolledOut>) -> Result<Stored, Error> {
+        let folder = self.project.data.rollouts(&self.run.id, round);
+        std::fs::create_dir_all(&folder).map_err(crate::project::io("make", &folder))?;
+        let faults: Vec<_> = made.iter().map(|m| m.fault.clone()).collect();
+        let records: Vec<_> = made.into_iter().map(|m| m.record).collect();
+        let file = write_part(&folder, name, &records)?;
+        let part = PartRow {
+            id: PartId::from_digest(&file.sha256),
+            path: self.project.data.relative(&file.path),
+            sha256: file.sha256,
+            bytes: file.bytes,
+            rows: file.rows,
+        };
+        let row = |(at, record): (usize, &RolloutRecord)| {
+            RolloutRow::of(record, part.id.clone(), at as u32)
+        };
+        let rows = records.iter().enumerate().map(row).collect();
+        let faulted = records
+            .iter()
+            .zip(faults)
+            .filter_map(|(record, fault)| Some(self.faulted(record, fault?)))
+            .collect();
+        Ok(Stored { part, rows, faulted, records })
+    }
+
+    /// The verdict of a rollout that the infrastructure ended.
+    fn faulted(&self, record: &RolloutRecord, detail: String) -> VerdictRow {
+        let verdict = Verdict::Invalid { reason: InvalidReason::Infrastructure { detail } };
+        let judgement = Judgement { verdict, checks: vec![], fuel: 0, guests: 0 };
+        self.verdict_row(record.id.clone(), judgement)
+    }
+
+    pub(super) fn verdict_row(&self, rollout: RolloutId, judgement: Judgement) -> VerdictRow {
+        let sandbox = self.workshop.sandbox.digest();
+        VerdictRow::of(rollout, judgement, gyre_verify::verifier_digest(), sandbox)
+    }
+
+    pub(super) fn request<'a>(
+        &self,
+        round: u32,
+        purpose: Purpose,
+        task: &'a Task,
+        sample: u32,
+    ) -> RolloutRequest<'a> {
+        let identity = Digest::of_json(&(
+            "rollout",
+            self.run.fingerprint,
+            round,
+            purpose,
+            &task.id,
+            sample,
+        ));
+        let at = [u64::from(round), task.digest.to_u64(), u64::from(sample)];
+        RolloutRequest {
+            id: RolloutId::from_digest(&identity),
+            round,
+            purpose,
+            task,
+            sample,
+            seed: self.run.seed.derive(purpose.as_str(), &at),
+        }
+    }
+
+    pub(super) fn rollouts(
+        &self,
+        filter: &RolloutFilter,
+    ) -> Result<Vec<RolloutWithVerdict>, Error> {
+        let (store, run) = (&self.project.store, &self.run.id);
+        let mut rollouts = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.project.wait(store.rollouts(run, filter, after.as_ref(), PAGE))?;
+            rollouts.extend(page.rows);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(rollouts),
+            }
+        }
+    }
+
+    pub(super) fn champion(&self) -> Result<CheckpointId, Error> {
+        let champion = self.project.wait(self.project.store.champion(&self.run.id))?;
+        champion
+            .map(|promotion| promotion.champion)
+            .ok_or_else(|| self.unreadable("the champion", "no checkpoint was promoted yet"))
+    }
+
+    /// Loads a checkpoint's policy, unless it was the last one used.
+    pub(super) fn policy(&mut self, id: &CheckpointId) -> Result<Arc<EmbeddedPolicy>, Error> {
+        if let Some(policy) = self.policy.as_ref().filter(|policy| policy.checkpoint() == id) {
+            return Ok(policy.clone());
+        }
+        let policy = Arc::new(crate::replay::load_policy(&self.project, &self.run.id, id)?);
+        self.policy = Some(policy.clone());
+        Ok(policy)
+    }
+
+    /// The records of a wave, read back from its part.
+    pub(super) fn read_wave(&self, path: &std::path::Path) -> Result<Vec<RolloutRecord>, Error> {
+        Ok(read_part(path)?.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Samples are numbered on from phase to phase, so that each is unique in its round.
+pub(super) fn first_sample(plan: &RoundPlan, phase: u32) -> u32 {
+    plan.phases[..phase as usize].iter().map(|phase| phase.samples).sum()
+}

@@ -1,0 +1,132 @@
+//! Trains a candidate from the pool.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use gyre_dataset::read_shard;
+use gyre_learner::{Checkpoint, Example, LocalPolicy, TrainProgress, TrainReport, cold_start, train_round};
+use gyre_lineage::CheckpointRow;
+use gyre_round::{RoundEvent, RoundPlan, RoundState};
+use gyre_types::{CheckpointId, ShardId, Split};
+
+use super::generate::planned;
+use super::{Done, Runner};
+use crate::error::Error;
+use crate::project::io;
+
+/// What a candidate learns from, and which shards that was.
+struct Pool {
+    examples: Vec<Example>,
+    shards: Vec<ShardId>,
+}
+
+impl Runner<'_> {
+    pub(super) fn train(&mut self, state: &RoundState) -> Result<Done, Error> {
+        let plan = planned(state);
+        let pool = self.pool(plan)?;
+        let target = self.project.data.checkpoint(&self.run.id, plan.round);
+        let scratch = target.with_extension("partial");
+        clear(&scratch)?;
+        clear(&target)?;
+        fs::create_dir_all(&scratch).map_err(io("make", &scratch))?;
+        let report = self.run_trainer(plan, &pool, &scratch)?;
+        publish(&scratch, &target)?;
+
+        let digest = Checkpoint::digest(&target)?;
+        let id = CheckpointId::from_digest(&digest);
+        let policy = LocalPolicy::load(&target)?;
+        let row = CheckpointRow {
+            id: id.clone(),
+            round: plan.round,
+            parent: plan.champion.clone(),
+            path: self.project.data.relative(&target),
+            digest,
+            policy_digest: policy.digest(),
+            shards: pool.shards,
+            report: serde_json::to_value(&report).unwrap_or_default(),
+        };
+        let event = RoundEvent::Trained {
+            candidate: id,
+            digest,
+            steps: report.steps,
+            tokens: report.tokens,
+            loss: f64::from(report.loss_last),
+        };
+        let mut done = Done { event, rows: self.empty_commit() };
+        done.rows.checkpoints.push(row);
+        Ok(done)
+    }
+
+    fn run_trainer(
+        &mut self,
+        plan: &RoundPlan,
+        pool: &Pool,
+        scratch: &Path,
+    ) -> Result<TrainReport, Error> {
+        let seed = plan.seed.derive("training", &[]);
+        let parent = match &plan.champion {
+            Some(champion) => Some(crate::replay::checkpoint_dir(&self.project, &self.run.id, champion)?),
+            None => None,
+        };
+        let cancel = self.cancel.clone();
+        let learner = self.config.learner.clone();
+        let (observer, round) = (&mut *self.observer, plan.round);
+        let mut progress = |progress: TrainProgress| {
+            let (what, done, total) = ("training", progress.step, progress.steps);
+            observer.observe(&crate::Progress::Working { round, what, done, total });
+            if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let trained = match parent {
+            None => cold_start(&learner, seed, &pool.examples, scratch, &mut progress),
+            Some(dir) => train_round(&learner, &dir, seed, &pool.examples, scratch, &mut progress),
+        };
+        if self.cancel.is_cancelled() {
+            clear(scratch)?;
+            return Err(Error::Interrupted);
+        }
+        Ok(trained?)
+    }
+
+    /// Demonstrations, then the rows of the last rounds, each in stable order.
+    fn pool(&self, plan: &RoundPlan) -> Result<Pool, Error> {
+        let config = &self.config.pool;
+        let mut examples = Vec::new();
+        if config.demonstrations || plan.round == 0 {
+            let demonstrations = self.load_admitted(0, Split::Train)?;
+            examples.extend(demonstrations.into_values().map(|admitted| Example {
+                prompt: admitted.task.instruction,
+                answer: admitted.key.reference,
+                weight: 1.0,
+            }));
+        }
+        let oldest = (plan.round + 1).saturating_sub(config.rounds_max);
+        let mut shards = Vec::new();
+        for shard in crate::inspect::shards(&self.project, &self.run.id)? {
+            if shard.superseded || !(oldest..=plan.round).contains(&shard.round) {
+                continue;
+            }
+            for row in read_shard(&self.project.data.file(&shard.path))? {
+                let row = row?;
+                examples.push(Example { prompt: row.prompt, answer: row.completion, weight: 1.0 });
+            }
+            shards.push(shard.id);
+        }
+        Ok(Pool { examples, shards })
+    }
+}
+
+fn clear(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(io("remove", folder)),
+    }
+}
+
+/// Gives a finished folder its name; its files were synced by their writer.
+fn publish(scratch: &Path, target: &Path) -> Result<(), Error> {
+    fs::rename(scratch, target).map_err(io("rename", scratch))?;
+    let parent = target.parent().unwrap_or(target);
+    let sync = || fs::File::open(parent)?.sync_all();
+    sync().map_err(io("sync", parent))
+}
