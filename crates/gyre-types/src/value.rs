@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Number, json};
 
@@ -107,7 +108,9 @@ impl Value {
                 (None, None) => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
             },
             serde_json::Value::String(text) => Self::Str(text.clone()),
-            serde_json::Value::Array(items) => Self::List(items.iter().map(Self::from_json).collect()),
+            serde_json::Value::Array(items) => {
+                Self::List(items.iter().map(Self::from_json).collect())
+            }
             serde_json::Value::Object(entries) => Self::Dict(
                 entries.iter().map(|(k, v)| (Self::Str(k.clone()), Self::from_json(v))).collect(),
             ),
@@ -139,8 +142,15 @@ impl Value {
     }
 
     /// The wire form as text.
+    ///
+    /// Dictionaries keep their insertion order here; in [`Value::to_wire`],
+    /// whose maps are sorted, they do not.
+    ///
+    /// # Panics
+    ///
+    /// Never: every value has a wire form.
     pub fn to_wire_text(&self) -> String {
-        self.to_wire().to_string()
+        serde_json::to_string(self).expect("keys are texts and floats are finite or tagged")
     }
 
     /// Python source for the value, cut after `chars_max` characters.
@@ -265,8 +275,7 @@ fn write_python_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
 }
 
 fn dict_to_wire(entries: &[(Value, Value)]) -> serde_json::Value {
-    let plain = |key: &Value| matches!(key, Value::Str(text) if !text.starts_with('$'));
-    if entries.iter().all(|(key, _)| plain(key)) {
+    if is_plain(entries) {
         let entry = |(key, value): &(Value, Value)| {
             (key.as_str().unwrap_or_default().to_owned(), value.to_wire())
         };
@@ -303,8 +312,42 @@ fn parse_big_int(digits: &str) -> Option<Value> {
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_wire().serialize(serializer)
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Int(value) => serializer.serialize_i64(*value),
+            Self::BigInt(digits) => tagged(serializer, "$int", digits),
+            Self::Float(value) if value.is_finite() => serializer.serialize_f64(*value),
+            Self::Float(value) if value.is_nan() => tagged(serializer, "$float", "nan"),
+            Self::Float(value) if *value > 0.0 => tagged(serializer, "$float", "inf"),
+            Self::Float(_) => tagged(serializer, "$float", "-inf"),
+            Self::Str(text) => serializer.serialize_str(text),
+            Self::Bytes(bytes) => tagged(serializer, "$bytes", &to_hex(bytes)),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Tuple(items) => tagged(serializer, "$tuple", items),
+            Self::Set(items) => tagged(serializer, "$set", items),
+            Self::FrozenSet(items) => tagged(serializer, "$frozenset", items),
+            Self::Dict(entries) if is_plain(entries) => {
+                serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
+            }
+            Self::Dict(entries) => tagged(serializer, "$dict", entries),
+        }
     }
+}
+
+fn tagged<S: Serializer, T: Serialize + ?Sized>(
+    serializer: S,
+    tag: &'static str,
+    body: &T,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(1))?;
+    map.serialize_entry(tag, body)?;
+    map.end()
+}
+
+/// Whether every key is a text that cannot be taken for a tag.
+fn is_plain(entries: &[(Value, Value)]) -> bool {
+    entries.iter().all(|(key, _)| matches!(key, Value::Str(text) if !text.starts_with('$')))
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -494,6 +537,23 @@ mod tests {
             deep.as_str(),
         ] {
             assert!(parse(wire).is_err(), "{wire} was accepted");
+        }
+    }
+
+    #[test]
+    fn dictionaries_keep_their_order() {
+        for wire in [r#"{"b":1,"a":{"d":[],"c":null}}"#, r#"{"$dict":[[2,"b"],[1,"a"]]}"#] {
+            assert_eq!(parse(wire).unwrap().to_wire_text(), wire);
+        }
+    }
+
+    #[test]
+    fn both_wire_forms_are_the_same() {
+        for wire in [r#"{"$tuple":[1,{"$set":[]},{"$frozenset":["x"]},{"$bytes":"00ff"}]}"#, "-0.0"]
+        {
+            let value = parse(wire).unwrap();
+            assert_eq!(value.to_wire_text(), wire);
+            assert_eq!(value.to_wire().to_string(), wire);
         }
     }
 

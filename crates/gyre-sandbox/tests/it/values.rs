@@ -57,6 +57,15 @@ fn types_arrive_as_python_knows_them() {
 }
 
 #[test]
+fn dictionaries_keep_their_order() {
+    let mut session = session();
+    session.step(&run("def f(d): return list(d)")).unwrap();
+    let pairs = vec![(text("b"), Value::Int(1)), (text("a"), Value::Int(2))];
+    let outcome = session.step(&call("f", vec![Value::Dict(pairs)])).unwrap().outcome;
+    assert_eq!(outcome, GuestOutcome::Value { value: Value::List(vec![text("b"), text("a")]) });
+}
+
+#[test]
 fn nan_is_carried() {
     let GuestOutcome::Value { value: Value::Float(value) } = evaluated("float('nan')") else {
         panic!("no float");
