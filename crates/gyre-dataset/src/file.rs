@@ -1,11 +1,12 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use gyre_types::Digest;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -102,7 +103,8 @@ pub(crate) fn digest_file(path: &Path) -> io::Result<(Digest, u64)> {
 pub(crate) struct ParquetFile {
     staged: Staged,
     writer: ArrowWriter<File>,
-    rows: usize,
+    /// The same open file, for the fsync after the writer is done with it.
+    file: File,
 }
 
 impl ParquetFile {
@@ -126,21 +128,21 @@ impl ParquetFile {
             .build();
         let options =
             ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(file, first.schema(), options);
-        Ok(Self { writer: writer.at(target, "write")?, staged, rows: 0 })
+        let own = file.try_clone().at(target, "write")?;
+        let writer = ArrowWriter::try_new_with_options(own, first.schema(), options);
+        Ok(Self { writer: writer.at(target, "write")?, staged, file })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), DatasetError> {
-        self.rows += batch.num_rows();
         self.writer.write(batch).at(self.staged.target(), "write")
     }
 
     /// Writes the footer and puts the file on disk, still under its temporary name.
-    pub(crate) fn finish(self) -> Result<(Staged, usize), DatasetError> {
-        let target = self.staged.target().to_owned();
-        let file = self.writer.into_inner().at(&target, "write")?;
-        file.sync_all().at(&target, "write")?;
-        Ok((self.staged, self.rows))
+    pub(crate) fn finish(mut self) -> Result<Staged, DatasetError> {
+        // `into_inner` would hide a full disk in a text; `finish` does not.
+        self.writer.finish().at(self.staged.target(), "write")?;
+        self.file.sync_all().at(self.staged.target(), "write")?;
+        Ok(self.staged)
     }
 }
 
@@ -151,29 +153,57 @@ pub(crate) struct Range {
     pub(crate) limit: Option<usize>,
 }
 
-/// Opens a file of the given schema and streams its batches. Gives the number
-/// of all its rows too.
-pub(crate) fn open_batches(
-    path: &Path,
-    schema: &str,
-    range: Range,
-) -> Result<(parquet::arrow::arrow_reader::ParquetRecordBatchReader, u64), DatasetError> {
-    let file = File::open(path).at(path, "read")?;
-    let options = ArrowReaderOptions::new();
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
-    let builder = builder.at(path, "read")?;
-    let metadata = builder.metadata().file_metadata();
-    let pairs = metadata.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
-    let found = pairs.iter().find(|pair| pair.key == SCHEMA_KEY).and_then(|p| p.value.as_deref());
-    if found != Some(schema) {
-        let found = found.unwrap_or("no schema of gyre's").to_owned();
-        let fault = Fault::Schema { found, known: schema.to_owned() };
-        return Err(DatasetError::new(path, "read", fault));
+/// The batches of a file, in order.
+pub(crate) struct Batches {
+    path: PathBuf,
+    reader: ParquetRecordBatchReader,
+    /// Rows in the whole file, as its footer says.
+    pub(crate) rows: u64,
+}
+
+impl Batches {
+    /// Opens a file of the given schema.
+    pub(crate) fn open(path: &Path, schema: &str, range: Range) -> Result<Self, DatasetError> {
+        contain(|| Self::try_open(path, schema, range)).at(path, "read")
     }
-    let rows = u64::try_from(metadata.num_rows()).unwrap_or(0);
-    let mut builder = builder.with_batch_size(ROWS_PER_BATCH).with_offset(range.offset);
-    if let Some(limit) = range.limit {
-        builder = builder.with_limit(limit);
+
+    fn try_open(path: &Path, schema: &str, range: Range) -> Result<Self, Fault> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+        let metadata = builder.metadata().file_metadata();
+        let pairs = metadata.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
+        let found = pairs.iter().find(|pair| pair.key == SCHEMA_KEY);
+        let found = found.and_then(|pair| pair.value.as_deref());
+        if found != Some(schema) {
+            let found = found.unwrap_or("no schema of gyre's").to_owned();
+            return Err(Fault::Schema { found, known: schema.to_owned() });
+        }
+        let rows = u64::try_from(metadata.num_rows()).unwrap_or(0);
+        let mut builder = builder.with_batch_size(ROWS_PER_BATCH).with_offset(range.offset);
+        if let Some(limit) = range.limit {
+            builder = builder.with_limit(limit);
+        }
+        Ok(Self { path: path.to_owned(), reader: builder.build()?, rows })
     }
-    Ok((builder.build().at(path, "read")?, rows))
+
+    /// Reads the next batch and decodes it.
+    pub(crate) fn next<T>(
+        &mut self,
+        decode: impl FnOnce(&RecordBatch) -> Result<T, Fault>,
+    ) -> Option<Result<T, DatasetError>> {
+        let read = || match self.reader.next() {
+            None => Ok(None),
+            Some(batch) => decode(&batch?).map(Some),
+        };
+        contain(read).at(&self.path, "read").transpose()
+    }
+}
+
+/// Turns a panic into a fault: parquet asserts some of what a damaged file may
+/// hold, and a damaged file must not take the process down.
+fn contain<T>(read: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Fault::Damaged(text.unwrap_or("its metadata contradict themselves").to_owned()))
+    })
 }

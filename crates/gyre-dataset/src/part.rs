@@ -5,12 +5,11 @@ use arrow_array::{Float32Array, ListArray, RecordBatch, UInt32Array, UInt64Array
 use gyre_types::{
     Digest, FinishReason, PartId, PolicyRef, RolloutRecord, Sampling, Seed, StopReason, TurnRecord,
 };
-use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
 use crate::columns::{Columns, View, bounds, numbers, optional, parse};
 use crate::encode::{self, Messages};
 use crate::error::{At, DatasetError, Fault};
-use crate::file::{ParquetFile, ROWS_PER_BATCH, Range, digest_file, open_batches};
+use crate::file::{Batches, ParquetFile, ROWS_PER_BATCH, Range, digest_file};
 
 /// The schema of parts. A later version reads this one too.
 const SCHEMA: &str = "part/1";
@@ -49,7 +48,7 @@ pub fn write_part(
     for chunk in records.chunks(ROWS_PER_BATCH) {
         file.write(&encode(chunk).at(&path, "write")?)?;
     }
-    let (staged, _) = file.finish()?;
+    let staged = file.finish()?;
     verify(staged.temporary(), records).at(&path, "write")?;
     let (sha256, bytes) = digest_file(staged.temporary()).at(&path, "write")?;
     staged.publish()?;
@@ -93,14 +92,13 @@ pub fn read_record(path: &Path, row: u32) -> Result<RolloutRecord, DatasetError>
 }
 
 fn read_range(path: &Path, range: Range) -> Result<PartReader, DatasetError> {
-    let (batches, _) = open_batches(path, SCHEMA, range)?;
-    Ok(PartReader { path: path.to_owned(), batches, ready: Vec::new().into_iter() })
+    let batches = Batches::open(path, SCHEMA, range)?;
+    Ok(PartReader { batches, ready: Vec::new().into_iter() })
 }
 
 /// The records of a part; see [`read_part`].
 pub struct PartReader {
-    path: PathBuf,
-    batches: ParquetRecordBatchReader,
+    batches: Batches,
     ready: std::vec::IntoIter<RolloutRecord>,
 }
 
@@ -112,10 +110,9 @@ impl Iterator for PartReader {
             if let Some(record) = self.ready.next() {
                 return Some(Ok(record));
             }
-            let batch = self.batches.next()?;
-            match batch.map_err(Fault::from).and_then(|batch| decode(&batch)) {
+            match self.batches.next(decode)? {
                 Ok(records) => self.ready = records.into_iter(),
-                Err(fault) => return Some(Err(DatasetError::new(&self.path, "read", fault))),
+                Err(error) => return Some(Err(error)),
             }
         }
     }

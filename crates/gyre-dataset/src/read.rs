@@ -1,9 +1,7 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
-
-use crate::error::{DatasetError, Fault};
-use crate::file::{Range, open_batches};
+use crate::error::DatasetError;
+use crate::file::{Batches, Range};
 use crate::layout::Layout;
 use crate::row::{DatasetRow, SCHEMA, decode};
 
@@ -14,22 +12,20 @@ use crate::row::{DatasetRow, SCHEMA, decode};
 /// When the file is missing, damaged, or of another schema; the iterator's
 /// items fail when a row is damaged.
 pub fn read_shard(path: &Path) -> Result<RowReader, DatasetError> {
-    let (batches, rows) = open_batches(path, SCHEMA, Range::default())?;
-    Ok(RowReader { path: path.to_owned(), batches, rows, ready: Vec::new().into_iter() })
+    let batches = Batches::open(path, SCHEMA, Range::default())?;
+    Ok(RowReader { batches, ready: Vec::new().into_iter() })
 }
 
 /// The rows of a shard; see [`read_shard`].
 pub struct RowReader {
-    path: PathBuf,
-    batches: ParquetRecordBatchReader,
-    rows: u64,
+    batches: Batches,
     ready: std::vec::IntoIter<DatasetRow>,
 }
 
 impl RowReader {
     /// Rows in the whole shard, as its footer says.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.batches.rows
     }
 }
 
@@ -41,10 +37,9 @@ impl Iterator for RowReader {
             if let Some(row) = self.ready.next() {
                 return Some(Ok(row));
             }
-            let batch = self.batches.next()?;
-            match batch.map_err(Fault::from).and_then(|batch| decode(&batch)) {
+            match self.batches.next(decode)? {
                 Ok(rows) => self.ready = rows.into_iter(),
-                Err(fault) => return Some(Err(DatasetError::new(&self.path, "read", fault))),
+                Err(error) => return Some(Err(error)),
             }
         }
     }

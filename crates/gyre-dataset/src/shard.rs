@@ -76,7 +76,7 @@ impl DatasetWriter {
         let Some(file) = self.file.take() else {
             unreachable!("flush makes the file");
         };
-        let (staged, _) = file.finish()?;
+        let staged = file.finish()?;
         self.verify(staged.temporary()).at(&self.path, "write")?;
         let (sha256, bytes) = digest_file(staged.temporary()).at(&self.path, "write")?;
         let shard = PublishedShard {

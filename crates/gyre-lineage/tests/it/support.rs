@@ -21,6 +21,7 @@ pub(crate) struct TestDatabase {
 }
 
 /// The server that tests use.
+#[expect(clippy::disallowed_methods, reason = "the caller chooses the server")]
 pub(crate) fn postgres_server() -> String {
     std::env::var("GYRE_TEST_POSTGRES_URL").expect(
         "GYRE_TEST_POSTGRES_URL is not set; start a server with: \

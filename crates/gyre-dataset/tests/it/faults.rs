@@ -1,0 +1,111 @@
+use std::error::Error;
+use std::fs;
+
+use gyre_dataset::{DatasetWriter, Fault, Layout, read_part, read_shard, write_part};
+
+use crate::scenario::{card, dataset, names, publish, record, row};
+
+#[test]
+fn a_missing_folder_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = write_part(&folder.path().join("none"), "a", &[record(1)]).unwrap_err();
+    assert!(matches!(error.fault, Fault::Missing(_)), "{error:?}");
+    assert!(error.to_string().contains("none/a.parquet"), "{error}");
+    assert_eq!(error.source().unwrap().to_string(), "no such file or folder");
+}
+
+#[test]
+fn a_file_in_place_of_a_folder_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("data"), "").unwrap();
+    let layout = Layout::new(folder.path());
+    let error = layout.create().unwrap_err();
+    assert!(matches!(error.fault, Fault::Io(_)), "{error:?}");
+    assert_eq!(error.path, layout.data_dir());
+}
+
+/// `/dev/full` gives what a full disk gives, to a file that is a link to it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_called_so_and_leaves_nothing() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let full = |name: &str| symlink("/dev/full", folder.path().join(name)).unwrap();
+
+    full(".tmp-a.parquet");
+    let error = write_part(folder.path(), "a", &[record(1)]).unwrap_err();
+    assert!(matches!(error.fault, Fault::DiskFull(_)), "{error:?}");
+    assert_eq!(names(folder.path()), [""; 0]);
+
+    full(".tmp-b.parquet");
+    let mut writer = DatasetWriter::new(&folder.path().join("b.parquet"));
+    writer.push(row(1)).unwrap();
+    let error = writer.seal().err().unwrap();
+    assert!(matches!(error.fault, Fault::DiskFull(_)), "{error:?}");
+    assert_eq!(names(folder.path()), [""; 0]);
+
+    let layout = Layout::new(folder.path());
+    full(".tmp-README.md");
+    let error = layout.write_index(&card(), &[]).unwrap_err();
+    assert!(matches!(error.fault, Fault::DiskFull(_)), "{error:?}");
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+#[test]
+fn a_damaged_file_is_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    publish(&path, 0..100);
+    let whole = fs::read(&path).unwrap();
+    for kept in [0, 3, whole.len() / 2, whole.len() - 1] {
+        fs::write(&path, &whole[..kept]).unwrap();
+        let error = read_shard(&path).err().unwrap();
+        assert!(matches!(error.fault, Fault::Damaged(_)), "{kept}: {error:?}");
+    }
+}
+
+/// Every flipped byte gives rows, or an error: never a panic.
+#[test]
+fn a_flipped_byte_never_panics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    publish(&path, 0..3);
+    let whole = fs::read(&path).unwrap();
+    for at in (0..whole.len()).step_by(7) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x55;
+        fs::write(&path, &flipped).unwrap();
+        if let Ok(rows) = read_shard(&path) {
+            for row in rows {
+                if row.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn another_kind_of_parquet_is_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = write_part(folder.path(), "a", &[record(1)]).unwrap();
+    match read_shard(&part.path).err().unwrap().fault {
+        Fault::Schema { found, known } => {
+            assert_eq!((found.as_str(), known.as_str()), ("part/1", "dataset/1"))
+        }
+        other => panic!("{other:?}"),
+    }
+    let shard = publish(&folder.path().join("b.parquet"), 0..1);
+    assert!(matches!(read_part(&shard.path).err().unwrap().fault, Fault::Schema { .. }));
+}
+
+#[test]
+fn a_newer_manifest_is_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = dataset(folder.path());
+    fs::write(folder.path().join("manifest.json"), "{\"format_version\": 2, \"new\": 1}").unwrap();
+    match layout.read_manifest().unwrap_err().fault {
+        Fault::Schema { found, .. } => assert_eq!(found, "manifest version 2"),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,8 @@
+//! Files on a real disk, read by this crate and by those that people use.
+
+mod faults;
+mod frozen;
+mod parts;
+mod python;
+mod scenario;
+mod shards;
