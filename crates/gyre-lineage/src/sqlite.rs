@@ -20,6 +20,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// counts, and within SQLite's bound of 32,766 arguments at 17 columns.
 const ROWS_PER_INSERT: usize = 256;
 
+/// The page cache of a connection, in SQLite's notation for KiB. Ids are random,
+/// so inserts touch pages all over the indexes; the default of 2 MB thrashes.
+const CACHE_KIB: &str = "-65536";
+
 /// One writer, so that this process's writes queue fairly here and not in
 /// SQLite's polling; readers beside it, which a write-ahead log never blocks.
 pub(crate) struct SqliteDatabase {
@@ -35,7 +39,8 @@ impl SqliteDatabase {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("cache_size", CACHE_KIB);
         let pool = |size| {
             SqlitePoolOptions::new()
                 .max_connections(size)
@@ -199,7 +204,9 @@ fn failure(error: sqlx::Error) -> Failure {
         sqlx::Error::PoolTimedOut => Some(5),
         _ => None,
     };
-    let class = match code.map(|code| code & 0xff) {
+    // The log's index could not grow: what a full disk says first, at a start.
+    const SHARED_MEMORY_SIZE: i32 = 4874;
+    let class = match code.map(|code| if code == SHARED_MEMORY_SIZE { 13 } else { code & 0xff }) {
         Some(5 | 6) => FailureClass::Locked,
         Some(13) => FailureClass::DiskFull,
         Some(3 | 8 | 10 | 14 | 23) => FailureClass::Unwritable,

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use gyre_dataset::{Layout, read_shard, verify_dataset};
 use gyre_learner::Checkpoint;
-use gyre_lineage::{AuditRules, Finding, RunRow, RunStatus, ShardRow};
+use gyre_lineage::{
+    AuditRules, Finding, RolloutFilter, RolloutWithVerdict, RunRow, RunStatus, ShardRow, TaskFilter,
+};
 use gyre_round::CurationMode;
 use gyre_types::{Digest, PartId, RolloutId, RunId, Split};
 
@@ -20,6 +22,9 @@ const PAGE: u32 = 5_000;
 pub struct RunAudit {
     /// The run.
     pub run: RunId,
+    /// Digest of everything that the run recorded, times and leases aside: equal
+    /// for equal seeds, and for a run that was killed and resumed.
+    pub state: Digest,
     /// Rows, files and records that were looked at.
     pub checked: u64,
     /// What was found; nothing in a sound run.
@@ -66,7 +71,64 @@ pub fn audit(project: &Project, run: &RunRow) -> Result<RunAudit, Error> {
     audit.checkpoints()?;
     audit.shards()?;
     audit.findings.sort_by_key(|finding| finding.invariant);
-    Ok(RunAudit { run: run.id.clone(), checked: audit.checked, findings: audit.findings })
+    let state = state_digest(project, run)?;
+    Ok(RunAudit { run: run.id.clone(), state, checked: audit.checked, findings: audit.findings })
+}
+
+/// Digests everything that a run recorded, in stable order, page by page.
+fn state_digest(project: &Project, run: &RunRow) -> Result<Digest, Error> {
+    let (store, id) = (&project.store, &run.id);
+    let mut state = Digest::of(b"gyre run state");
+    let mut seq = 0;
+    loop {
+        let events = project.wait(store.events(id, seq, PAGE))?;
+        let Some(last) = events.last() else { break };
+        seq = last.seq;
+        for event in &events {
+            state = chain(state, &(event.seq, event.round, &event.kind, &event.body));
+        }
+    }
+    let mut after = None;
+    loop {
+        let page = project.wait(store.tasks(id, &TaskFilter::default(), after.as_ref(), PAGE))?;
+        for row in &page.rows {
+            state = chain(state, &(row.round, &row.task));
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    loop {
+        let filter = RolloutFilter::default();
+        let page = project.wait(store.rollouts(id, &filter, after.as_ref(), PAGE))?;
+        for RolloutWithVerdict { rollout, verdict } in &page.rows {
+            let verdict = verdict.as_ref().map(|v| (&v.verdict, &v.checks, v.fuel, v.revision));
+            let body = (&rollout.part, rollout.part_row, rollout.chain);
+            state = chain(state, &(&rollout.id, &rollout.task, rollout.sample, body, verdict));
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    for shard in inspect::shards(project, id)? {
+        state = chain(state, &(shard.id, shard.round, shard.sha256, shard.rows, shard.superseded));
+    }
+    for row in project.wait(store.checkpoints(id, None, PAGE))?.rows {
+        state = chain(state, &(row.id, row.round, row.parent, row.digest, row.policy_digest));
+    }
+    for gate in project.wait(store.gates(id, None, PAGE))? {
+        state = chain(state, &(gate.round, gate.candidate, gate.digest));
+    }
+    for promotion in project.wait(store.promotions(id, None, PAGE))? {
+        state = chain(state, &(promotion.round, promotion.champion, promotion.previous));
+    }
+    Ok(state)
+}
+
+fn chain<T: serde::Serialize>(state: Digest, next: &T) -> Digest {
+    state.chain(gyre_types::canonical_json(next).as_bytes())
 }
 
 struct Audit<'a> {

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::progress::{Observer, Progress};
 
 /// The sandbox and the families of a run, ready to work.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Workshop {
     /// The sandbox.
     pub sandbox: Sandbox,
@@ -73,7 +73,7 @@ pub fn open_sandbox(
         }
         _ => {}
     };
-    Ok(Sandbox::open(sandbox_config(settings), &progress)?)
+    Ok(Sandbox::open(&sandbox_config(settings), &progress)?)
 }
 
 fn sandbox_config(settings: &SandboxSettings) -> SandboxConfig {

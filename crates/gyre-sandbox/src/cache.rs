@@ -14,6 +14,10 @@ use wasmtime::{CacheStore, Engine, Module};
 
 use crate::{SandboxError, artefact, engine};
 
+/// The folder within the cache folder that is this crate's own, which nobody
+/// else may enter.
+const FOLDER: &str = "guests";
+
 /// What [`Sandbox::open`](crate::Sandbox::open) is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -56,7 +60,9 @@ pub(crate) fn load(
     let guest = artefact::digest()?;
     let key =
         Digest::of_parts([guest.as_bytes().as_slice(), engine::compatibility(engine).as_bytes()]);
-    let entry = Entry::new(cache_dir, key);
+    let folder = cache_dir.join(FOLDER);
+    make_private(&folder)?;
+    let entry = Entry::new(&folder, key);
     match entry.load(engine) {
         Ok(Some(module)) => {
             progress(OpenProgress::Ready { from_cache: true });
@@ -69,7 +75,7 @@ pub(crate) fn load(
             progress(OpenProgress::Discarded { path: entry.compiled.clone(), reason });
         }
     }
-    make_folder(cache_dir)?;
+    make_folder(&folder)?;
     let compiled = compile(progress)?;
     entry.store(&compiled)?;
     let module = entry.load(engine).ok().flatten().ok_or_else(|| SandboxError::Engine {
@@ -193,6 +199,20 @@ fn make_folder(folder: &Path) -> Result<(), SandboxError> {
     builder.create(folder).map_err(unusable(folder))
 }
 
+/// Takes others' rights from the folder if it is there already: machine code
+/// is loaded from it.
+fn make_private(folder: &Path) -> Result<(), SandboxError> {
+    #[cfg(unix)]
+    if let Ok(found) = fs::metadata(folder) {
+        use std::os::unix::fs::PermissionsExt;
+        if found.permissions().mode() & 0o077 != 0 {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+                .map_err(unusable(folder))?;
+        }
+    }
+    Ok(())
+}
+
 /// Also where a folder of the path is a file: making the folder will tell.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
@@ -200,7 +220,9 @@ fn is_absent(error: &io::Error) -> bool {
 
 /// Writes a file such that, after a crash at any point, it is whole or absent.
 fn write_whole(path: &Path, content: &[u8]) -> Result<(), SandboxError> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    static WRITTEN: AtomicU32 = AtomicU32::new(0);
+    let turn = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let temporary = path.with_extension(format!("{}-{turn}.tmp", std::process::id()));
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(content)?;
         file.sync_all()?;

@@ -13,7 +13,7 @@ use std::fmt;
 
 use gyre_types::{Limits, Seed};
 use rand_chacha::ChaCha8Rng;
-use wasmtime::{Caller, Linker, Memory, Module, ResourceLimiter, TypedFunc};
+use wasmtime::{Caller, Linker, Memory, Module, ResourceLimiter, Trap, TypedFunc};
 
 /// The module name of every import that the guest has left.
 const MODULE: &str = "host";
@@ -154,6 +154,17 @@ fn enter(call: &mut Call<'_>) -> wasmtime::Result<()> {
     host.host_calls += 1;
     if host.host_calls > host.limits.host_calls_max {
         return Err(Stop::HostCallsExceeded.into());
+    }
+    Ok(())
+}
+
+/// Burns fuel for work that the host does on the guest's behalf, one unit for
+/// each byte: what fuel does not count, no limit would.
+fn charge(call: &mut Call<'_>, bytes: u64) -> wasmtime::Result<()> {
+    let left = call.get_fuel()?.checked_sub(bytes);
+    call.set_fuel(left.unwrap_or_default())?;
+    if left.is_none() {
+        return Err(Trap::OutOfFuel.into());
     }
     Ok(())
 }

@@ -210,9 +210,6 @@ fn returned<'a>(steps: &[&'a GuestOutcome], at: usize, name: &str) -> Result<&'a
     let refuse = |why: String| Err(Refusal::new(Reason::ReferenceFails, format!("{name} {why}")));
     match steps.get(at) {
         Some(GuestOutcome::Value { value }) => Ok(value),
-        Some(outcome @ GuestOutcome::Exception(_)) => {
-            refuse(format!("raised: {}", explain(outcome)))
-        }
         Some(outcome) => refuse(outcome.describe()),
         None => refuse("was not reached".to_owned()),
     }

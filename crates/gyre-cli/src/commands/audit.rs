@@ -22,7 +22,7 @@ pub(crate) fn audit(global: &Global, run: Option<&RunId>) -> anyhow::Result<()> 
     } else {
         for audit in &audits {
             match audit.findings.len() {
-                0 => output::line(format!("{}: clean ({} rows, files and events checked)", audit.run, audit.checked)),
+                0 => output::line(format!("{}: clean ({} rows, files and events checked, state {})", audit.run, audit.checked, audit.state.short())),
                 n => output::line(format!("{}: {n} findings", audit.run)),
             }
             for finding in &audit.findings {

@@ -41,7 +41,7 @@ impl Runner<'_> {
         }
         let ids: Vec<_> = tasks.iter().map(|task| &task.task.id).collect();
         let tasks_digest = Digest::of_json(&ids);
-        let refused = report.refused.iter().map(|(why, n)| (why.clone(), *n as u32)).collect();
+        let refused = report.refused.iter().map(|(why, n)| (why.code(), *n as u32)).collect();
         let mut done = Done {
             event: RoundEvent::TasksGenerated { admitted, refused, tasks_digest },
             rows: self.empty_commit(),
@@ -121,7 +121,7 @@ impl Runner<'_> {
         // Some slots cannot be filled: a level may have few distinct tasks. A
         // round that has lost more than half of them is no longer what was planned.
         if tasks.len() * 2 < asked {
-            let refused: Vec<_> = report.refused.iter().map(|(why, n)| format!("{n} {why}")).collect();
+            let refused: Vec<_> = report.refused.iter().map(|(why, n)| format!("{n} {}", why.code())).collect();
             return Err(Error::TooFewTasks {
                 what: format!("round {round}"),
                 asked,

@@ -1,10 +1,9 @@
 //! Samples waves of rollouts and stores them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gyre_dataset::{read_part, write_part};
-use gyre_learner::LocalPolicy;
 use gyre_lineage::{PartRow, RolloutFilter, RolloutRow, RolloutWithVerdict, VerdictRow};
 use gyre_rollout::{EpisodeSettings, RolledOut, RolloutRequest, run_wave};
 use gyre_round::{PhaseTasks, RoundEvent, RoundPlan, RoundState, WaveIndex};

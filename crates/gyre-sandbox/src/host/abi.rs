@@ -11,7 +11,7 @@ pub(super) fn read(call: &Call<'_>, at: u32, size: u32) -> wasmtime::Result<Vec<
     let memory = side(call)?.memory;
     let at = at as usize;
     let bytes = memory.data(call).get(at..at.saturating_add(size as usize));
-    bytes.map(<[u8]>::to_vec).ok_or_else(|| outside())
+    bytes.map(<[u8]>::to_vec).ok_or_else(outside)
 }
 
 /// Copies bytes into the guest.

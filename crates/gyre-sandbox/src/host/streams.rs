@@ -3,7 +3,7 @@
 
 use wasmtime::Linker;
 
-use super::{Call, Host, MODULE, Stop, abi, clocks, enter};
+use super::{Call, Host, MODULE, Stop, abi, charge, clocks, enter};
 
 const STDIN: u32 = 1;
 const STDOUT: u32 = 2;
@@ -20,6 +20,7 @@ fn write_output(call: &mut Call<'_>, at: u32, size: u32) -> wasmtime::Result<()>
     let host = call.data();
     let room = host.limits.stdout_bytes_max.saturating_sub(host.output.len() as u64);
     let taken = u64::from(size).min(room) as u32;
+    charge(call, u64::from(taken))?;
     let bytes = abi::read(call, at, taken)?;
     call.data_mut().output.extend_from_slice(&bytes);
     if taken < size {

@@ -4,7 +4,7 @@
 use rand_chacha::rand_core::Rng;
 use wasmtime::Linker;
 
-use super::{Call, Host, MODULE, Stop, abi, enter};
+use super::{Call, Host, MODULE, Stop, abi, charge, enter};
 
 /// What one call for randomness may ask for; the guest's libc asks for far
 /// less at a time.
@@ -36,6 +36,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
             if size > RANDOM_BYTES_MAX {
                 return Err(Stop::Malformed("too large a request for randomness").into());
             }
+            charge(&mut call, size)?;
             let mut bytes = vec![0; size as usize];
             call.data_mut().rng.fill_bytes(&mut bytes);
             abi::write_list(&mut call, result, &bytes, abi::BYTE)

@@ -74,6 +74,15 @@ fn host_calls_are_bounded() {
 }
 
 #[test]
+fn what_the_host_does_for_a_guest_burns_fuel_too() {
+    let limits = Limits { fuel_max: 50_000_000, ..Limits::default() };
+    let report = once_with("import os\nwhile True: os.urandom(1_000_000)", limits.clone());
+    assert_eq!(report.outcome, GuestOutcome::FuelExhausted);
+    let fill = once_with("while True: bytearray(90 << 20)", limits);
+    assert_eq!(fill.outcome, GuestOutcome::FuelExhausted);
+}
+
+#[test]
 fn pythons_recursion_is_bounded_at_the_given_depth() {
     let code = "def f(n): return f(n + 1)\nf(0)";
     assert_eq!(raised(&once(code)).kind, "RecursionError");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use gyre_sandbox::{OpenProgress, Sandbox, SandboxConfig, SandboxError};
 
-use crate::support::{job, sandbox};
+use crate::support::{job, sandbox, warm_cache};
 
 fn config(cache_dir: &Path) -> SandboxConfig {
     SandboxConfig { cache_dir: cache_dir.to_owned(), workers: NonZeroUsize::MIN, live_max: 4 }
@@ -17,9 +17,11 @@ fn config(cache_dir: &Path) -> SandboxConfig {
 fn warm_folder() -> tempfile::TempDir {
     drop(sandbox());
     let folder = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest-cache")).unwrap() {
+    let own = folder.path().join("guests");
+    fs::create_dir(&own).unwrap();
+    for entry in fs::read_dir(warm_cache().join("guests")).unwrap() {
         let path = entry.unwrap().path();
-        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        fs::copy(&path, own.join(path.file_name().unwrap())).unwrap();
     }
     folder
 }
@@ -39,10 +41,21 @@ fn an_intact_compiled_guest_is_loaded() {
     assert_eq!(told, [OpenProgress::Loading, OpenProgress::Ready { from_cache: true }]);
 }
 
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_enter_the_folder_of_compiled_guests() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = warm_folder();
+    let own = folder.path().join("guests");
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o777)).unwrap();
+    open(folder.path()).0.unwrap();
+    assert_eq!(fs::metadata(&own).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
 #[test]
 fn a_damaged_compiled_guest_is_never_loaded_but_made_again() {
     let folder = warm_folder();
-    for entry in fs::read_dir(folder.path()).unwrap() {
+    for entry in fs::read_dir(folder.path().join("guests")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ext| ext == "cwasm") {
             let mut bytes = fs::read(&path).unwrap();
@@ -67,7 +80,7 @@ fn a_folder_that_cannot_be_made_is_named() {
     fs::write(&file, "").unwrap();
     let (opened, _) = open(&file.join("cache"));
     let Err(SandboxError::CacheUnusable { path, .. }) = opened else { panic!("it opened") };
-    assert_eq!(path, file.join("cache"));
+    assert_eq!(path, file.join("cache/guests"));
 }
 
 #[test]

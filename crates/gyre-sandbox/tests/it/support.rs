@@ -10,13 +10,17 @@ use gyre_types::{GuestException, GuestOutcome, Limits, SandboxJob, Seed, Step, S
 pub(crate) fn sandbox() -> Sandbox {
     static SHARED: LazyLock<Sandbox> = LazyLock::new(|| {
         let config = SandboxConfig {
-            cache_dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guest-cache"),
+            cache_dir: warm_cache(),
             workers: NonZeroUsize::new(2).unwrap(),
             live_max: 64,
         };
         Sandbox::open(&config, &|_| {}).unwrap()
     });
     SHARED.clone()
+}
+
+pub(crate) fn warm_cache() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guest-cache")
 }
 
 pub(crate) fn session() -> Session {

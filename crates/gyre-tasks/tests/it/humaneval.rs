@@ -1,0 +1,125 @@
+use std::path::Path;
+
+use gyre_tasks::{CheckPlan, Family, Import, TaskError, check_family, import_humaneval};
+use gyre_types::{Seed, Value};
+
+use crate::execute;
+
+const SAMPLE: &str = include_str!("../data/humaneval_sample.jsonl");
+
+fn import(text: &str) -> Result<Import, TaskError> {
+    import_humaneval(Path::new("sample.jsonl"), text, "sample", execute)
+}
+
+#[test]
+fn every_solution_passes_and_every_stub_fails() {
+    let imported = import(SAMPLE).unwrap();
+    assert_eq!(imported.refused, []);
+    assert_eq!(imported.tasks.len(), 14);
+
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("sample");
+    imported.write(&dir).unwrap();
+    let family = Family::load(&dir).unwrap();
+    let plan = CheckPlan { seed: Seed(1), tasks_per_level: 1 };
+    let report = check_family(&family, plan, execute).unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    let level = &report.levels[0];
+    assert_eq!((level.admitted, level.references_passed), (14, 14));
+    assert_eq!((level.failures_rejected, level.failures_accepted), (3 * 14, 0));
+    assert!(imported.write(&dir).is_err(), "an existing folder is not written over");
+}
+
+#[test]
+fn cases_are_what_the_test_asked() {
+    let imported = import(SAMPLE).unwrap();
+    let task = |entry: &str| imported.tasks.iter().find(|task| task.entry == entry).unwrap();
+    let shown = |entry: &str| {
+        let case = |case: &gyre_types::Case| {
+            format!("{} -> {}", Value::List(case.args.clone()), case.expect)
+        };
+        let task = task(entry);
+        (
+            task.visible.iter().map(case).collect::<Vec<_>>(),
+            task.hidden.iter().map(case).collect::<Vec<_>>(),
+        )
+    };
+    let (visible, hidden) = shown("split_at_peak");
+    assert_eq!(visible, ["[[1, 5, 2]] -> ([1], 5, [2])"]);
+    assert_eq!(hidden[2], "[[3, 3, 1]] -> ([], 3, [3, 1])");
+    // The arguments are those before the call, though the call changes them.
+    assert_eq!(shown("drop_last").1[1], "[[1, 2]] -> [1]");
+    // `is None` and bare asserts are recorded like any other call.
+    assert_eq!(shown("first_negative").1[1], "[[]] -> None");
+    assert_eq!(shown("is_balanced").0, ["['(())'] -> True", "[')('] -> False"]);
+    // Of a loop of sixty calls, distinct ones are kept up to the bound.
+    assert_eq!(shown("untwist").1.len(), 40);
+    assert_eq!(shown("power").1[1], format!("[7, 40] -> {}", 7_i128.pow(40)));
+
+    let tolerance = |entry: &str| task(entry).comparison.float_tolerance.map(|t| t.absolute());
+    assert_eq!(tolerance("mean_distance"), Some(1e-6));
+    assert_eq!(tolerance("find_root"), Some(1e-4));
+    assert_eq!(tolerance("power"), None);
+}
+
+#[test]
+fn problems_that_decide_nothing_are_refused_by_name() {
+    let line = |id: &str, solution: &str, test: &str| {
+        serde_json::json!({
+            "task_id": id,
+            "prompt": "def f(x):\n",
+            "entry_point": "f",
+            "canonical_solution": solution,
+            "test": format!("def check(candidate):\n    {test}\n"),
+        })
+        .to_string()
+    };
+    let text = [
+        line("wrong", "    return 1\n", "assert candidate(1) == 2"),
+        line("never", "    return 1\n", "pass"),
+        line("nothing", "    return None\n", "assert candidate(1) is None"),
+        line("object", "    return object()\n", "candidate(1)"),
+        line("syntax", "    return (\n", "candidate(1)"),
+        line("fine", "    return x\n", "assert candidate(1) == 1"),
+    ]
+    .join("\n");
+    let imported = import(&text).unwrap();
+    let refused: Vec<_> =
+        imported.refused.iter().map(|(id, refusal)| format!("{id}: {refusal}")).collect();
+    assert_eq!(refused.len(), 5, "{refused:#?}");
+    assert!(
+        refused[0].starts_with(
+            "wrong: reference_fails: the test, over the solution, raised AssertionError"
+        ),
+        "{}",
+        refused[0]
+    );
+    assert!(refused[1].starts_with("never: schema: the test never calls"), "{}", refused[1]);
+    assert!(refused[2].starts_with("nothing: trivial"), "{}", refused[2]);
+    assert!(refused[3].starts_with("object: reference_fails"), "{}", refused[3]);
+    assert!(
+        refused[4].starts_with("syntax: reference_fails: the solution raised SyntaxError"),
+        "{}",
+        refused[4]
+    );
+    assert_eq!(imported.tasks[0].name, "fine");
+}
+
+#[test]
+fn lines_of_another_form_are_named() {
+    let refused = |text: &str, message: &str| {
+        assert_eq!(
+            import(text).unwrap_err().to_string(),
+            format!("sample.jsonl is not valid: {message}")
+        );
+    };
+    refused("", "there is no problem in it");
+    refused(
+        r#"{"task_id": 3}"#,
+        "line 1: task_id: invalid type: integer `3`, expected a string at line 1 column 13",
+    );
+    let first = SAMPLE.lines().next().unwrap();
+    refused(&format!("{first}\n{first}"), "line 2: task_id: \"Sample/0\" is there twice");
+    let bad_entry = first.replace("\"entry_point\": \"shorter\"", "\"entry_point\": \"a b\"");
+    refused(&bad_entry, "line 1: entry_point: \"a b\" is not a plain function name");
+}
