@@ -1,96 +1,44 @@
-// TEMPORARY STUB by the lead, never committed: learner-B, overwrite this folder.
-#![allow(missing_docs)]
-use gyre_types::{Digest, FinishReason, Seed};
-use std::ops::ControlFlow;
-use std::path::Path;
-pub const ENGINE_VERSION: u32 = 0;
-#[derive(
-    Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(default)]
-pub struct LearnerConfig {
-    pub base: Schedule,
-    pub round: Schedule,
-}
-#[derive(
-    Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-pub struct Schedule {
-    pub steps: u64,
-    pub learning_rate: f32,
-    pub warmup: u64,
-}
-#[derive(Debug, Clone)]
-pub struct Example {
-    pub prompt: String,
-    pub answer: String,
-    pub weight: f32,
-}
-#[derive(Debug, thiserror::Error)]
-#[error("stub")]
-pub struct LearnerError;
-pub struct TrainProgress {
-    pub step: u64,
-    pub steps: u64,
-    pub loss: f32,
-}
-#[derive(serde::Serialize)]
-pub struct TrainReport {
-    pub steps: u64,
-    pub tokens: u64,
-    pub loss_first: f32,
-    pub loss_last: f32,
-    pub loss_mean: f32,
-}
-type P<'a> = &'a mut dyn FnMut(TrainProgress) -> ControlFlow<()>;
-pub fn cold_start(
-    _: &LearnerConfig,
-    _: Seed,
-    _: &[Example],
-    _: &Path,
-    _: P<'_>,
-) -> Result<TrainReport, LearnerError> {
-    Err(LearnerError)
-}
-pub fn train_round(
-    _: &LearnerConfig,
-    _: &Path,
-    _: Seed,
-    _: &[Example],
-    _: &Path,
-    _: P<'_>,
-) -> Result<TrainReport, LearnerError> {
-    Err(LearnerError)
-}
-pub struct Checkpoint;
-impl Checkpoint {
-    pub fn digest(_: &Path) -> Result<Digest, LearnerError> {
-        Err(LearnerError)
-    }
-}
-#[derive(Debug)]
-pub struct LocalPolicy;
-pub struct SampleRequest {
-    pub prompt: String,
-    pub seed: Seed,
-    pub temperature: f32,
-    pub tokens_max: u32,
-}
-pub struct Sample {
-    pub prompt_tokens: Vec<u32>,
-    pub tokens: Vec<u32>,
-    pub logprobs: Vec<f32>,
-    pub text: String,
-    pub finish: FinishReason,
-}
-impl LocalPolicy {
-    pub fn load(_: &Path) -> Result<Self, LearnerError> {
-        Err(LearnerError)
-    }
-    pub fn digest(&self) -> Digest {
-        Digest::of(b"")
-    }
-    pub fn sample(&self, _: &[SampleRequest]) -> Vec<Sample> {
-        vec![]
-    }
-}
+//! The embedded policy and its trainer.
+//!
+//! A small causal transformer of the Llama architecture that learns, on a few
+//! processor cores, to write short programs; its checkpoints are ordinary
+//! Hugging Face directories, so that other tools load what Gyre trains.
+//!
+//! What holds here:
+//!
+//! - The same configuration, seed and examples give the same checkpoint, bit
+//!   for bit, on one machine, whatever else runs on it and however many threads
+//!   it has.
+//! - A sample depends on its own request and the checkpoint: never on what else
+//!   is in the batch, on its order, or on threads (see [`matmul`](self)).
+//! - Weights are bound to their tokenizer; beside another one they are refused.
+//! - No clock, and no randomness that is not derived from a seed.
+//!
+//! The arithmetic is written out over flat slices; why, and what it is checked
+//! against, is in `docs/adr/0002-embedded-policy.md`.
+
+mod adam;
+mod backward;
+mod checkpoint;
+mod config;
+mod decode;
+mod error;
+mod forward;
+mod matmul;
+mod model;
+mod ops;
+mod policy;
+mod random;
+mod tokenizer;
+mod train;
+
+pub use checkpoint::Checkpoint;
+pub use config::{LearnerConfig, Positions, Schedule};
+pub use error::LearnerError;
+pub use policy::{LocalPolicy, Sample, SampleRequest};
+pub use tokenizer::Tokenizer;
+pub use train::{Example, OnStep, TrainProgress, TrainReport, cold_start, train_round};
+
+/// Changes whenever the same checkpoint may answer, or the same examples may
+/// train, differently.
+pub const ENGINE_VERSION: u32 = 1;
