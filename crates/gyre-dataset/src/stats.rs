@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gyre_types::Digest;
+use serde::Serialize;
 
 use crate::error::DatasetError;
 use crate::layout::Layout;
@@ -8,7 +9,7 @@ use crate::read::read_shard;
 use crate::row::DatasetRow;
 
 /// What a dataset holds, gathered in one pass and bounded memory.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stats {
     /// All rows.
     pub rows: u64,
@@ -33,7 +34,7 @@ pub struct Stats {
 }
 
 /// Quantiles of a column, each within 1/32 of the true value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Quantiles {
     /// Half of the rows have at most this.
     pub p50: u64,
