@@ -141,6 +141,16 @@ async fn a_commit_reads_back_whole(db: &TestDatabase) {
     assert_eq!(store.tasks(run, &filter, None, 10).await.unwrap().rows.len(), 2);
     let filter = TaskFilter { difficulty: Some(1), round: Some(1), ..TaskFilter::default() };
     assert_eq!(store.tasks(run, &filter, None, 10).await.unwrap().rows.len(), 3);
+    let with_keys = store.tasks_with_keys(run, &filter, None, 2).await.unwrap();
+    assert_eq!(with_keys.rows.len(), 2);
+    for (row, key) in &with_keys.rows {
+        let new = recorded.tasks.iter().find(|new| new.task.id == row.task.id).unwrap();
+        assert_eq!((&row.task, key), (&new.task, &new.key));
+    }
+    let rest = store.tasks_with_keys(run, &filter, with_keys.next.as_ref(), 2).await.unwrap();
+    assert_eq!((rest.rows.len(), rest.next), (1, None));
+    let round: Vec<_> = store.round_events(run, 1).await.unwrap().iter().map(|e| e.seq).collect();
+    assert_eq!(round, [3, 4]);
     let filter = TaskFilter { family: Some("other".to_owned()), ..TaskFilter::default() };
     assert_eq!(store.tasks(run, &filter, None, 10).await.unwrap().rows, []);
 }
