@@ -64,7 +64,6 @@ pub(crate) struct State {
 }
 
 /// A model that can act.
-#[derive(Debug)]
 pub(crate) struct Weights {
     pub(crate) layout: Layout,
     pub(crate) params: Vec<f32>,

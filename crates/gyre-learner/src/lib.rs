@@ -29,6 +29,8 @@ mod model;
 mod ops;
 mod policy;
 mod random;
+#[cfg(test)]
+mod reference;
 mod tokenizer;
 mod train;
 

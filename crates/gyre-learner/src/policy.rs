@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::Path;
 
 use gyre_types::{Digest, FinishReason, Seed};
@@ -8,7 +9,6 @@ use crate::decode::{self, Job};
 use crate::ops::Rotary;
 
 /// A checkpoint that answers.
-#[derive(Debug)]
 pub struct LocalPolicy {
     weights: Weights,
     rotary: Rotary,
@@ -41,6 +41,13 @@ pub struct Sample {
     /// Whether it ended by itself. A prompt that leaves no room in the context
     /// ends at once, by length.
     pub finish: FinishReason,
+}
+
+impl fmt::Debug for LocalPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arch = self.weights.layout.arch;
+        f.debug_struct("LocalPolicy").field("digest", &self.digest()).field("shape", &arch).finish()
+    }
 }
 
 impl LocalPolicy {

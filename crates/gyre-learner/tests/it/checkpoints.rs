@@ -1,0 +1,135 @@
+use std::collections::BTreeSet;
+use std::error::Error as _;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use gyre_learner::{
+    Checkpoint, Example, LearnerConfig, LearnerError, LocalPolicy, TrainProgress, cold_start,
+    train_round,
+};
+use gyre_types::Seed;
+use serde_json::Value;
+
+use crate::{config, examples, go_on, start};
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_checkpoints_bit_for_bit() {
+    let run = |seed| {
+        let (base, round) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = start(base.path(), seed).unwrap();
+        let second =
+            train_round(&config(), base.path(), Seed(9), &examples(), round.path(), &mut go_on);
+        let digests = [base, round].map(|dir| Checkpoint::digest(dir.path()).unwrap());
+        (digests, first, second.unwrap())
+    };
+    let (one, again, other) = (run(1), run(1), run(2));
+    assert_eq!(one, again);
+    assert_ne!(one.0[0], other.0[0]);
+    assert_ne!(one.0[0], one.0[1]);
+    assert!(one.1.loss_last < 0.5 * one.1.loss_first, "{:?}", one.1);
+    assert!(one.2.loss_first < one.1.loss_first, "a round goes on where the base ended");
+    assert_eq!((one.1.steps, one.2.steps, one.1.examples), (30, 10, 24));
+}
+
+#[test]
+fn a_checkpoint_is_a_hugging_face_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path(), 1).unwrap();
+    let names: BTreeSet<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let expected = [
+        "config.json",
+        "generation_config.json",
+        "gyre.json",
+        "model.safetensors",
+        "optimizer.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ];
+    assert_eq!(names, expected.map(str::to_owned).into());
+    let shape = json(&dir.path().join("config.json"));
+    assert_eq!(shape["architectures"], serde_json::json!(["LlamaForCausalLM"]));
+    assert_eq!(shape["num_key_value_heads"], 2);
+    let bytes = fs::read(dir.path().join("model.safetensors")).unwrap();
+    let tensors = candle_core::safetensors::load_buffer(&bytes, &candle_core::Device::Cpu).unwrap();
+    assert_eq!(tensors.len(), 3 + 2 * 9);
+    assert_eq!(tensors["model.layers.1.mlp.down_proj.weight"].dims(), [32, 48]);
+    let vocab = shape["vocab_size"].as_u64().unwrap() as usize;
+    assert_eq!(tensors["lm_head.weight"].dims(), [vocab, 32]);
+    let template = json(&dir.path().join("tokenizer_config.json"))["chat_template"].clone();
+    assert!(template.as_str().unwrap().contains("<|assistant|>"));
+}
+
+#[test]
+fn a_missing_or_damaged_checkpoint_is_refused_with_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = LocalPolicy::load(&dir.path().join("none")).unwrap_err();
+    assert!(matches!(missing, LearnerError::Missing { .. }), "{missing}");
+    let missing = Checkpoint::digest(&dir.path().join("none")).unwrap_err();
+    assert!(matches!(missing, LearnerError::Missing { .. }), "{missing}");
+    start(dir.path(), 1).unwrap();
+    for file in ["model.safetensors", "config.json", "gyre.json"] {
+        let path = dir.path().join(file);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 9]).unwrap();
+        let error = LocalPolicy::load(dir.path()).unwrap_err();
+        assert!(matches!(error, LearnerError::Corrupt { .. }), "{file}: {error}");
+        assert!(error.to_string().contains(file), "{error}");
+        fs::write(&path, whole).unwrap();
+    }
+    assert!(LocalPolicy::load(dir.path()).is_ok());
+    let optimizer = dir.path().join("optimizer.safetensors");
+    fs::write(&optimizer, b"").unwrap();
+    assert!(LocalPolicy::load(dir.path()).is_ok(), "acting needs no optimiser");
+    let out = tempfile::tempdir().unwrap();
+    let error = train_round(&config(), dir.path(), Seed(1), &examples(), out.path(), &mut go_on);
+    assert!(error.unwrap_err().to_string().contains("optimizer.safetensors"));
+}
+
+#[test]
+fn weights_beside_another_tokenizer_are_refused() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    start(dir.path(), 1).unwrap();
+    let config = LearnerConfig { merges: 10, ..config() };
+    cold_start(&config, Seed(1), &examples(), other.path(), &mut go_on).unwrap();
+    fs::copy(other.path().join("tokenizer.json"), dir.path().join("tokenizer.json")).unwrap();
+    let error = LocalPolicy::load(dir.path()).unwrap_err();
+    assert!(matches!(error, LearnerError::TokenizerMismatch { .. }), "{error}");
+}
+
+#[test]
+fn what_cannot_be_trained_says_why() {
+    let out = tempfile::tempdir().unwrap();
+    let train = |config: &LearnerConfig, examples: &[Example]| {
+        cold_start(config, Seed(1), examples, out.path(), &mut go_on).unwrap_err()
+    };
+    let error = train(&LearnerConfig { heads: 3, ..config() }, &examples());
+    assert!(error.to_string().starts_with("learner.heads must be"), "{error}");
+    let error = train(&config(), &[]);
+    assert!(matches!(error, LearnerError::NoExamples { given: 0, .. }), "{error}");
+    let long = Example { prompt: "a".repeat(4), answer: "7".repeat(500), weight: 1.0 };
+    let error = train(&config(), &[long]);
+    assert!(matches!(error, LearnerError::NoExamples { given: 1, .. }), "{error}");
+    let mut stop = |now: TrainProgress| match now.step {
+        3 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let error = cold_start(&config(), Seed(1), &examples(), out.path(), &mut stop).unwrap_err();
+    assert!(matches!(error, LearnerError::Stopped), "{error}");
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0, "nothing was written");
+    let nowhere = out.path().join("none");
+    let error = cold_start(&config(), Seed(1), &examples(), &nowhere, &mut go_on).unwrap_err();
+    assert!(error.source().is_some_and(|source| source.is::<std::io::Error>()), "{error}");
+    let base = tempfile::tempdir().unwrap();
+    start(base.path(), 1).unwrap();
+    let wide = LearnerConfig { intermediate_size: 64, ..config() };
+    let error = train_round(&wide, base.path(), Seed(1), &examples(), out.path(), &mut go_on);
+    assert!(error.unwrap_err().to_string().contains("intermediate_size 48"));
+}
