@@ -156,7 +156,9 @@ fn sandbox_code(error: &SandboxError) -> u8 {
 fn io_code(error: &std::io::Error) -> u8 {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => 40,
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => 41,
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => {
+            41
+        }
         _ => 42,
     }
 }

@@ -93,7 +93,9 @@ impl Lines {
                 self.compiling_told = true;
                 output::line("compiling the Python guest for this machine (once)");
             }
-            Progress::RunStarted { run, rounds, resumed } => output::line(started(run, *rounds, *resumed)),
+            Progress::RunStarted { run, rounds, resumed } => {
+                output::line(started(run, *rounds, *resumed))
+            }
             Progress::Recorded { round, event, state, .. } => {
                 if let Some(text) = told(event, state) {
                     output::line(format!("{}: {text}", title(*round)));
@@ -238,7 +240,9 @@ fn told(event: &RoundEvent, state: &RoundState) -> Option<String> {
             let rate = f64::from(counts.passed) / f64::from(counts.total().max(1));
             let (rollouts, tokens) = (state.rollouts, output::count(state.tokens));
             let (rate, invalid) = (output::percent(rate), counts.invalid);
-            Some(format!("{rollouts} rollouts verified, {rate} passed, {invalid} invalid, {tokens} tokens"))
+            Some(format!(
+                "{rollouts} rollouts verified, {rate} passed, {invalid} invalid, {tokens} tokens"
+            ))
         }
         RoundEvent::Curated { rows, .. } if *rows > 0 => Some(format!("{rows} rows published")),
         RoundEvent::Trained { candidate, steps, loss, .. } => {
@@ -255,7 +259,15 @@ pub(crate) fn finished(summary: &RoundSummary) -> String {
         _ => "not measured".to_owned(),
     };
     let reasons = summary.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    let end = if summary.promoted { "promoted".to_owned() } else { format!("{}: {reasons}", summary.stage) };
+    let end = if summary.promoted {
+        "promoted".to_owned()
+    } else {
+        format!("{}: {reasons}", summary.stage)
+    };
     let time = output::seconds(summary.seconds);
-    format!("{}: held-out pass@1 {figure}, {end}, {} rows, {time}", title(summary.round), summary.rows)
+    format!(
+        "{}: held-out pass@1 {figure}, {end}, {} rows, {time}",
+        title(summary.round),
+        summary.rows
+    )
 }

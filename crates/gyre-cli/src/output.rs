@@ -29,7 +29,7 @@ pub(crate) fn json_pretty<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()
 /// A table with these headings, without borders: it pastes and greps well.
 pub(crate) fn table<const N: usize>(headings: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(headings);
+    table.load_style(presets::NOTHING).set_header(headings);
     table
 }
 

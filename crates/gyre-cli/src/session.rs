@@ -42,7 +42,10 @@ pub(crate) fn open_project(
     configured: Option<&str>,
 ) -> anyhow::Result<Project> {
     let url = global.database.as_deref().or(configured);
-    let url = url.map(str::parse::<DatabaseUrl>).transpose().map_err(|error| Failure::new(20, error.to_string()))?;
+    let url = url
+        .map(str::parse::<DatabaseUrl>)
+        .transpose()
+        .map_err(|error| Failure::new(20, error.to_string()))?;
     Ok(Project::open(&global.data_dir, url.as_ref(), runtime.handle().clone())?)
 }
 
@@ -50,7 +53,9 @@ pub(crate) fn open_project(
 pub(crate) fn open_existing(global: &Global, runtime: &Runtime) -> anyhow::Result<Project> {
     if global.database.is_none() && !global.data_dir.join("lineage.db").is_file() {
         let dir = global.data_dir.display();
-        let message = format!("there is no data in {dir}; `gyre run` makes some, `--data-dir` names another folder");
+        let message = format!(
+            "there is no data in {dir}; `gyre run` makes some, `--data-dir` names another folder"
+        );
         return Err(Failure::new(Failure::UNKNOWN_ID, message));
     }
     open_project(global, runtime, None)

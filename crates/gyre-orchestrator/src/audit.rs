@@ -161,7 +161,8 @@ impl Audit<'_> {
                 .map(|(.., count)| count.rollouts)
                 .sum();
             if u64::from(state.rollouts) != rows {
-                let detail = format!("the log tells of {} rollouts, {rows} are recorded", state.rollouts);
+                let detail =
+                    format!("the log tells of {} rollouts, {rows} are recorded", state.rollouts);
                 self.found(9, "rollouts_not_conserved", detail, vec![round.to_string()]);
             }
         }
@@ -195,7 +196,12 @@ impl Audit<'_> {
                     self.found(3, "checkpoint_changed", detail, vec![row.id.to_string()]);
                 }
                 Err(error) => {
-                    self.found(3, "checkpoint_unreadable", error.to_string(), vec![row.id.to_string()]);
+                    self.found(
+                        3,
+                        "checkpoint_unreadable",
+                        error.to_string(),
+                        vec![row.id.to_string()],
+                    );
                 }
             }
         }

@@ -83,6 +83,9 @@ pub struct HeldOutConfig {
     pub gate: u32,
     /// Tasks that only reports see.
     pub test: u32,
+    /// Tasks of one composition, at most, in each part: tasks of one composition
+    /// are solved or failed together, and the gate counts tasks as independent.
+    pub tasks_per_composition_max: u32,
     /// The seed that they are generated from: not the run's, so that runs with
     /// different seeds are measured on the same tasks.
     pub seed: Seed,
@@ -90,7 +93,7 @@ pub struct HeldOutConfig {
 
 impl Default for HeldOutConfig {
     fn default() -> Self {
-        Self { gate: 400, test: 600, seed: Seed(20_260_101) }
+        Self { gate: 400, test: 600, tasks_per_composition_max: 4, seed: Seed(20_260_101) }
     }
 }
 
@@ -280,7 +283,10 @@ impl RunConfig {
             Ok(url) => url.to_string(),
             Err(_) => "(not shown: it is no database URL)".to_owned(),
         };
-        Self { database: DatabaseConfig { url: self.database.url.as_ref().map(shown) }, ..self.clone() }
+        Self {
+            database: DatabaseConfig { url: self.database.url.as_ref().map(shown) },
+            ..self.clone()
+        }
     }
 
     /// How a rollout runs in training, with this first temperature.
@@ -337,6 +343,12 @@ impl RunConfig {
             ("rollout.tasks_per_wave", rollout.tasks_per_wave, 1, 10_000),
             ("held_out.gate", self.held_out.gate, 1, 1_000_000),
             ("held_out.test", self.held_out.test, 1, 1_000_000),
+            (
+                "held_out.tasks_per_composition_max",
+                self.held_out.tasks_per_composition_max,
+                1,
+                1_000_000,
+            ),
             ("sandbox.workers", self.sandbox.workers, 0, 1_024),
         ];
         for (key, value, min, max) in bounds {

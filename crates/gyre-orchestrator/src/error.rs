@@ -37,7 +37,9 @@ pub enum Error {
     #[error(transparent)]
     Episode(#[from] EpisodeError),
     /// Recorded events do not follow from each other.
-    #[error("the recorded events of {run}, round {round}, do not follow from each other; run `gyre audit`")]
+    #[error(
+        "the recorded events of {run}, round {round}, do not follow from each other; run `gyre audit`"
+    )]
     Illegal {
         /// The run.
         run: RunId,
@@ -85,7 +87,9 @@ pub enum Error {
         data_dir: PathBuf,
     },
     /// A run cannot go on with other parts than it began with.
-    #[error("{run} was begun with another {what} ({began}, now {now}); a run keeps its parts: start a new one with `gyre run`")]
+    #[error(
+        "{run} was begun with another {what} ({began}, now {now}); a run keeps its parts: start a new one with `gyre run`"
+    )]
     PartsChanged {
         /// The run.
         run: RunId,
@@ -97,7 +101,9 @@ pub enum Error {
         now: String,
     },
     /// A plan was made for a champion that is no longer current.
-    #[error("the plan of round {round} was made for champion {planned}, but {current} is champion now; the plan is refused")]
+    #[error(
+        "the plan of round {round} was made for champion {planned}, but {current} is champion now; the plan is refused"
+    )]
     StaleChampion {
         /// The round.
         round: u32,
@@ -107,7 +113,9 @@ pub enum Error {
         current: CheckpointId,
     },
     /// Too few tasks came through admission.
-    #[error("only {admitted} of {asked} {what} tasks were admitted (refused: {refused}); `gyre task check` shows why")]
+    #[error(
+        "only {admitted} of {asked} {what} tasks were admitted (refused: {refused}); `gyre task check` shows why"
+    )]
     TooFewTasks {
         /// Which tasks.
         what: String,

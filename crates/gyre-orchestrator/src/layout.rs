@@ -68,16 +68,16 @@ impl DataDir {
 }
 
 /// `round-0001`.
-pub fn round_name(round: u32) -> String {
+pub(crate) fn round_name(round: u32) -> String {
     format!("round-{round:04}")
 }
 
-/// The name of a wave's part.
+/// The name of a wave's part, without its extension.
 pub(crate) fn wave_part(phase: u32, wave: u32) -> String {
-    format!("phase-{phase}-wave-{wave:04}.parquet")
+    format!("phase-{phase}-wave-{wave:04}")
 }
 
-/// The name of an evaluation's part.
+/// The name of an evaluation's part, without its extension.
 pub(crate) fn evaluation_part(part: Split) -> String {
-    format!("evaluation-{part}.parquet")
+    format!("evaluation-{part}")
 }

@@ -4,9 +4,7 @@ use gyre_learner::{LocalPolicy, SampleRequest};
 use gyre_rollout::{
     Policy, PolicyError, RUN_EXAMPLES, SUBMIT, TurnRequest, last_examples_passed, tool_call,
 };
-use gyre_types::{
-    CheckpointId, Completion, FinishReason, Message, PolicyRef, Role, ToolCall,
-};
+use gyre_types::{CheckpointId, Completion, FinishReason, Message, PolicyRef, Role, ToolCall};
 
 /// A checkpoint that acts by two rules around what it samples: a program that
 /// agrees with every visible example is submitted as it stands, and the last
@@ -43,14 +41,16 @@ impl Policy for EmbeddedPolicy {
         let mut samples = self.model.sample(&sampled).into_iter();
         let act = |request: &TurnRequest<'_>| match verified_call(request) {
             Some(call) => Ok(submit_again(request, call)),
-            None => samples.next().map(|sample| Completion {
-                message: says(tool_call(request.turn, tool(request), &sample.text)),
-                prompt_tokens: sample.prompt_tokens,
-                tokens: sample.tokens,
-                logprobs: sample.logprobs,
-                finish: sample.finish,
-            })
-            .ok_or(PolicyError::Count { asked: sampled.len(), given: 0 }),
+            None => samples
+                .next()
+                .map(|sample| Completion {
+                    message: says(tool_call(request.turn, tool(request), &sample.text)),
+                    prompt_tokens: sample.prompt_tokens,
+                    tokens: sample.tokens,
+                    logprobs: sample.logprobs,
+                    finish: sample.finish,
+                })
+                .ok_or(PolicyError::Count { asked: sampled.len(), given: 0 }),
         };
         requests.iter().map(act).collect()
     }
@@ -79,7 +79,8 @@ fn verified_call<'a>(request: &TurnRequest<'a>) -> Option<&'a ToolCall> {
 }
 
 fn submit_again(request: &TurnRequest<'_>, call: &ToolCall) -> Completion {
-    let call = ToolCall { name: SUBMIT.to_owned(), id: format!("call-{}", request.turn), ..call.clone() };
+    let call =
+        ToolCall { name: SUBMIT.to_owned(), id: format!("call-{}", request.turn), ..call.clone() };
     Completion {
         message: says(call),
         prompt_tokens: vec![],

@@ -172,7 +172,8 @@ impl<'o> Runner<'o> {
         }
         if !was_over {
             let summary = self.round_summary(round)?;
-            self.observer.observe(&Progress::RoundFinished { run: &self.run.id, summary: &summary });
+            self.observer
+                .observe(&Progress::RoundFinished { run: &self.run.id, summary: &summary });
         }
         Ok(())
     }

@@ -86,7 +86,10 @@ fn sandbox_config(settings: &SandboxSettings) -> SandboxConfig {
 }
 
 /// Where compiled guests are kept when the configuration names no folder.
-#[expect(clippy::disallowed_methods, reason = "the user's cache folder is named by the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the user's cache folder is named by the environment"
+)]
 pub fn default_cache_dir() -> PathBuf {
     let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     from("XDG_CACHE_HOME")

@@ -11,6 +11,9 @@ use crate::examples;
 use crate::policy::{Policy, PolicyError, TurnRequest};
 use crate::tools::{Request, read_request};
 
+/// Guests that execute at one time. Each holds about 8 MB while it lives.
+const LIVE_SESSIONS: usize = 64;
+
 /// How an episode runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -83,7 +86,7 @@ pub fn run_wave(
         let completions = wave.ask(policy, turn, &active)?;
         let turns = active.iter_mut().zip(completions);
         let runs: Vec<_> = turns.map(|(episode, completion)| episode.hear(completion)).collect();
-        wave.answer(&mut active, runs);
+        wave.answer(turn, &mut active, runs);
     }
     Ok(episodes.into_iter().map(|episode| episode.finish(&wave)).collect())
 }
@@ -182,14 +185,29 @@ impl Wave<'_> {
         Sampling { temperature, tokens_max: first.tokens_max.min(left) }
     }
 
-    /// Executes what the episodes asked for, and closes their turns.
-    fn answer(&self, active: &mut [&mut Episode<'_>], runs: Vec<Option<String>>) {
-        self.open_sessions(active, &runs);
+    /// Executes what the episodes asked for, and closes their turns. Works
+    /// through the wave in slices, so that few guests are live at one time.
+    fn answer(&self, turn: u32, active: &mut [&mut Episode<'_>], runs: Vec<Option<String>>) {
+        // The last turn submits: a session is kept only for a turn between.
+        let session_needed = turn + 2 < self.settings.turns_max;
+        for (episodes, runs) in active.chunks_mut(LIVE_SESSIONS).zip(runs.chunks(LIVE_SESSIONS)) {
+            self.execute(episodes, runs);
+            for episode in episodes {
+                episode.close_turn(self.settings);
+                if !session_needed {
+                    episode.session = None;
+                }
+            }
+        }
+    }
+
+    fn execute(&self, active: &mut [&mut Episode<'_>], runs: &[Option<String>]) {
+        self.open_sessions(active, runs);
         let mut plans: Vec<_> = active
             .iter()
             .zip(runs)
             .map(|(episode, run)| match run {
-                Some(code) => examples::steps(episode.request.task, &code).into_iter(),
+                Some(code) => examples::steps(episode.request.task, code).into_iter(),
                 None => vec![].into_iter(),
             })
             .collect();
@@ -212,9 +230,6 @@ impl Wave<'_> {
             for (execution, report) in executions.into_iter().zip(reports) {
                 execution.take(report);
             }
-        }
-        for episode in active {
-            episode.close_turn(self.settings);
         }
     }
 

@@ -22,11 +22,19 @@ pub(crate) fn audit(global: &Global, run: Option<&RunId>) -> anyhow::Result<()> 
     } else {
         for audit in &audits {
             match audit.findings.len() {
-                0 => output::line(format!("{}: clean ({} rows, files and events checked, state {})", audit.run, audit.checked, audit.state.short())),
+                0 => output::line(format!(
+                    "{}: clean ({} rows, files and events checked, state {})",
+                    audit.run,
+                    audit.checked,
+                    audit.state.short()
+                )),
                 n => output::line(format!("{}: {n} findings", audit.run)),
             }
             for finding in &audit.findings {
-                output::line(format!("  [{}] {}: {}", finding.invariant, finding.code, finding.detail));
+                output::line(format!(
+                    "  [{}] {}: {}",
+                    finding.invariant, finding.code, finding.detail
+                ));
                 for id in finding.ids.iter().take(5) {
                     output::line(format!("      {id}"));
                 }

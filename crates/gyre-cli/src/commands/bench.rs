@@ -11,9 +11,7 @@ use gyre_orchestrator::{Error, RunConfig, Workshop};
 use gyre_rollout::{EpisodeSettings, RecordedPolicy, RolloutRequest, run_wave};
 use gyre_sandbox::{Sandbox, SessionSpec};
 use gyre_tasks::{AdmittedTask, TaskRequest, generate_tasks};
-use gyre_types::{
-    Digest, Limits, RolloutId, Sampling, SandboxJob, Seed, Split, Step, Value,
-};
+use gyre_types::{Digest, Limits, RolloutId, Sampling, SandboxJob, Seed, Split, Step, Value};
 use gyre_verify::{Submission, judge_batch};
 use serde::Serialize;
 
@@ -25,7 +23,7 @@ const PROGRAM: &str = "print(sum(i * i for i in range(1000)))";
 /// Hidden cases that the verified rollouts are judged by.
 const HIDDEN: usize = 5;
 /// Optimiser steps timed.
-const TRAIN_STEPS: u32 = 30;
+const TRAIN_STEPS: u64 = 30;
 
 /// One figure.
 #[derive(Serialize)]
@@ -106,7 +104,8 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
         live.step(&call)?;
         Ok(())
     })?;
-    let figure = |what, value, note: &str| Figure { what, value, unit: "ms", note: note.to_owned() };
+    let figure =
+        |what, value, note: &str| Figure { what, value, unit: "ms", note: note.to_owned() };
     Ok(vec![
         figure("fresh sandbox start", start, "median, started and dropped, through the worker"),
         figure("fresh print(sum(…))", fresh, "median, a fresh guest each"),
@@ -150,7 +149,13 @@ fn subprocess_figures(figures: &[Figure], n: u32) -> Vec<Figure> {
 fn tasks(workshop: &Workshop, config: &RunConfig, n: u32) -> Result<Vec<AdmittedTask>, Error> {
     let Some(family) = workshop.families.get(&config.cold_start.family) else { return Ok(vec![]) };
     let requests: Vec<_> = (0..n)
-        .map(|i| TaskRequest::new(Seed(1).derive("bench", &[u64::from(i)]), 1 + i % 3, Some(Split::Train)))
+        .map(|i| {
+            TaskRequest::new(
+                Seed(1).derive("bench", &[u64::from(i)]),
+                1 + i % 3,
+                Some(Split::Train),
+            )
+        })
         .collect();
     let sandbox = &workshop.sandbox;
     let made = generate_tasks(family, &requests, &HashSet::new(), |jobs| sandbox.execute(jobs))?;
@@ -202,7 +207,10 @@ fn rollouts(sandbox: &Sandbox, tasks: &[AdmittedTask]) -> anyhow::Result<Figure>
         what: "verified rollouts",
         value: passed as f64 / seconds,
         unit: "per second",
-        note: format!("{passed} accepted, {HIDDEN} hidden cases each in its own guest, {} workers", sandbox.workers()),
+        note: format!(
+            "{passed} accepted, {HIDDEN} hidden cases each in its own guest, {} workers",
+            sandbox.workers()
+        ),
     })
 }
 
@@ -252,7 +260,12 @@ fn measure_learner(
         note,
     };
     Ok(vec![
-        figure("trained", report.tokens, training, format!("{} steps, prompts included", report.steps)),
+        figure(
+            "trained",
+            report.tokens,
+            training,
+            format!("{} steps, prompts included", report.steps),
+        ),
         figure("sampled", sampled as u64, sampling, format!("a batch of {}", requests.len())),
     ])
 }

@@ -66,7 +66,10 @@ fn print_head(
             output::json(&row)?;
             continue;
         }
-        output::line(format!("{} · {} {} · round {}", row.rollout_id, row.family, row.difficulty, row.round));
+        output::line(format!(
+            "{} · {} {} · round {}",
+            row.rollout_id, row.family, row.difficulty, row.round
+        ));
         output::line(format!("  {}", row.instruction.replace('\n', "\n  ")));
         for line in row.completion.lines() {
             output::line(format!("  | {line}"));

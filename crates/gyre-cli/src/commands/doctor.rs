@@ -67,7 +67,8 @@ fn sandbox(global: &Global) -> anyhow::Result<String> {
     let begun = Instant::now();
     let code = "import sys\ndef f():\n    return list(sys.version_info[:3])\n".to_owned();
     let steps = vec![Step::Run { code }, Step::Call { function: "f".to_owned(), args: vec![] }];
-    let report = sandbox.execute_one(SandboxJob { seed: Seed(1), limits: Limits::default(), steps })?;
+    let report =
+        sandbox.execute_one(SandboxJob { seed: Seed(1), limits: Limits::default(), steps })?;
     let said = report.last().map(|step| step.outcome.describe()).unwrap_or_default();
     Ok(format!(
         "CPython in wasmtime {said}; opened in {:.0} ms, first guest in {:.1} ms, {} workers, digest {}",

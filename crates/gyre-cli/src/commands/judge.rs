@@ -27,7 +27,8 @@ pub(crate) fn judge(global: &Global, args: &JudgeArgs) -> anyhow::Result<()> {
             output::json(&json!({ "answer": path, "judgement": judgement }))?;
             continue;
         }
-        let score = judgement.verdict.score().map_or(String::new(), |s| format!(" ({:.2})", s.get()));
+        let score =
+            judgement.verdict.score().map_or(String::new(), |s| format!(" ({:.2})", s.get()));
         output::line(format!("{}: {}{score}", path.display(), judgement.verdict.name()));
         if let gyre_types::Verdict::Invalid { reason } = &judgement.verdict {
             output::line(format!("  {reason}"));
@@ -38,7 +39,10 @@ pub(crate) fn judge(global: &Global, args: &JudgeArgs) -> anyhow::Result<()> {
     }
     match not_passed {
         0 => Ok(()),
-        n => Err(Failure::new(Failure::NOT_PASSED, format!("{n} of {} answers did not pass", answers.len()))),
+        n => Err(Failure::new(
+            Failure::NOT_PASSED,
+            format!("{n} of {} answers did not pass", answers.len()),
+        )),
     }
 }
 

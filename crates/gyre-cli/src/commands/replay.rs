@@ -31,7 +31,11 @@ pub(crate) fn replay(global: &Global, args: &ReplayArgs) -> anyhow::Result<()> {
         if global.json {
             output::json(&replay)?;
         } else if !replay.identical {
-            output::line(format!("{}: differs in {}", replay.rollout, replay.differences.join(", ")));
+            output::line(format!(
+                "{}: differs in {}",
+                replay.rollout,
+                replay.differences.join(", ")
+            ));
         } else if args.sample.is_none() {
             output::line(format!("{}: identical", replay.rollout));
         }
@@ -55,11 +59,14 @@ fn named(
     ids.iter()
         .map(|id| {
             let unknown = || {
-                let message = format!("rollout {id:?} is not in {run}; `gyre show {run}` tells of its rollouts");
+                let message = format!(
+                    "rollout {id:?} is not in {run}; `gyre show {run}` tells of its rollouts"
+                );
                 Failure::new(Failure::UNKNOWN_ID, message)
             };
-            let id: RolloutId =
-                id.parse().map_err(|error: gyre_types::IdError| Failure::new(Failure::UNKNOWN_ID, error.to_string()))?;
+            let id: RolloutId = id.parse().map_err(|error: gyre_types::IdError| {
+                Failure::new(Failure::UNKNOWN_ID, error.to_string())
+            })?;
             project.wait(project.store.rollout(run, &id))?.ok_or_else(unknown)
         })
         .collect()

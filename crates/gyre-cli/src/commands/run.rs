@@ -48,12 +48,16 @@ fn start_all(
     config: &RunConfig,
     cancel: &Cancel,
 ) -> Result<Vec<RunSummary>, Error> {
-    config.variants().into_iter().map(|config| {
-        let mut view = View::choose(global.json);
-        let summary = start(project, config, cancel, &mut view);
-        view.finish();
-        summary
-    }).collect()
+    config
+        .variants()
+        .into_iter()
+        .map(|config| {
+            let mut view = View::choose(global.json);
+            let summary = start(project, config, cancel, &mut view);
+            view.finish();
+            summary
+        })
+        .collect()
 }
 
 fn start(
@@ -106,7 +110,8 @@ fn print(global: &Global, summaries: &[RunSummary]) -> anyhow::Result<()> {
 fn print_run(summary: &RunSummary) {
     output::line(format!("\n{}, seed {}", summary.run, summary.seed));
     super::status::print_rounds(std::iter::once(&summary.base).chain(&summary.rounds));
-    let factor = summary.factor.map_or(String::new(), |factor| format!(", {factor:.1} times the base"));
+    let factor =
+        summary.factor.map_or(String::new(), |factor| format!(", {factor:.1} times the base"));
     let gain = summary.gain;
     output::line(format!(
         "\nchampion of round {}: held-out pass@1 {}, gain {:+.1} points [{:+.1}, {:+.1}]{factor}; {}",
@@ -132,8 +137,15 @@ fn print_run(summary: &RunSummary) {
 }
 
 fn print_side_by_side(summaries: &[RunSummary]) {
-    let mut table =
-        output::table(["curation", "run", "base", "champion", "gain (95% paired)", "factor", "promoted"]);
+    let mut table = output::table([
+        "curation",
+        "run",
+        "base",
+        "champion",
+        "gain (95% paired)",
+        "factor",
+        "promoted",
+    ]);
     for summary in summaries {
         let interval = summary.gain.interval;
         table.add_row([

@@ -1,4 +1,4 @@
-use gyre_lineage::{Edge, Found, Kind, RunRow};
+use gyre_lineage::{Edge, Found, Kind, Node, RunRow};
 use gyre_orchestrator::{Project, inspect, record_of};
 use gyre_types::RunId;
 use serde_json::{Value, json};
@@ -27,10 +27,26 @@ pub(crate) fn lineage(global: &Global, args: &ById) -> anyhow::Result<()> {
     let runtime = session::runtime()?;
     let project = session::open_existing(global, &runtime)?;
     let found = find(&project, &args.id, args.run.as_ref())?;
-    let lineage = project.wait(project.store.lineage(&found.run, &found.id, EDGES))?;
+    let id = found.id.clone();
+    let node = match found.kind {
+        Kind::Task => Node::Task(id),
+        Kind::Rollout => Node::Rollout(id),
+        Kind::Shard => Node::Shard(id),
+        Kind::Checkpoint => Node::Checkpoint(id),
+        Kind::Run | Kind::Part => {
+            let message = format!(
+                "{id} has no lineage of its own: name a task, rollout, shard or checkpoint"
+            );
+            return Err(Failure::new(Failure::UNKNOWN_ID, message));
+        }
+    };
+    let lineage = project.wait(project.store.lineage(&found.run, &node, EDGES))?;
     if global.json {
         let edges = |edges: &[Edge]| -> Vec<Value> {
-            edges.iter().map(|e| json!({ "from": e.from.to_string(), "to": e.to.to_string() })).collect()
+            edges
+                .iter()
+                .map(|e| json!({ "from": e.from.to_string(), "to": e.to.to_string() }))
+                .collect()
         };
         return output::json_pretty(&json!({
             "run": found.run,
@@ -77,7 +93,8 @@ pub(crate) fn find(project: &Project, id: &str, run: Option<&RunId>) -> anyhow::
         1 => Ok(found.swap_remove(0)),
         n => {
             let ids: Vec<_> = found.iter().take(5).map(|found| found.id.as_str()).collect();
-            let message = format!("{id:?} is the start of {n} ids ({}, …); give more of it", ids.join(", "));
+            let message =
+                format!("{id:?} is the start of {n} ids ({}, …); give more of it", ids.join(", "));
             Err(Failure::new(Failure::UNKNOWN_ID, message))
         }
     }
@@ -115,7 +132,10 @@ fn describe(project: &Project, run: &RunRow, found: &Found) -> anyhow::Result<Va
         }
         Kind::Shard => {
             let shards = inspect::shards(project, &run.id)?;
-            let shard = shards.into_iter().find(|s| s.id.as_str() == found.id).ok_or_else(|| gone(found))?;
+            let shard = shards
+                .into_iter()
+                .find(|s| s.id.as_str() == found.id)
+                .ok_or_else(|| gone(found))?;
             Ok(json!({
                 "kind": "shard",
                 "run": run.id,
@@ -210,7 +230,11 @@ fn print_entry(head: &str, value: &Value, depth: usize) {
         Value::Object(entries) if entries.is_empty() => output::line(format!("{head} {{}}")),
         Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
             let shown: Vec<_> = items.iter().take(24).map(scalar_text).collect();
-            let more = if items.len() > 24 { format!(", … ({} in all)", items.len()) } else { String::new() };
+            let more = if items.len() > 24 {
+                format!(", … ({} in all)", items.len())
+            } else {
+                String::new()
+            };
             output::line(format!("{head} [{}{more}]", shown.join(", ")));
         }
         Value::Object(_) | Value::Array(_) => {
@@ -236,5 +260,7 @@ fn scalar_text(value: &Value) -> String {
 
 /// What a model or a guest wrote may hold terminal escapes: shown, not obeyed.
 fn visible(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .collect()
 }

@@ -36,7 +36,11 @@ pub(crate) fn task(global: &Global, command: TaskCommand) -> anyhow::Result<()> 
 
 /// A family by its folder, or by its name below the folder of families.
 fn load(family: &Path, tasks_dir: &Path) -> Result<Family, Error> {
-    let dir = if family.join("family.toml").is_file() { family.to_owned() } else { tasks_dir.join(family) };
+    let dir = if family.join("family.toml").is_file() {
+        family.to_owned()
+    } else {
+        tasks_dir.join(family)
+    };
     Ok(Family::load(&dir)?)
 }
 
@@ -150,7 +154,9 @@ fn print_check(report: &CheckReport) {
         output::line(format!("problem: {problem}"));
     }
     if report.is_clean() {
-        output::line("clean: every reference passes, every failure case fails, twice the same bytes");
+        output::line(
+            "clean: every reference passes, every failure case fails, twice the same bytes",
+        );
     }
 }
 
@@ -158,7 +164,8 @@ fn show(global: &Global, family: &Family, difficulty: u32, seed: Seed) -> anyhow
     let sandbox = sandbox(global)?;
     let request = TaskRequest::new(seed, difficulty, None);
     let known = std::collections::HashSet::new();
-    let made = generate_tasks(family, &[request], &known, |jobs| sandbox.execute(jobs)).map_err(Error::from)?;
+    let made = generate_tasks(family, &[request], &known, |jobs| sandbox.execute(jobs))
+        .map_err(Error::from)?;
     let admitted = match made.tasks.into_iter().next() {
         Some(Ok(admitted)) => admitted,
         Some(Err(refusal)) => {
@@ -173,10 +180,14 @@ fn show(global: &Global, family: &Family, difficulty: u32, seed: Seed) -> anyhow
         return Ok(());
     }
     let (task, key) = (&file.task, &file.key);
-    output::line(format!("{} · {} level {} · {}", task.id, task.family, task.difficulty, task.split));
+    output::line(format!(
+        "{} · {} level {} · {}",
+        task.id, task.family, task.difficulty, task.split
+    ));
     output::line(format!("composition: {}\n", task.composition));
     output::line(&task.instruction);
-    for (title, cases) in [("\nvisible examples:", &task.visible), ("\nhidden cases:", &key.hidden)] {
+    for (title, cases) in [("\nvisible examples:", &task.visible), ("\nhidden cases:", &key.hidden)]
+    {
         output::line(title);
         for case in cases {
             let args: Vec<_> = case.args.iter().map(ToString::to_string).collect();
@@ -204,7 +215,10 @@ fn import(
     name: Option<String>,
     tasks_dir: &Path,
 ) -> anyhow::Result<()> {
-    let stem = || file.file_stem().map(|stem| stem.to_string_lossy().to_lowercase().replace(['_', ' ', '.'], "-"));
+    let stem = || {
+        file.file_stem()
+            .map(|stem| stem.to_string_lossy().to_lowercase().replace(['_', ' ', '.'], "-"))
+    };
     let name = name.or_else(stem).unwrap_or_else(|| "imported".to_owned());
     let sandbox = sandbox(global)?;
     let text = std::fs::read_to_string(file).map_err(|source| Error::Io {
@@ -212,12 +226,16 @@ fn import(
         path: file.to_owned(),
         source,
     })?;
-    let import = import_humaneval(file, &text, &name, |jobs| sandbox.execute(jobs)).map_err(Error::from)?;
+    let import =
+        import_humaneval(file, &text, &name, |jobs| sandbox.execute(jobs)).map_err(Error::from)?;
     let dir: PathBuf = tasks_dir.join(&name);
     import.write(&dir).map_err(Error::from)?;
     let refused = &import.refused;
     if global.json {
-        let refused: Vec<_> = refused.iter().map(|(name, why)| serde_json::json!({ "task": name, "why": why.to_string() })).collect();
+        let refused: Vec<_> = refused
+            .iter()
+            .map(|(name, why)| serde_json::json!({ "task": name, "why": why.to_string() }))
+            .collect();
         return output::json_pretty(&serde_json::json!({
             "family": name, "folder": dir, "imported": import.tasks.len(), "refused": refused,
         }));

@@ -6,9 +6,7 @@ use gyre_dataset::{
     Card, DatasetRow, DatasetWriter, Layout, ManifestShard, PublishedShard, RowSource, read_part,
 };
 use gyre_lineage::{RolloutFilter, RolloutWithVerdict, ShardRow, ShardRowRef, VerdictRow};
-use gyre_round::{
-    Curated, CurationCandidate, RoundEvent, RoundState, VerdictKind, curate,
-};
+use gyre_round::{Curated, CurationCandidate, RoundEvent, RoundState, VerdictKind, curate};
 use gyre_types::{Judgement, PartId, RolloutId, RolloutRecord, Split, Task};
 
 use super::generate::planned;
@@ -24,8 +22,10 @@ impl Runner<'_> {
             ..RolloutFilter::default()
         })?;
         let tasks = self.load_tasks(plan.round, Split::Train)?;
-        let candidates: Vec<_> =
-            rollouts.iter().filter_map(|row| candidate(row, tasks.get(&row.rollout.task)?)).collect();
+        let candidates: Vec<_> = rollouts
+            .iter()
+            .filter_map(|row| candidate(row, tasks.get(&row.rollout.task)?))
+            .collect();
         let chosen = curate(&plan.curation, plan.seed.derive("curation", &[]), &candidates);
         let event = |rows, shard| RoundEvent::Curated { rows, shard, funnel: funnel(&chosen) };
         if chosen.accepted.is_empty() {
@@ -162,7 +162,10 @@ fn candidate(row: &RolloutWithVerdict, task: &Task) -> Option<CurationCandidate>
 
 fn funnel(chosen: &Curated) -> BTreeMap<String, u32> {
     let name = |reason: &gyre_round::CurationReject| {
-        serde_json::to_value(reason).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+        serde_json::to_value(reason)
+            .ok()
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default()
     };
     let funnel = &chosen.funnel;
     let rejected = funnel.rejected.iter().map(|(reason, n)| (name(reason), *n as u32));

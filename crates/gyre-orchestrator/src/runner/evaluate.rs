@@ -20,19 +20,22 @@ impl Runner<'_> {
         let round = planned(state).round;
         let candidate = candidate(state);
         let policy = self.policy(candidate)?;
-        let what = if part == Split::Gate { "evaluating for the gate" } else { "evaluating for the report" };
+        let what = if part == Split::Gate {
+            "evaluating for the gate"
+        } else {
+            "evaluating for the report"
+        };
         let set = self.task_set(0, part)?;
         let tasks: Vec<_> = set.tasks.values().map(|admitted| admitted.task.clone()).collect();
         self.working(round, what, 0, tasks.len() as u64);
-        let requests: Vec<_> = tasks.iter().map(|task| self.request(round, part, task, 0)).collect();
+        let requests: Vec<_> =
+            tasks.iter().map(|task| self.request(round, part, task, 0)).collect();
         let settings = self.config.evaluation_episode();
         let stored = self.sample(round, &evaluation_part(part), &policy, &settings, &requests)?;
         let verdicts = self.judge_records(&stored.records)?;
         let counts = count(&stored.records, &verdicts);
-        let mut done = Done {
-            event: RoundEvent::Evaluated { part, counts },
-            rows: self.empty_commit(),
-        };
+        let mut done =
+            Done { event: RoundEvent::Evaluated { part, counts }, rows: self.empty_commit() };
         done.rows.rollout_parts.push(stored.part);
         done.rows.rollouts = stored.rows;
         done.rows.verdicts = verdicts;

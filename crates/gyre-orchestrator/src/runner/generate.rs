@@ -1,18 +1,22 @@
 //! Generates and admits the tasks of a round.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use gyre_lineage::{NewTask, TaskFilter};
 use gyre_round::{RoundEvent, RoundPlan, RoundState};
-use gyre_tasks::{AdmittedTask, AdmissionReport, TaskRequest, generate_tasks};
+use gyre_tasks::{AdmissionReport, AdmittedTask, Reason, TaskRequest, generate_tasks};
 use gyre_types::{Digest, Split, Task, TaskId, Value};
 
 use super::{Done, Runner};
+use crate::config::HeldOutConfig;
 use crate::error::Error;
 
 /// Tasks per call of the generator: often enough to show progress.
 const BATCH: usize = 250;
+
+/// How often a held-out part is topped up before it is given up.
+const HELD_OUT_PASSES: u32 = 20;
 
 /// Rows per page when the lineage is read.
 pub(super) const PAGE: u32 = 5_000;
@@ -31,9 +35,19 @@ pub(super) struct TaskSet {
 impl Runner<'_> {
     pub(super) fn generate(&mut self, state: &RoundState) -> Result<Done, Error> {
         let plan = planned(state);
-        let requests = if plan.round == 0 { self.base_requests() } else { slot_requests(plan) };
         let mut known = self.known_tasks()?;
-        let (tasks, report) = self.admit(plan.round, requests, &mut known)?;
+        let (tasks, report) = if plan.round == 0 {
+            let mut report = AdmissionReport::default();
+            let held_out = self.config.held_out.clone();
+            let mut tasks = self.held_out(Split::Gate, held_out.gate, &mut known, &mut report)?;
+            tasks.extend(self.held_out(Split::Test, held_out.test, &mut known, &mut report)?);
+            let requests = self.demonstration_requests();
+            tasks.extend(self.admit(0, requests, &mut known, &mut report)?);
+            (tasks, report)
+        } else {
+            let mut report = AdmissionReport::default();
+            (self.admit(plan.round, slot_requests(plan), &mut known, &mut report)?, report)
+        };
 
         let mut admitted = BTreeMap::<Split, u32>::new();
         for task in &tasks {
@@ -41,7 +55,13 @@ impl Runner<'_> {
         }
         let ids: Vec<_> = tasks.iter().map(|task| &task.task.id).collect();
         let tasks_digest = Digest::of_json(&ids);
-        let refused = report.refused.iter().map(|(why, n)| (why.code(), *n as u32)).collect();
+        // Another side's composition is no refusal: the split was decided first.
+        let refused = report
+            .refused
+            .iter()
+            .filter(|(why, _)| **why != Reason::OtherSplit)
+            .map(|(why, n)| (why.code(), *n as u32))
+            .collect();
         let mut done = Done {
             event: RoundEvent::TasksGenerated { admitted, refused, tasks_digest },
             rows: self.empty_commit(),
@@ -51,27 +71,59 @@ impl Runner<'_> {
         Ok(done)
     }
 
-    /// The requests of the cold start: both held-out parts and the demonstrations.
-    fn base_requests(&self) -> Vec<FamilyRequest> {
-        let held_out = &self.config.held_out;
-        let gate = self.held_out_requests(Split::Gate, held_out.gate);
-        let test = self.held_out_requests(Split::Test, held_out.test);
-        gate.into_iter().chain(test).chain(self.demonstration_requests()).collect()
-    }
-
-    /// Held-out tasks: families and their levels in turn.
-    fn held_out_requests(&self, split: Split, count: u32) -> Vec<FamilyRequest> {
+    /// One held-out part: families and their levels in turn, with few tasks of
+    /// each composition. A level that has no more compositions leaves its turns
+    /// to the others.
+    fn held_out(
+        &mut self,
+        split: Split,
+        count: u32,
+        known: &mut HashSet<Digest>,
+        report: &mut AdmissionReport,
+    ) -> Result<Vec<AdmittedTask>, Error> {
+        let HeldOutConfig { seed, tasks_per_composition_max, .. } = self.config.held_out;
         let families = &self.config.curriculum.families;
         let cells: Vec<_> = families
             .iter()
-            .flat_map(|f| (f.difficulty_min..=f.difficulty_max).map(|level| (&f.family, level)))
+            .flat_map(|f| {
+                (f.difficulty_min..=f.difficulty_max).map(|level| (f.family.clone(), level))
+            })
             .collect();
-        let seed = self.config.held_out.seed;
-        let request = |(index, (family, difficulty)): (u32, &(&String, u32))| {
-            let seed = seed.derive(split.as_str(), &[u64::from(index)]);
-            ((*family).clone(), TaskRequest::new(seed, *difficulty, Some(split)))
-        };
-        (0..count).zip(cells.iter().cycle()).map(request).collect()
+        let mut compositions = HashMap::<Digest, u32>::new();
+        let mut tasks = Vec::new();
+        let mut turns = (0u64..).zip(cells.iter().cycle());
+        for _ in 0..HELD_OUT_PASSES {
+            let missing = count as usize - tasks.len();
+            if missing == 0 {
+                break;
+            }
+            let mut requests: Vec<_> = turns
+                .by_ref()
+                .take(missing.max(cells.len()))
+                .map(|(turn, (family, difficulty))| {
+                    let seed = seed.derive(split.as_str(), &[turn]);
+                    (family.clone(), TaskRequest::new(seed, *difficulty, Some(split)))
+                })
+                .collect();
+            requests.sort_by(|a, b| a.0.cmp(&b.0));
+            for task in self.admit_some(0, requests, known, report)? {
+                let composition = task.task.composition.digest(&task.task.family);
+                let used = compositions.entry(composition).or_default();
+                if *used < tasks_per_composition_max && tasks.len() < count as usize {
+                    *used += 1;
+                    tasks.push(task);
+                }
+            }
+        }
+        if tasks.len() < count as usize {
+            return Err(too_few(
+                &format!("held-out ({split})"),
+                count as usize,
+                tasks.len(),
+                report,
+            ));
+        }
+        Ok(tasks)
     }
 
     fn demonstration_requests(&self) -> Vec<FamilyRequest> {
@@ -99,10 +151,27 @@ impl Runner<'_> {
         round: u32,
         requests: Vec<FamilyRequest>,
         known: &mut HashSet<Digest>,
-    ) -> Result<(Vec<AdmittedTask>, AdmissionReport), Error> {
-        let (asked, total) = (requests.len(), requests.len() as u64);
-        let mut tasks = Vec::with_capacity(asked);
-        let mut report = AdmissionReport::default();
+        report: &mut AdmissionReport,
+    ) -> Result<Vec<AdmittedTask>, Error> {
+        let asked = requests.len();
+        let tasks = self.admit_some(round, requests, known, report)?;
+        // Some slots cannot be filled: a level may have few distinct tasks. A
+        // round that has lost more than half of them is no longer what was planned.
+        if tasks.len() * 2 < asked {
+            return Err(too_few(&format!("round {round}"), asked, tasks.len(), report));
+        }
+        Ok(tasks)
+    }
+
+    fn admit_some(
+        &mut self,
+        round: u32,
+        requests: Vec<FamilyRequest>,
+        known: &mut HashSet<Digest>,
+        report: &mut AdmissionReport,
+    ) -> Result<Vec<AdmittedTask>, Error> {
+        let total = requests.len() as u64;
+        let mut tasks = Vec::with_capacity(requests.len());
         for batch in requests.chunk_by(|a, b| a.0 == b.0).flat_map(|r| r.chunks(BATCH)) {
             if self.cancel.is_cancelled() {
                 return Err(Error::Interrupted);
@@ -111,25 +180,14 @@ impl Runner<'_> {
             let requests: Vec<_> = batch.iter().map(|(_, request)| request.clone()).collect();
             let sandbox = &self.workshop.sandbox;
             let made = generate_tasks(family, &requests, known, |jobs| sandbox.execute(jobs))?;
-            add(&mut report, made.report);
+            add(report, made.report);
             for task in made.tasks.into_iter().flatten() {
                 known.insert(task.task.digest);
                 tasks.push(task);
             }
             self.working(round, "generating tasks", tasks.len() as u64, total);
         }
-        // Some slots cannot be filled: a level may have few distinct tasks. A
-        // round that has lost more than half of them is no longer what was planned.
-        if tasks.len() * 2 < asked {
-            let refused: Vec<_> = report.refused.iter().map(|(why, n)| format!("{n} {}", why.code())).collect();
-            return Err(Error::TooFewTasks {
-                what: format!("round {round}"),
-                asked,
-                admitted: tasks.len(),
-                refused: refused.join(", "),
-            });
-        }
-        Ok((tasks, report))
+        Ok(tasks)
     }
 
     /// Digests of every task that the run has.
@@ -158,8 +216,7 @@ impl Runner<'_> {
         round: u32,
         split: Split,
     ) -> Result<BTreeMap<TaskId, Task>, Error> {
-        let filter =
-            TaskFilter { round: Some(round), split: Some(split), ..TaskFilter::default() };
+        let filter = TaskFilter { round: Some(round), split: Some(split), ..TaskFilter::default() };
         let tasks = self.all_tasks(&filter)?;
         Ok(tasks.into_iter().map(|task| (task.id.clone(), task)).collect())
     }
@@ -179,16 +236,17 @@ impl Runner<'_> {
         round: u32,
         split: Split,
     ) -> Result<BTreeMap<TaskId, AdmittedTask>, Error> {
-        let filter =
-            TaskFilter { round: Some(round), split: Some(split), ..TaskFilter::default() };
+        let filter = TaskFilter { round: Some(round), split: Some(split), ..TaskFilter::default() };
         let (store, run) = (&self.project.store, &self.run.id);
         let mut tasks = BTreeMap::new();
         let mut after = None;
         loop {
-            let page = self.project.wait(store.tasks_with_keys(run, &filter, after.as_ref(), PAGE))?;
+            let page =
+                self.project.wait(store.tasks_with_keys(run, &filter, after.as_ref(), PAGE))?;
             for (row, key) in page.rows {
-                let key = serde_json::from_value(key)
-                    .map_err(|error| self.unreadable(format!("the key of {}", row.task.id), error))?;
+                let key = serde_json::from_value(key).map_err(|error| {
+                    self.unreadable(format!("the key of {}", row.task.id), error)
+                })?;
                 tasks.insert(row.task.id.clone(), AdmittedTask { task: row.task, key });
             }
             match page.next {
@@ -231,6 +289,16 @@ fn slot_requests(plan: &RoundPlan) -> Vec<FamilyRequest> {
     // Generated family by family; requests that share options share guests.
     requests.sort_by(|a, b| a.0.cmp(&b.0));
     requests
+}
+
+fn too_few(what: &str, asked: usize, admitted: usize, report: &AdmissionReport) -> Error {
+    let refused = report.refused.iter().map(|(why, n)| format!("{n} {}", why.code()));
+    Error::TooFewTasks {
+        what: what.to_owned(),
+        asked,
+        admitted,
+        refused: refused.collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn add(report: &mut AdmissionReport, batch: AdmissionReport) {

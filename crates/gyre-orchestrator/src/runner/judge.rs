@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use gyre_lineage::VerdictRow;
 use gyre_round::{RoundEvent, RoundState, VerdictCounts, WaveIndex};
 use gyre_tasks::AdmittedTask;
-use gyre_types::{
-    InvalidReason, Judgement, RolloutRecord, Split, StopReason, TaskId, Verdict,
-};
+use gyre_types::{InvalidReason, Judgement, RolloutRecord, Split, StopReason, TaskId, Verdict};
 use gyre_verify::{Submission, judge_batch};
 
 use super::generate::planned;
@@ -19,14 +17,13 @@ impl Runner<'_> {
     pub(super) fn verify(&mut self, state: &RoundState, at: WaveIndex) -> Result<Done, Error> {
         let round = planned(state).round;
         let folder = self.project.data.rollouts(&self.run.id, round);
-        let records = self.read_wave(&folder.join(wave_part(at.phase, at.wave)))?;
+        let records =
+            self.read_wave(&folder.join(format!("{}.parquet", wave_part(at.phase, at.wave))))?;
         self.task_set(round, Split::Train)?;
         let verdicts = self.judge_records(&records)?;
         let counts = count(&records, &verdicts);
-        let mut done = Done {
-            event: RoundEvent::WaveVerified { at, counts },
-            rows: self.empty_commit(),
-        };
+        let mut done =
+            Done { event: RoundEvent::WaveVerified { at, counts }, rows: self.empty_commit() };
         done.rows.verdicts = verdicts;
         Ok(done)
     }
@@ -57,9 +54,9 @@ impl Runner<'_> {
         tasks: &'a BTreeMap<TaskId, AdmittedTask>,
         record: &'a RolloutRecord,
     ) -> Result<Submission<'a>, Error> {
-        let admitted = tasks
-            .get(&record.task)
-            .ok_or_else(|| self.unreadable(record.task.to_string(), "it is not among the round's tasks"))?;
+        let admitted = tasks.get(&record.task).ok_or_else(|| {
+            self.unreadable(record.task.to_string(), "it is not among the round's tasks")
+        })?;
         Ok(Submission { task: &admitted.task, key: &admitted.key, answer: &record.answer })
     }
 

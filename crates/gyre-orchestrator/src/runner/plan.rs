@@ -54,7 +54,10 @@ impl Runner<'_> {
             skill_weights: families.map(weights).collect(),
             curriculum,
             phases: self.phases(),
-            gate: Some(GatePlan { config: config.gate.clone(), history: self.gate_history(round)? }),
+            gate: Some(GatePlan {
+                config: config.gate.clone(),
+                history: self.gate_history(round)?,
+            }),
             ..self.base_plan()
         })
     }

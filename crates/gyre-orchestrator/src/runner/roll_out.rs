@@ -165,14 +165,8 @@ impl Runner<'_> {
         task: &'a Task,
         sample: u32,
     ) -> RolloutRequest<'a> {
-        let identity = Digest::of_json(&(
-            "rollout",
-            self.run.fingerprint,
-            round,
-            purpose,
-            &task.id,
-            sample,
-        ));
+        let identity =
+            Digest::of_json(&("rollout", self.run.fingerprint, round, purpose, &task.id, sample));
         let at = [u64::from(round), task.digest.to_u64(), u64::from(sample)];
         RolloutRequest {
             id: RolloutId::from_digest(&identity),

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use gyre_dataset::read_shard;
-use gyre_learner::{Checkpoint, Example, LocalPolicy, TrainProgress, TrainReport, cold_start, train_round};
+use gyre_learner::{
+    Checkpoint, Example, LocalPolicy, TrainProgress, TrainReport, cold_start, train_round,
+};
 use gyre_lineage::CheckpointRow;
 use gyre_round::{RoundEvent, RoundPlan, RoundState};
 use gyre_types::{CheckpointId, ShardId, Split};
@@ -66,7 +68,9 @@ impl Runner<'_> {
     ) -> Result<TrainReport, Error> {
         let seed = plan.seed.derive("training", &[]);
         let parent = match &plan.champion {
-            Some(champion) => Some(crate::replay::checkpoint_dir(&self.project, &self.run.id, champion)?),
+            Some(champion) => {
+                Some(crate::replay::checkpoint_dir(&self.project, &self.run.id, champion)?)
+            }
             None => None,
         };
         let cancel = self.cancel.clone();
