@@ -1,10 +1,20 @@
 //! The gate that needs a guest: the reference passes, every failure fails.
 
-use gyre_types::{Case, GuestOutcome, SandboxJob, SandboxReport, Seed, Step, StepReport, Task};
+use gyre_types::{
+    Case, GuestOutcome, Limits, SandboxJob, SandboxReport, Seed, Step, StepReport, Task, Value,
+};
 use gyre_verify::{GradingKey, same};
 
-use crate::guest::{Execute, explain, run_jobs};
+use crate::guest::{Execute, run_jobs};
 use crate::{Reason, Refusal, TaskError};
+
+/// Calls a program for all its cases within one step. The family's programs are
+/// no adversaries, and a step for each case would be most of the cost. It is
+/// short because each guest compiles it.
+const DRIVER: &str = include_str!("admit/driver.py");
+
+/// Bytes of all results of one program.
+const RESULT_BYTES_MAX: u64 = 4 << 20;
 
 /// A task that waits for admission.
 #[derive(Clone, Copy)]
@@ -14,10 +24,11 @@ pub(crate) struct Draft<'a> {
 }
 
 /// Runs reference and failure cases of each draft, usually in one guest for
-/// each: first the reference, in the fresh guest, then the failures after it.
+/// each: first the reference, in the fresh guest, then the failures after it,
+/// each in a namespace of its own.
 ///
-/// The programs are the family's own, so what they leave behind for the next
-/// is not an attack; `gyre task check` gives each a guest of its own.
+/// The programs are the family's own, so what they could leave behind for the
+/// next is not an attack; `gyre task check` judges each as an answer is judged.
 pub(crate) fn admit_all(
     drafts: &[Draft<'_>],
     execute: &Execute<'_>,
@@ -64,26 +75,25 @@ impl Part {
 
 fn plan(draft: &Draft<'_>, part: Part) -> SandboxJob {
     let Draft { task, key } = draft;
-    let mut steps = Vec::new();
-    let mut calls = |program: &str, cases: &mut dyn Iterator<Item = &Case>| {
-        steps.push(Step::Run { code: program.to_owned() });
-        let call =
-            |case: &Case| Step::Call { function: task.entry.clone(), args: case.args.clone() };
-        steps.extend(cases.map(call));
-    };
+    let mut steps = vec![Step::Run { code: DRIVER.to_owned() }];
     if let Part::All = part {
-        calls(&key.reference, &mut reference_cases(draft));
+        steps.push(try_step(task, &key.reference, reference_cases(draft)));
     }
-    for failure in &key.failures[part.failures_from()..] {
-        // A failure that does not define the entry point must not be judged
-        // by the definition that the program before it left.
-        calls(&format!("globals().pop('{}', None)", task.entry), &mut std::iter::empty());
-        calls(failure, &mut key.hidden.iter());
-    }
+    let failures = key.failures[part.failures_from()..].iter();
+    steps.extend(failures.map(|failure| try_step(task, failure, key.hidden.iter())));
     SandboxJob {
         seed: Seed(task.digest.to_u64()).derive("admission", &[part.failures_from() as u64]),
-        limits: task.limits.clone(),
+        limits: Limits { result_bytes_max: RESULT_BYTES_MAX, ..task.limits.clone() },
         steps,
+    }
+}
+
+fn try_step<'a>(task: &Task, program: &str, cases: impl Iterator<Item = &'a Case>) -> Step {
+    let calls = cases.map(|case| Value::List(case.args.clone())).collect();
+    let text = |text: &str| Value::Str(text.to_owned());
+    Step::Call {
+        function: "__gyre_try__".to_owned(),
+        args: vec![text(program), text(&task.entry), Value::List(calls)],
     }
 }
 
@@ -92,73 +102,61 @@ fn reference_cases<'a>(draft: &Draft<'a>) -> impl Iterator<Item = &'a Case> {
 }
 
 fn judge(draft: &Draft<'_>, part: Part, report: &SandboxReport) -> Result<Progress, TaskError> {
-    let mut steps = report.steps.as_slice();
+    let mut steps = report.steps.iter();
+    match steps.next().map(|step| &step.outcome) {
+        Some(GuestOutcome::Value { .. }) => {}
+        Some(other) => return Err(broken(&format!("the driver {}", other.describe()))),
+        None => return Err(broken("a report holds no step")),
+    }
     if let Part::All = part {
-        let block = take(&mut steps, 1 + draft.task.visible.len() + draft.key.hidden.len());
-        if let Err(refusal) = judge_reference(draft, block) {
-            return Ok(Progress::Decided(Err(refusal)));
+        let step = steps.next().ok_or_else(|| broken("the reference was not run"))?;
+        if let Err(detail) = judge_reference(draft, step) {
+            return Ok(Progress::Decided(Err(Refusal::new(Reason::ReferenceFails, detail))));
         }
     }
     for failure in part.failures_from()..draft.key.failures.len() {
-        let block = take(&mut steps, 2 + draft.key.hidden.len());
-        if block.iter().any(|step| step.outcome.is_fatal()) {
-            let next = failure + 1;
-            return Ok(if next == draft.key.failures.len() {
-                Progress::Decided(Ok(()))
-            } else {
-                Progress::Continue(Part::FailuresFrom(next))
-            });
-        }
-        if block.len() < 2 + draft.key.hidden.len() {
-            let detail = "a report ends before its job does".to_owned();
-            return Err(TaskError::Sandbox { detail });
-        }
-        if passes(draft, &block[1..]) {
+        let step = steps.next().ok_or_else(|| broken("a failure case was not run"))?;
+        if passes(draft, step) {
             let detail = format!("failures[{failure}] passes every hidden case");
             return Ok(Progress::Decided(Err(Refusal::new(Reason::FailurePasses, detail))));
+        }
+        if step.outcome.is_fatal() && failure + 1 < draft.key.failures.len() {
+            return Ok(Progress::Continue(Part::FailuresFrom(failure + 1)));
         }
     }
     Ok(Progress::Decided(Ok(())))
 }
 
-fn take<'a>(steps: &mut &'a [StepReport], count: usize) -> &'a [StepReport] {
-    let (block, rest) = steps.split_at(count.min(steps.len()));
-    *steps = rest;
-    block
+fn broken(detail: &str) -> TaskError {
+    TaskError::Sandbox { detail: format!("admission: {detail}") }
 }
 
-fn judge_reference(draft: &Draft<'_>, block: &[StepReport]) -> Result<(), Refusal> {
-    let refuse = |detail: String| Err(Refusal::new(Reason::ReferenceFails, detail));
-    match block.first().map(|step| &step.outcome) {
-        Some(GuestOutcome::Value { .. }) => {}
-        Some(other) => return refuse(format!("the reference itself {}", explain(other))),
-        None => return refuse("the reference was not run".to_owned()),
-    }
+fn judge_reference(draft: &Draft<'_>, step: &StepReport) -> Result<(), String> {
+    let results = match &step.outcome {
+        GuestOutcome::Value { value } => value.as_seq().unwrap_or_default(),
+        GuestOutcome::Exception(exception) => {
+            return Err(exception.traceback.trim_end().to_owned());
+        }
+        other => return Err(other.describe()),
+    };
     let visible = draft.task.visible.len();
     for (at, case) in reference_cases(draft).enumerate() {
-        let name = match at.checked_sub(visible) {
+        let name = || match at.checked_sub(visible) {
             None => format!("visible[{at}]"),
             Some(hidden) => format!("hidden[{hidden}]"),
         };
-        match block.get(1 + at).map(|step| &step.outcome) {
-            Some(GuestOutcome::Value { value }) => {
-                if let Err(mismatch) = same(&case.expect, value, &draft.key.comparison) {
-                    return refuse(format!("{name}: {mismatch}"));
-                }
-            }
-            Some(other) => return refuse(format!("{name}: {}", other.describe())),
-            None => return refuse(format!("{name}: not reached")),
-        }
+        let actual = results.get(at).ok_or_else(|| format!("{}: gave nothing", name()))?;
+        same(&case.expect, actual, &draft.key.comparison)
+            .map_err(|mismatch| format!("{}: {mismatch}", name()))?;
     }
     Ok(())
 }
 
 /// Whether a program ran and gave every expected value.
-fn passes(draft: &Draft<'_>, block: &[StepReport]) -> bool {
-    let Some((run, calls)) = block.split_first() else { return false };
-    let agrees = |(case, step): (&Case, &StepReport)| {
-        let value = step.outcome.value();
-        value.is_some_and(|value| same(&case.expect, value, &draft.key.comparison).is_ok())
-    };
-    run.outcome.value().is_some() && draft.key.hidden.iter().zip(calls).all(agrees)
+fn passes(draft: &Draft<'_>, step: &StepReport) -> bool {
+    let hidden = &draft.key.hidden;
+    let results = step.outcome.value().and_then(Value::as_seq).unwrap_or_default();
+    let agrees =
+        |(case, actual): (&Case, &Value)| same(&case.expect, actual, &draft.key.comparison).is_ok();
+    results.len() == hidden.len() && hidden.iter().zip(results).all(agrees)
 }

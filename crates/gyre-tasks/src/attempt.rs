@@ -18,8 +18,12 @@ const SAMPLED_ONE_IN: u64 = 32;
 
 /// Compositions tried in one wave: a training side is met four times in five,
 /// a held-out one once in ten.
-const COMPOSED_AT_ONCE_TRAIN: u32 = 2;
-const COMPOSED_AT_ONCE_HELD_OUT: u32 = 16;
+const COMPOSED_AT_ONCE_TRAIN: u32 = 1;
+const COMPOSED_AT_ONCE_HELD_OUT: u32 = 8;
+
+/// Attempts of one request that may show the family at fault. Chance is worth
+/// many attempts, a fault is not: it would only cost as often.
+const FAULTS_MAX: u32 = 4;
 
 /// Which tasks are generated twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,13 +42,14 @@ pub(crate) struct State {
 struct Slot {
     /// The attempt that comes next.
     attempt: u32,
+    faults: u32,
     last: Option<Refusal>,
     result: Option<Result<AdmittedTask, Refusal>>,
 }
 
 impl State {
     pub(crate) fn new(requests: &[TaskRequest]) -> Self {
-        let slot = |_| Slot { attempt: 0, last: None, result: None };
+        let slot = |_| Slot { attempt: 0, faults: 0, last: None, result: None };
         Self { slots: requests.iter().map(slot).collect() }
     }
 
@@ -62,13 +67,16 @@ impl State {
 
     fn refuse(&mut self, at: usize, refusal: Refusal, report: &mut AdmissionReport) {
         report.refuse(&refusal);
+        self.slots[at].faults += u32::from(refusal.reason.is_fault());
         self.slots[at].last = Some(refusal);
     }
 
-    /// Gives up on requests that have used all their attempts.
+    /// Gives up on requests that have used all their attempts, or met too many
+    /// faults.
     fn give_up(&mut self, attempts_max: impl Fn(usize) -> u32) {
         for (at, slot) in self.slots.iter_mut().enumerate() {
-            if slot.result.is_none() && slot.attempt >= attempts_max(at) {
+            let used_up = slot.attempt >= attempts_max(at) || slot.faults >= FAULTS_MAX;
+            if slot.result.is_none() && used_up {
                 let never = || Refusal::new(Reason::OtherSplit, "no task is on that side");
                 slot.result = Some(Err(slot.last.take().unwrap_or_else(never)));
             }

@@ -84,8 +84,9 @@ impl AdmissionReport {
 /// Generates and admits one task for each request.
 ///
 /// An attempt that is refused is followed by the next, from a seed of its own,
-/// up to [`ATTEMPTS_MAX`]. Tasks whose digest is in `known`, or that an earlier
-/// attempt of this call already gave, are refused as duplicates. `execute`
+/// up to [`ATTEMPTS_MAX`], or to the fourth that shows the family at fault.
+/// Tasks whose digest is in `known`, or that an earlier attempt of this call
+/// already gave, are refused as duplicates. `execute`
 /// gives one result for each job, in order.
 ///
 /// # Errors

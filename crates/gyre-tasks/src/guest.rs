@@ -11,12 +11,12 @@ pub(crate) type Execute<'a> = dyn Fn(Vec<SandboxJob>) -> Vec<Result<SandboxRepor
 
 /// What one call of a generator may use. Loading a family and making one task
 /// of it take a small part of this.
-const GENERATOR_FUEL_MAX: u64 = 10_000_000_000;
+const GENERATOR_FUEL_MAX: u64 = 2_000_000_000;
 
 /// Calls in one guest: enough that loading the generator is a small part of
 /// the work, and few enough that cores share a batch evenly.
 const CALLS_PER_JOB_MIN: usize = 8;
-const CALLS_PER_JOB_MAX: usize = 128;
+const CALLS_PER_JOB_MAX: usize = 256;
 const JOBS_WANTED: usize = 8;
 
 /// Lets `generate.py` import its neighbours, and holds the options once for

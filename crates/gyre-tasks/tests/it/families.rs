@@ -38,12 +38,12 @@ fn check_is_clean(family: &Family, tasks_per_level: u32) {
 
 #[test]
 fn everyday_is_clean() {
-    check_is_clean(&shipped("everyday"), 25);
+    check_is_clean(&shipped("everyday"), 12);
 }
 
 #[test]
 fn compose_is_clean() {
-    check_is_clean(&shipped("compose"), 25);
+    check_is_clean(&shipped("compose"), 12);
 }
 
 #[test]
