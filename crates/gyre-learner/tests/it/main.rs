@@ -2,6 +2,7 @@
 //! and what is refused.
 
 mod checkpoints;
+mod hf;
 mod policy;
 
 use std::ops::ControlFlow;
