@@ -1,0 +1,179 @@
+//! The state machine against an executor that does outstanding work in any
+//! order, and against events that do not belong where they stand.
+
+use std::collections::BTreeMap;
+
+use gyre_round::{
+    Action, CurationConfig, CurriculumState, Decision, GateConfig, GateHistory, GatePlan,
+    PhasePlan, PhaseTasks, RejectReason, RoundEvent, RoundPlan, RoundState, Stage, VerdictCounts,
+    WaveIndex, fold, step,
+};
+use gyre_types::{CheckpointId, Digest, Seed, ShardId, Split};
+use proptest::prelude::*;
+
+fn plan(round: u32, phases: usize) -> RoundPlan {
+    let phase = PhasePlan { tasks: PhaseTasks::All, samples: 2, temperature: 1.0 };
+    RoundPlan {
+        round,
+        seed: Seed(1),
+        fingerprint: Digest::of(b"run"),
+        champion: (round > 0).then(|| CheckpointId::from_digest(&Digest::of(b"champion"))),
+        sandbox: Digest::of(b"sandbox"),
+        verifier: Digest::of(b"verifier"),
+        families: BTreeMap::new(),
+        slots: vec![],
+        curriculum: CurriculumState::default(),
+        skill_weights: BTreeMap::new(),
+        phases: vec![phase; phases],
+        curation: CurationConfig::default(),
+        gate: (round > 0)
+            .then(|| GatePlan { config: GateConfig::default(), history: GateHistory::default() }),
+    }
+}
+
+/// What carrying out an action might record. `dice` decides what is free.
+fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
+    let counts = VerdictCounts { passed: dice % 3, failed: 2 - dice % 3, invalid: 0 };
+    match action {
+        Action::Plan => RoundEvent::Planned { plan: Box::new(plan(1, phases)) },
+        Action::GenerateTasks => RoundEvent::TasksGenerated {
+            admitted: BTreeMap::from([(Split::Train, dice)]),
+            refused: BTreeMap::new(),
+            tasks_digest: Digest::of(b"tasks"),
+        },
+        Action::OpenPhase(phase) => {
+            RoundEvent::PhaseOpened { phase, rollouts: 2 * (dice % 4), waves: dice % 4 }
+        }
+        Action::RollOut(at) => RoundEvent::WaveRolledOut { at, rollouts: 2, tokens: 9, fuel: 9 },
+        Action::Verify(at) => RoundEvent::WaveVerified { at, counts },
+        Action::Curate if dice.is_multiple_of(7) => {
+            RoundEvent::Failed { cause: "no rollout was accepted".to_owned() }
+        }
+        Action::Curate => RoundEvent::Curated {
+            rows: dice,
+            shard: Some(ShardId::from_digest(&Digest::of(b"shard"))),
+            funnel: BTreeMap::new(),
+        },
+        Action::Train => RoundEvent::Trained {
+            candidate: CheckpointId::from_digest(&Digest::of(b"candidate")),
+            digest: Digest::of(b"candidate"),
+            steps: 1,
+            tokens: 1,
+            loss: 0.5,
+        },
+        Action::Evaluate(part) => RoundEvent::Evaluated { part, counts },
+        Action::Decide if dice.is_multiple_of(2) => {
+            RoundEvent::Decided { decision: Decision::Promote, gate: Some(Digest::of(b"gate")) }
+        }
+        Action::Decide => RoundEvent::Decided {
+            decision: Decision::Reject { reasons: vec![RejectReason::IdenticalCheckpoint] },
+            gate: Some(Digest::of(b"gate")),
+        },
+    }
+}
+
+/// Drives a round to its end, taking outstanding actions in an order that the
+/// dice decide. Gives the events and every state on the way.
+fn drive(dice: &[u32], phases: usize) -> (Vec<RoundEvent>, Vec<RoundState>) {
+    let mut dice = dice.iter().copied().cycle();
+    let mut next = || dice.next().unwrap_or(1);
+    let (mut events, mut states) = (vec![], vec![RoundState::default()]);
+    loop {
+        let state = states.last().expect("there is a first state");
+        let actions = state.outstanding();
+        assert_eq!(actions.is_empty(), state.stage.is_terminal());
+        let Some(action) = actions.get(next() as usize % actions.len().max(1)) else { break };
+        let event = carry_out(*action, next(), phases);
+        let (after, outstanding) = step(state, &event).expect("an outstanding action is legal");
+        assert!(!outstanding.contains(action), "{action:?} is still outstanding");
+        events.push(event);
+        states.push(after);
+        assert!(events.len() < 100, "the round does not end");
+    }
+    (events, states)
+}
+
+proptest! {
+    #[test]
+    fn any_order_ends_and_folds_to_the_live_state(
+        dice in prop::collection::vec(0u32..1000, 1..40),
+        phases in 0usize..3,
+    ) {
+        let (events, states) = drive(&dice, phases);
+        for (at, live) in states.iter().enumerate() {
+            // A process that was killed here folds to what the living one had.
+            prop_assert_eq!(&fold(&events[..at]).expect("recorded events are legal"), live);
+        }
+        let end = states.last().expect("there is a last state");
+        prop_assert!(end.counts.total() <= end.rollouts);
+        if end.rolled_out == end.verified {
+            prop_assert_eq!(end.counts.total(), 2 * end.verified.len() as u32);
+        }
+    }
+
+    #[test]
+    fn an_event_is_taken_once(dice in prop::collection::vec(0u32..1000, 1..40)) {
+        let (events, states) = drive(&dice, 2);
+        for (event, before) in events.iter().zip(&states) {
+            let (after, _) = step(before, event).expect("recorded events are legal");
+            prop_assert!(step(&after, event).is_err(), "{} was taken twice", event.kind());
+        }
+    }
+
+    #[test]
+    fn what_does_not_belong_is_refused(
+        dice in prop::collection::vec(0u32..1000, 1..40),
+        stray in 0usize..64,
+        at in 0usize..64,
+    ) {
+        let (events, states) = drive(&dice, 2);
+        let (stray, state) = (&events[stray % events.len()], &states[at % states.len()]);
+        let belongs = state.outstanding().into_iter().any(|action| {
+            carry_out(action, 3, 2).kind() == stray.kind() && same_place(action, stray)
+        }) || (matches!(stray, RoundEvent::Failed { .. })
+            && !state.stage.is_terminal()
+            && state.stage != Stage::Unplanned);
+        prop_assert_eq!(step(state, stray).is_ok(), belongs, "{} while {:?}", stray.kind(), state.stage);
+    }
+}
+
+fn same_place(action: Action, event: &RoundEvent) -> bool {
+    match (action, event) {
+        (Action::OpenPhase(phase), RoundEvent::PhaseOpened { phase: opened, .. }) => {
+            phase == *opened
+        }
+        (Action::RollOut(at), RoundEvent::WaveRolledOut { at: rolled, .. }) => at == *rolled,
+        (Action::Verify(at), RoundEvent::WaveVerified { at: verified, .. }) => at == *verified,
+        (Action::Evaluate(part), RoundEvent::Evaluated { part: evaluated, .. }) => {
+            part == *evaluated
+        }
+        _ => true,
+    }
+}
+
+#[test]
+fn a_round_may_be_cancelled_until_it_is_over() {
+    let planned = RoundEvent::Planned { plan: Box::new(plan(1, 1)) };
+    let state = fold([&planned, &RoundEvent::Cancelled]).expect("legal");
+    assert_eq!(state.stage, Stage::Cancelled);
+    let error = step(&state, &planned).expect_err("the round is over");
+    assert_eq!(
+        error.to_string(),
+        "event planned is illegal while the round is cancelled: the round is over"
+    );
+}
+
+#[test]
+fn more_verdicts_than_rollouts_are_refused() {
+    let at = WaveIndex { phase: 0, wave: 0 };
+    let counts = VerdictCounts { passed: 3, failed: 0, invalid: 0 };
+    let events = [
+        RoundEvent::Planned { plan: Box::new(plan(1, 1)) },
+        carry_out(Action::GenerateTasks, 1, 1),
+        RoundEvent::PhaseOpened { phase: 0, rollouts: 2, waves: 1 },
+        RoundEvent::WaveRolledOut { at, rollouts: 2, tokens: 1, fuel: 1 },
+        RoundEvent::WaveVerified { at, counts },
+    ];
+    assert!(fold(&events[..4]).is_ok());
+    assert_eq!(fold(&events).expect_err("one too many").why, "more verdicts than rollouts");
+}
