@@ -1,4 +1,4 @@
-use gyre_lineage::RunStatus;
+use gyre_lineage::{RunRow, RunStatus};
 use gyre_orchestrator::{
     Cancel, Error, Observer, Project, RunConfig, RunSummary, Runner, Workshop,
 };
@@ -24,10 +24,24 @@ pub(crate) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<()> {
         None => {
             let config = configured(args)?;
             let project = session::open_project(global, &runtime, config.database.url.as_deref())?;
+            tell_of_unfinished(&project)?;
             start_all(global, &project, &config, &cancel)?
         }
     };
     print(global, &summaries)
+}
+
+/// A run that was cut off is easily forgotten: starting another leaves it as it is.
+fn tell_of_unfinished(project: &Project) -> Result<(), Error> {
+    if let Some(run) = unfinished(project)? {
+        tracing::warn!("{} is unfinished; `gyre run --resume` goes on with it", run.id);
+    }
+    Ok(())
+}
+
+fn unfinished(project: &Project) -> Result<Option<RunRow>, Error> {
+    let runs = project.wait(project.store.runs(1_000))?;
+    Ok(runs.into_iter().find(|run| run.status == RunStatus::Active))
 }
 
 fn configured(args: &RunArgs) -> Result<RunConfig, Error> {
@@ -78,12 +92,8 @@ fn resume(
 ) -> Result<RunSummary, Error> {
     let run = match named {
         Some(id) => project.run(Some(id))?,
-        None => {
-            let runs = project.wait(project.store.runs(1_000))?;
-            runs.into_iter().find(|run| run.status == RunStatus::Active).ok_or_else(|| {
-                Error::NothingToResume { data_dir: project.data.root().to_owned() }
-            })?
-        }
+        None => unfinished(project)?
+            .ok_or_else(|| Error::NothingToResume { data_dir: project.data.root().to_owned() })?,
     };
     let workshop = Workshop::open(&project.config_of(&run)?, observer)?;
     Runner::resume(project.clone(), workshop, run, now_ms, cancel.clone(), observer)?.drive()
