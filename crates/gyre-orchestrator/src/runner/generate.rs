@@ -12,8 +12,9 @@ use super::{Done, Runner};
 use crate::config::HeldOutConfig;
 use crate::error::Error;
 
-/// Tasks per call of the generator: often enough to show progress.
-const BATCH: usize = 250;
+/// Tasks per call of the generator. Each call loads the family into a few dozen
+/// guests, 20 ms each, whatever its size: large batches share that.
+const BATCH: usize = 2_000;
 
 /// How often a held-out part is topped up before it is given up.
 const HELD_OUT_PASSES: u32 = 20;
