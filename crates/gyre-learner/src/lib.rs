@@ -10,7 +10,7 @@
 //!   for bit, on one machine, whatever else runs on it and however many threads
 //!   it has.
 //! - A sample depends on its own request and the checkpoint: never on what else
-//!   is in the batch, on its order, or on threads (see [`matmul`](self)).
+//!   is in the batch, on its order, or on threads (`matmul.rs` says why).
 //! - Weights are bound to their tokenizer; beside another one they are refused.
 //! - No clock, and no randomness that is not derived from a seed.
 //!

@@ -162,3 +162,40 @@ fn tile<S: Simd, const R: usize, const V: usize>(
     }
     width
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize, seed: u64) -> Vec<f32> {
+        let mut rng = gyre_types::Seed(seed).rng();
+        (0..count).map(|_| crate::random::normal(&mut rng)).collect()
+    }
+
+    /// Deeper than one pass, with every height and width of tile.
+    #[test]
+    fn products_agree_with_the_definition_and_rows_with_themselves_alone() {
+        for (m, n, k) in [(1, 16, 5), (7, 48, 96), (23, 112, 300), (64, 80, 600)] {
+            let shape = Shape { m, n, k };
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let mut c = vec![f32::NAN; m * n];
+            product(shape, Strided::rows(&a, k), &b, &mut c);
+            for (at, value) in c.iter().enumerate() {
+                let (i, j) = (at / n, at % n);
+                let exact: f64 =
+                    (0..k).map(|d| f64::from(a[i * k + d]) * f64::from(b[d * n + j])).sum();
+                assert!((f64::from(*value) - exact).abs() < 1e-4 * (k as f64), "{m} {n} {k}");
+            }
+            let mut alone = vec![0.0; n];
+            for (row, together) in a.chunks_exact(k).zip(c.chunks_exact(n)) {
+                product(Shape { m: 1, ..shape }, Strided::rows(row, k), &b, &mut alone);
+                assert_eq!(alone, together);
+            }
+            let mut turned = vec![0.0; m * k];
+            crate::ops::transpose(&a, m, &mut turned);
+            let mut again = vec![0.0; m * n];
+            product(shape, Strided::transposed(&turned, m), &b, &mut again);
+            assert_eq!(again, c);
+        }
+    }
+}
