@@ -1,0 +1,131 @@
+//! Corruptions planted in a sound data folder: an audit finds and names each.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{audit_codes, finished_copy, sql};
+
+#[track_caller]
+fn finds(code: &str, plant: impl FnOnce(&Path)) {
+    let folder = finished_copy();
+    plant(folder.path());
+    let codes = audit_codes(folder.path());
+    assert!(codes.contains(code), "{code} is not among {codes:?}");
+}
+
+fn shard(data: &Path) -> PathBuf {
+    data.join("runs/small-1/dataset/data/train-round-0001.parquet")
+}
+
+fn part(data: &Path) -> PathBuf {
+    data.join("runs/small-1/rollouts/round-0001/phase-0-wave-0000.parquet")
+}
+
+#[test]
+fn a_truncated_shard() {
+    finds("file_changed", |data| {
+        let whole = fs::read(shard(data)).unwrap();
+        fs::write(shard(data), &whole[..whole.len() / 2]).unwrap();
+    });
+}
+
+#[test]
+fn a_missing_shard() {
+    finds("file_unreadable", |data| fs::remove_file(shard(data)).unwrap());
+}
+
+#[test]
+fn a_changed_part() {
+    finds("file_changed", |data| {
+        let mut bytes = fs::read(part(data)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(part(data), bytes).unwrap();
+    });
+}
+
+#[test]
+fn a_doubled_row() {
+    let doubled = "INSERT INTO shard_rows SELECT s.run, s.shard, h.row_count, s.rollout \
+                   FROM shard_rows s JOIN shards h ON h.run = s.run AND h.id = s.shard \
+                   WHERE s.row_index = 0 AND h.round = 1";
+    finds("doubled_row", |data| drop(sql(data, doubled)));
+    // Its file does not hold it twice.
+    finds("rows_differ", |data| drop(sql(data, doubled)));
+}
+
+#[test]
+fn a_row_without_its_rollout() {
+    finds("row_without_rollout", |data| {
+        sql(data, "UPDATE shard_rows SET rollout = 'roll-0000000000000000' WHERE row_index = 0");
+    });
+    finds("row_without_rollout", |data| {
+        sql(data, "DELETE FROM rollouts WHERE id = (SELECT MIN(rollout) FROM shard_rows)");
+    });
+}
+
+#[test]
+fn a_second_champion() {
+    finds("second_champion", |data| {
+        sql(
+            data,
+            "INSERT INTO promotions SELECT run, 1 + (SELECT MAX(ordinal) FROM promotions), \
+             2, (SELECT id FROM checkpoints WHERE round = 2), NULL, NULL, at_ms FROM promotions \
+             WHERE ordinal = 1",
+        );
+    });
+}
+
+#[test]
+fn a_champion_that_no_gate_let_through() {
+    finds("promotion_without_gate", |data| {
+        sql(
+            data,
+            "INSERT INTO promotions SELECT p.run, p.ordinal + 1, 2, \
+             (SELECT id FROM checkpoints WHERE round = 2), p.champion, NULL, p.at_ms \
+             FROM promotions p WHERE p.ordinal = (SELECT MAX(ordinal) FROM promotions)",
+        );
+    });
+}
+
+#[test]
+fn a_held_out_task_in_a_training_shard() {
+    finds("held_out_in_training", |data| {
+        sql(
+            data,
+            "UPDATE tasks SET split = 'test' WHERE id = (SELECT task FROM rollouts WHERE id = \
+             (SELECT MIN(rollout) FROM shard_rows))",
+        );
+    });
+}
+
+#[test]
+fn a_changed_gate() {
+    finds("gate_changed", |data| {
+        sql(data, "UPDATE gates SET record = replace(record, '0.0', '0.5') WHERE round = 1");
+    });
+}
+
+#[test]
+fn a_missing_and_a_changed_checkpoint() {
+    let folder = |data: &Path| data.join("runs/small-1/checkpoints/round-0001");
+    let weights = |data: &Path| folder(data).join("model.safetensors");
+    finds("checkpoint_unreadable", |data| fs::remove_dir_all(folder(data)).unwrap());
+    finds("checkpoint_changed", |data| fs::remove_file(weights(data)).unwrap());
+    finds("checkpoint_changed", |data| {
+        let mut bytes = fs::read(weights(data)).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(weights(data), bytes).unwrap();
+    });
+}
+
+#[test]
+fn a_log_that_does_not_follow() {
+    finds("illegal_log", |data| {
+        sql(data, "DELETE FROM events WHERE round = 1 AND kind = 'curated'");
+    });
+    finds("event_gap", |data| {
+        sql(data, "DELETE FROM events WHERE round = 2 AND kind = 'decided'");
+        sql(data, "DELETE FROM events WHERE seq = 3");
+    });
+}

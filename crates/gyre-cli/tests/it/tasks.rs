@@ -1,0 +1,101 @@
+//! Writing, checking, judging and importing tasks.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{gyre, repository, run, text};
+
+fn task<'a>(folder: &Path, args: impl IntoIterator<Item = &'a str>) -> crate::support::Ran {
+    run(gyre().arg("task").args(args).arg("--tasks-dir").arg(folder))
+}
+
+#[test]
+fn a_new_family_is_sound_from_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = task(folder.path(), ["new", "sums"]).ok().stdout;
+    assert!(said.contains("generate.py") && said.contains("gyre task check sums"), "{said}");
+    let said = task(folder.path(), ["check", "sums"]).ok().stdout;
+    assert!(said.contains("clean: every reference passes"), "{said}");
+    let report = task(folder.path(), ["check", "sums", "--json"]).ok().json();
+    assert_eq!(report["problems"].as_array().map(Vec::len), Some(0), "{report:#}");
+    let said = task(folder.path(), ["ls"]).ok().stdout;
+    assert!(said.contains("sums"), "{said}");
+    // Nobody's work is written over.
+    task(folder.path(), ["new", "sums"]).fails(61, &["sums"]);
+}
+
+#[test]
+fn a_family_that_is_wrong_is_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let family = folder.path().join("wrong");
+    fs::create_dir(&family).unwrap();
+    fs::write(
+        family.join("family.toml"),
+        "name = \"wrong\"\nversion = 1\ndescription = \"Its reference is wrong\"\n\
+         difficulty = { min = 1, max = 1 }\n",
+    )
+    .unwrap();
+    fs::write(family.join("generate.py"), "def generate(seed, difficulty):\n    return {}\n")
+        .unwrap();
+    task(folder.path(), ["check", "wrong"]).fails(61, &["wrong"]);
+    task(folder.path(), ["check", "absent"]).fails(61, &["absent"]);
+}
+
+#[test]
+fn a_family_whose_reference_fails_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    task(folder.path(), ["new", "sums"]).ok();
+    let generator = folder.path().join("sums/generate.py");
+    let sound = fs::read_to_string(&generator).unwrap();
+    let broken = sound.replace("return ", "return 1 and ");
+    let broken = broken.replace("\"reference\": ", "\"reference\": \"x = 1\\n\" or ");
+    assert_ne!(broken, sound, "the scaffold has changed: {sound}");
+    fs::write(&generator, broken).unwrap();
+    let ran = task(folder.path(), ["check", "sums"]).fails(61, &["sums"]);
+    assert!(ran.stdout.contains("problem: ") || ran.stderr.contains("refused"), "{ran:#?}");
+}
+
+#[test]
+fn programs_are_judged_against_a_task_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let shown = run(gyre().args(["task", "show", "everyday", "--json"])).ok();
+    fs::write(path("task.json"), &shown.stdout).unwrap();
+    let file = shown.json();
+    let entry = text(&file["task"], "entry");
+    fs::write(path("reference.py"), text(&file["key"], "reference")).unwrap();
+    fs::write(path("stub.py"), format!("def {entry}(*args):\n    pass\n")).unwrap();
+    fs::write(path("liar.py"), "print('PASS')\nraise SystemExit(0)\n").unwrap();
+    fs::write(path("endless.py"), "while True:\n    pass\n").unwrap();
+
+    let judge = |names: &[&str]| {
+        let mut command = gyre();
+        command.args(["judge", "--json", "--task"]).arg(path("task.json"));
+        run(command.args(names.iter().map(|name| path(name))))
+    };
+    let ran = judge(&["reference.py"]).ok();
+    assert_eq!(ran.json()["judgement"]["verdict"]["verdict"], "pass");
+    let ran = judge(&["reference.py", "stub.py", "liar.py", "endless.py"])
+        .fails(62, &["3 of 4 answers did not pass"]);
+    let verdicts: Vec<_> = ran
+        .json_lines()
+        .iter()
+        .map(|line| text(&line["judgement"]["verdict"], "verdict").to_owned())
+        .collect();
+    assert_eq!(verdicts, ["pass", "fail", "fail", "fail"]);
+    judge(&["absent.py"]).fails(42, &["absent.py"]);
+}
+
+#[test]
+fn tasks_in_the_humaneval_format_become_a_family() {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = repository().join("crates/gyre-tasks/tests/data/humaneval_sample.jsonl");
+    let tasks = fs::read_to_string(&sample).unwrap().lines().count();
+    let sample = sample.to_string_lossy().into_owned();
+    let args = ["import", "--format", "humaneval", &sample, "--name", "sample", "--json"];
+    let imported = task(folder.path(), args).ok().json();
+    assert_eq!(imported["imported"].as_u64(), Some(tasks as u64), "{imported:#}");
+    assert_eq!(imported["refused"].as_array().map(Vec::len), Some(0));
+    let said = task(folder.path(), ["check", "sample"]).ok().stdout;
+    assert!(said.contains("clean"), "{said}");
+}
