@@ -29,7 +29,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Task(command) => task::task(&global, command),
         Command::Judge(args) => judge::judge(&global, &args),
         Command::Doctor => doctor::doctor(&global),
-        Command::Config(command) => config::config(command),
+        Command::Config(command) => config::config(&global, command),
         Command::Bench(args) => bench::bench(&global, &args),
     }
 }

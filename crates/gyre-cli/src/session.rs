@@ -71,6 +71,7 @@ pub(crate) fn read_config(path: Option<&Path>) -> Result<RunConfig, gyre_orchest
 
 /// The first Ctrl-C or SIGTERM asks to stop cleanly, a second Ctrl-C ends the
 /// process at once (and loses nothing that was recorded).
+#[expect(clippy::disallowed_methods, reason = "asked for twice; what was recorded is safe")]
 pub(crate) fn stop_on_signal(runtime: &Runtime, cancel: &Cancel) {
     use tokio::signal::unix::{SignalKind, signal};
     let cancel = cancel.clone();

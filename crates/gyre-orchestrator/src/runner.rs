@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use gyre_lineage::{Commit, NewEvent, NewRun, RunRow, RunStatus};
 use gyre_round::{Action, RoundEvent, RoundState, Stage, fold, step};
-use gyre_types::Digest;
+use gyre_types::{Digest, TaskId};
 
 use crate::cancel::Cancel;
 use crate::config::RunConfig;
@@ -45,6 +45,8 @@ pub struct Runner<'o> {
     observer: &'o mut dyn Observer,
     /// The tasks last worked on; made again from the lineage when missing.
     tasks: Option<TaskSet>,
+    /// The tasks of the phase last worked on, by round and phase.
+    phase: Option<((u32, u32), Arc<[TaskId]>)>,
     /// The policy last loaded.
     policy: Option<Arc<EmbeddedPolicy>>,
 }
@@ -131,6 +133,7 @@ impl<'o> Runner<'o> {
             cancel,
             observer,
             tasks: None,
+            phase: None,
             policy: None,
         };
         runner.collect_garbage()?;

@@ -40,12 +40,18 @@ impl Runner<'_> {
 
     /// The tasks of a phase, in order of their ids. Follows from what was
     /// recorded before the phase opened, so it is the same after a crash.
-    fn phase_tasks(&self, plan: &RoundPlan, phase: u32) -> Result<Vec<TaskId>, Error> {
+    fn phase_tasks(&mut self, plan: &RoundPlan, phase: u32) -> Result<Arc<[TaskId]>, Error> {
+        let at = (plan.round, phase);
+        if let Some((_, tasks)) = self.phase.as_ref().filter(|(known, _)| *known == at) {
+            return Ok(tasks.clone());
+        }
         let mut tasks: Vec<_> = self.load_tasks(plan.round, Split::Train)?.into_keys().collect();
         if plan.phases[phase as usize].tasks == PhaseTasks::Unsolved {
             let solved = self.solved_before(plan, phase)?;
             tasks.retain(|task| !solved.contains(task));
         }
+        let tasks: Arc<[TaskId]> = tasks.into();
+        self.phase = Some((at, tasks.clone()));
         Ok(tasks)
     }
 
@@ -69,7 +75,7 @@ impl Runner<'_> {
         let per_wave = self.config.rollout.tasks_per_wave as usize;
         let tasks = self.phase_tasks(plan, at.phase)?;
         let tasks: BTreeSet<_> =
-            tasks.into_iter().skip(at.wave as usize * per_wave).take(per_wave).collect();
+            tasks.iter().skip(at.wave as usize * per_wave).take(per_wave).collect();
         let first = first_sample(plan, at.phase);
         let settings = self.config.training_episode(phase.temperature);
         let champion = self.champion()?;
