@@ -216,7 +216,7 @@ fn a_cache_folder_that_cannot_be_used() {
     let data = folder.path().join("data");
     let mut command = gyre();
     command.env("XDG_CACHE_HOME", &file).arg("--data-dir").arg(&data);
-    run(command.args(["run", "--config", SMALL])).fails(50, &["cache", "file/gyre"]);
+    run(command.args(["run", "--config", SMALL])).fails(50, &["compiled Python guest", "file/gyre"]);
 }
 
 #[test]
