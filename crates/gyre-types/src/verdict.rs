@@ -105,7 +105,9 @@ impl Score {
     ///
     /// When it is NaN, infinite, below 0 or above 1.
     pub fn new(value: f64) -> Result<Self, ScoreError> {
-        if (0.0..=1.0).contains(&value) { Ok(Self(value)) } else { Err(ScoreError(value)) }
+        // A sum of nothing is -0.0, which databases keep or drop as they like: adding
+        // 0.0 makes it plain.
+        if (0.0..=1.0).contains(&value) { Ok(Self(value + 0.0)) } else { Err(ScoreError(value)) }
     }
 
     /// The number.
@@ -154,4 +156,16 @@ pub struct Judgement {
     pub fuel: u64,
     /// Guests started for it.
     pub guests: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_of_nothing_has_no_sign() {
+        let nothing = Score::new(std::iter::empty::<f64>().sum()).map(Score::get);
+        assert_eq!(nothing.map(f64::to_bits), Ok(0.0_f64.to_bits()));
+        assert_eq!(Score::new(-0.1), Err(ScoreError(-0.1)));
+    }
 }
