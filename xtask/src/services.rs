@@ -79,6 +79,14 @@ pub(crate) fn python() -> Result<String, ServiceError> {
     Ok(last_line(&mut script(".ci/python-env")?)?)
 }
 
+/// Sees to the program with which tests plant corruptions in a data folder.
+pub(crate) fn sqlite() -> Result<(), ServiceError> {
+    if succeeds(command("sqlite3").arg("-version")) {
+        return Ok(());
+    }
+    install("sqlite3", "sqlite3")
+}
+
 fn install(program: &'static str, package: &'static str) -> Result<(), ServiceError> {
     if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
         return Err(ServiceError::Missing { program, package });

@@ -28,6 +28,7 @@ pub(crate) fn run(lint: Lint) -> ExitCode {
         postgres: steps.run("postgres", Postgres::start),
         python: steps.run("python", services::python),
     };
+    steps.run("sqlite3", services::sqlite);
     if steps.run("build", build).is_some() {
         steps.run("tests", || tests(&services));
     } else {
