@@ -64,6 +64,10 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
             shown.push_str(&cause);
         }
     }
+    // What failed for want of space says where; what to do is the same everywhere.
+    if code == 40 && !shown.contains("free some space") {
+        shown.push_str("; free some space, and `gyre run --resume` goes on from here");
+    }
     if code == 130 {
         eprintln!("{shown}");
     } else {

@@ -129,7 +129,7 @@ fn a_disk_that_is_full() {
              \"$1\" run --config {SMALL} --data-dir \"$2/data\" || code=$?; \
              cp -a \"$2\" \"$3\"; exit $code"
         );
-        in_namespace(&script, &[&disk, &saved]).fails(40, &["space"]);
+        in_namespace(&script, &[&disk, &saved]).fails(40, &["free some space", "disk/data"]);
         let data = saved.join("data");
         // With more room, it goes on where it stopped; too early a stop left nothing.
         if data.join("lineage.db").is_file() && runs(&data) == 1 {
@@ -170,7 +170,7 @@ fn a_folder_that_cannot_be_written() {
         "cp -a \"$3/.\" \"$2\"; mount --bind \"$2\" \"$2\"; mount -o remount,bind,ro \"$2\"; \
          exec \"$1\" run --config {SMALL} --data-dir \"$2\""
     );
-    in_namespace(&script, &[&disk, &whole]).fails(41, &[]);
+    in_namespace(&script, &[&disk, &whole]).fails(41, &["disk/lineage.db", "may be written"]);
     clean_state(&disk);
 }
 
@@ -216,7 +216,8 @@ fn a_cache_folder_that_cannot_be_used() {
     let data = folder.path().join("data");
     let mut command = gyre();
     command.env("XDG_CACHE_HOME", &file).arg("--data-dir").arg(&data);
-    run(command.args(["run", "--config", SMALL])).fails(50, &["compiled Python guest", "file/gyre"]);
+    run(command.args(["run", "--config", SMALL]))
+        .fails(50, &["compiled Python guest", "file/gyre"]);
 }
 
 #[test]

@@ -54,6 +54,20 @@ fn a_doubled_row() {
     finds("rows_differ", |data| drop(sql(data, doubled)));
 }
 
+/// A file in the place of another, with its digest put into the lineage.
+#[test]
+fn a_shard_with_the_rows_of_another() {
+    finds("rows_differ", |data| {
+        let other = data.join("runs/small-1/dataset/data/train-round-0002.parquet");
+        fs::copy(other, shard(data)).unwrap();
+        sql(
+            data,
+            "UPDATE shards SET sha256 = (SELECT o.sha256 FROM shards o WHERE o.round = 2) \
+             WHERE round = 1",
+        );
+    });
+}
+
 #[test]
 fn a_row_without_its_rollout() {
     finds("row_without_rollout", |data| {

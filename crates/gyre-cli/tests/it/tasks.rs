@@ -41,18 +41,28 @@ fn a_family_that_is_wrong_is_refused_with_the_reason() {
     task(folder.path(), ["check", "absent"]).fails(61, &["absent"]);
 }
 
-#[test]
-fn a_family_whose_reference_fails_is_refused() {
+/// A new family with one thing in its generator replaced by another.
+fn changed(from: &str, to: &str) -> crate::support::Ran {
     let folder = tempfile::tempdir().unwrap();
     task(folder.path(), ["new", "sums"]).ok();
     let generator = folder.path().join("sums/generate.py");
     let sound = fs::read_to_string(&generator).unwrap();
-    let broken = sound.replace("return ", "return 1 and ");
-    let broken = broken.replace("\"reference\": ", "\"reference\": \"x = 1\\n\" or ");
-    assert_ne!(broken, sound, "the scaffold has changed: {sound}");
-    fs::write(&generator, broken).unwrap();
-    let ran = task(folder.path(), ["check", "sums"]).fails(61, &["sums"]);
-    assert!(ran.stdout.contains("problem: ") || ran.stderr.contains("refused"), "{ran:#?}");
+    assert_eq!(sound.matches(from).count(), 1, "no {from:?} in {sound}");
+    fs::write(&generator, sound.replace(from, to)).unwrap();
+    task(folder.path(), ["check", "sums", "-n", "5"])
+}
+
+#[test]
+fn a_family_with_wrong_answers_is_refused_with_the_reason() {
+    let reference = r#""reference": "def solve(numbers):\n    return None\n","#;
+    let ran = changed(r#""reference": reference,"#, reference).fails(61, &["sums is not sound"]);
+    assert!(ran.stdout.contains("reference_fails"), "{ran:#?}");
+    assert!(ran.stdout.contains("got None"), "{ran:#?}");
+
+    let failure = r##"reference + "# the same\n","##;
+    let ran =
+        changed("program(keep, change, others[0]),", failure).fails(61, &["sums is not sound"]);
+    assert!(ran.stdout.contains("failure_passes"), "{ran:#?}");
 }
 
 #[test]
