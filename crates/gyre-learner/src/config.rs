@@ -25,7 +25,7 @@ pub struct LearnerConfig {
     pub context_max: usize,
     /// Examples a step. Default 32.
     pub batch: usize,
-    /// The cold start. Default 180 steps at 2e-3, of which the first 10 warm up.
+    /// The cold start. Default 260 steps at 2e-3, of which the first 10 warm up.
     pub base: Schedule,
     /// Every later round. Default 320 steps at 1.4e-3, of which the first 10 warm up.
     pub round: Schedule,
@@ -81,7 +81,7 @@ impl Default for LearnerConfig {
             phrases: 100,
             context_max: 512,
             batch: 32,
-            base: Schedule { steps: 180, learning_rate: 2e-3, warmup: 10 },
+            base: Schedule { steps: 260, learning_rate: 2e-3, warmup: 10 },
             round: Schedule { steps: 320, learning_rate: 1.4e-3, warmup: 10 },
             betas: (0.9, 0.98),
             weight_decay: 0.02,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use gyre_learner::LearnerConfig;
+use gyre_learner::{LearnerConfig, LearnerError};
 use gyre_rollout::EpisodeSettings;
 use gyre_round::{CurationConfig, CurationMode, CurriculumConfig, GateConfig, PoolConfig};
 use gyre_types::{Sampling, Seed};
@@ -150,7 +150,7 @@ pub struct RolloutConfig {
 impl Default for RolloutConfig {
     fn default() -> Self {
         Self {
-            tasks_per_round: 1_500,
+            tasks_per_round: 1_000,
             samples: 4,
             temperature: 1.0,
             extra_samples: 4,
@@ -371,6 +371,9 @@ impl RunConfig {
         }
         if self.curriculum.families.is_empty() {
             return Err(("curriculum.families", "names no family".to_owned()));
+        }
+        if let Err(LearnerError::Config { field, must }) = self.learner.check() {
+            return Err(("learner", format!("has a `{field}` that must be {must}")));
         }
         let demonstrations = &self.cold_start.demonstrations;
         if let Some(key) = demonstrations.keys().find(|key| key.parse::<u32>().is_err()) {
