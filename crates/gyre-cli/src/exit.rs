@@ -39,7 +39,7 @@ impl Failure {
     pub(crate) const REPLAY_DIFFERS: u8 = 71;
     pub(crate) const UNKNOWN_ID: u8 = 60;
 
-    pub(crate) fn new(code: u8, message: impl Into<String>) -> anyhow::Error {
+    pub(crate) fn error(code: u8, message: impl Into<String>) -> anyhow::Error {
         Self { code, message: message.into() }.into()
     }
 }

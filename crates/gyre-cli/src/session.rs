@@ -45,7 +45,7 @@ pub(crate) fn open_project(
     let url = url
         .map(str::parse::<DatabaseUrl>)
         .transpose()
-        .map_err(|error| Failure::new(20, error.to_string()))?;
+        .map_err(|error| Failure::error(20, error.to_string()))?;
     Ok(Project::open(&global.data_dir, url.as_ref(), runtime.handle().clone())?)
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn open_existing(global: &Global, runtime: &Runtime) -> anyhow::Resul
         let message = format!(
             "there is no data in {dir}; `gyre run` makes some, `--data-dir` names another folder"
         );
-        return Err(Failure::new(Failure::UNKNOWN_ID, message));
+        return Err(Failure::error(Failure::UNKNOWN_ID, message));
     }
     open_project(global, runtime, None)
 }

@@ -45,10 +45,17 @@ pub struct Runner<'o> {
     observer: &'o mut dyn Observer,
     /// The tasks last worked on; made again from the lineage when missing.
     tasks: Option<TaskSet>,
-    /// The tasks of the phase last worked on, by round and phase.
-    phase: Option<((u32, u32), Arc<[TaskId]>)>,
+    /// The phase last worked on.
+    phase: Option<PhaseTaskIds>,
     /// The policy last loaded.
     policy: Option<Arc<EmbeddedPolicy>>,
+}
+
+/// The tasks of one phase, in order.
+struct PhaseTaskIds {
+    round: u32,
+    phase: u32,
+    tasks: Arc<[TaskId]>,
 }
 
 /// What an action did: the event that tells it, and the rows that go with it

@@ -46,7 +46,7 @@ pub(crate) fn audit(global: &Global, run: Option<&RunId>) -> anyhow::Result<()> 
     }
     match findings {
         0 => Ok(()),
-        n => Err(Failure::new(
+        n => Err(Failure::error(
             Failure::AUDIT_FOUND,
             format!("{n} findings; docs/lineage.md says what each invariant means"),
         )),

@@ -39,7 +39,7 @@ pub(crate) fn judge(global: &Global, args: &JudgeArgs) -> anyhow::Result<()> {
     }
     match not_passed {
         0 => Ok(()),
-        n => Err(Failure::new(
+        n => Err(Failure::error(
             Failure::NOT_PASSED,
             format!("{n} of {} answers did not pass", answers.len()),
         )),

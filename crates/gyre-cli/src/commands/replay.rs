@@ -43,7 +43,7 @@ pub(crate) fn replay(global: &Global, args: &ReplayArgs) -> anyhow::Result<()> {
     let total = rows.len();
     if differing > 0 {
         let message = format!("{differing} of {total} rollouts differ from what is recorded");
-        return Err(Failure::new(Failure::REPLAY_DIFFERS, message));
+        return Err(Failure::error(Failure::REPLAY_DIFFERS, message));
     }
     if !global.json {
         output::line(format!("{total} of {total} rollouts identical, byte for byte"));
@@ -62,10 +62,10 @@ fn named(
                 let message = format!(
                     "rollout {id:?} is not in {run}; `gyre show {run}` tells of its rollouts"
                 );
-                Failure::new(Failure::UNKNOWN_ID, message)
+                Failure::error(Failure::UNKNOWN_ID, message)
             };
             let id: RolloutId = id.parse().map_err(|error: gyre_types::IdError| {
-                Failure::new(Failure::UNKNOWN_ID, error.to_string())
+                Failure::error(Failure::UNKNOWN_ID, error.to_string())
             })?;
             project.wait(project.store.rollout(run, &id))?.ok_or_else(unknown)
         })

@@ -37,7 +37,7 @@ pub(crate) fn lineage(global: &Global, args: &ById) -> anyhow::Result<()> {
             let message = format!(
                 "{id} has no lineage of its own: name a task, rollout, shard or checkpoint"
             );
-            return Err(Failure::new(Failure::UNKNOWN_ID, message));
+            return Err(Failure::error(Failure::UNKNOWN_ID, message));
         }
     };
     let lineage = project.wait(project.store.lineage(&found.run, &node, EDGES))?;
@@ -88,14 +88,14 @@ pub(crate) fn find(project: &Project, id: &str, run: Option<&RunId>) -> anyhow::
             let message = format!(
                 "nothing here has the id {id:?}; ids look like quickstart-1, task-…, roll-…, shard-… or ckpt-…"
             );
-            Err(Failure::new(Failure::UNKNOWN_ID, message))
+            Err(Failure::error(Failure::UNKNOWN_ID, message))
         }
         1 => Ok(found.swap_remove(0)),
         n => {
             let ids: Vec<_> = found.iter().take(5).map(|found| found.id.as_str()).collect();
             let message =
                 format!("{id:?} is the start of {n} ids ({}, …); give more of it", ids.join(", "));
-            Err(Failure::new(Failure::UNKNOWN_ID, message))
+            Err(Failure::error(Failure::UNKNOWN_ID, message))
         }
     }
 }
@@ -204,7 +204,7 @@ fn describe_run(project: &Project, run: &RunRow) -> anyhow::Result<Value> {
 }
 
 fn gone(found: &Found) -> anyhow::Error {
-    Failure::new(Failure::UNKNOWN_ID, format!("{} is gone; run `gyre audit`", found.id))
+    Failure::error(Failure::UNKNOWN_ID, format!("{} is gone; run `gyre audit`", found.id))
 }
 
 /// Prints JSON as an indented outline: texts of several lines keep their lines.

@@ -121,7 +121,7 @@ fn check(global: &Global, family: &Family, plan: CheckPlan) -> anyhow::Result<()
         return Ok(());
     }
     let message = format!("{} is not sound: {} problems", report.family, report.problems.len());
-    Err(Failure::new(Failure::TASK_REFUSED, message))
+    Err(Failure::error(Failure::TASK_REFUSED, message))
 }
 
 fn print_check(report: &CheckReport) {
@@ -170,9 +170,9 @@ fn show(global: &Global, family: &Family, difficulty: u32, seed: Seed) -> anyhow
         Some(Ok(admitted)) => admitted,
         Some(Err(refusal)) => {
             let message = format!("no task from this seed: {refusal}; try another --seed");
-            return Err(Failure::new(Failure::TASK_REFUSED, message));
+            return Err(Failure::error(Failure::TASK_REFUSED, message));
         }
-        None => return Err(Failure::new(Failure::TASK_REFUSED, "the generator gave nothing")),
+        None => return Err(Failure::error(Failure::TASK_REFUSED, "the generator gave nothing")),
     };
     let file = TaskFile::new(admitted);
     if global.json {

@@ -71,7 +71,8 @@ fn a_run_killed_after_every_event_ends_as_if_nothing_had_happened() {
     let planned: u64 = whole
         .events
         .iter()
-        .filter_map(|e| (e["event"] == "phase_opened").then(|| e["rollouts"].as_u64().unwrap()))
+        .filter(|e| e["event"] == "phase_opened")
+        .map(|e| e["rollouts"].as_u64().unwrap())
         .sum();
     let recorded = sql(data, "SELECT COUNT(*) FROM rollouts WHERE purpose = 'train'");
     assert_eq!(recorded.trim(), planned.to_string());

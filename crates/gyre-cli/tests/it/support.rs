@@ -238,7 +238,7 @@ impl Running {
     pub(crate) fn kill(mut self) -> Vec<Value> {
         self.child.kill().unwrap();
         let mut rest = Vec::new();
-        while let Some(line) = self.lines.next() {
+        for line in self.lines.by_ref() {
             // The last line may be cut off: a kill spares nothing.
             rest.extend(line.ok().and_then(|line| serde_json::from_str::<Value>(&line).ok()));
         }
@@ -250,7 +250,7 @@ impl Running {
     /// Waits until it ends. Its stderr is short: the pipe holds it.
     pub(crate) fn wait(mut self) -> Ran {
         let mut stdout = String::new();
-        while let Some(line) = self.lines.next() {
+        for line in self.lines.by_ref() {
             stdout.push_str(&line.unwrap());
             stdout.push('\n');
         }

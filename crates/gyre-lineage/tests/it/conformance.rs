@@ -120,14 +120,17 @@ async fn a_commit_reads_back_whole(db: &TestDatabase) {
     }
     assert_eq!(store.part(run, &recorded.part.id).await.unwrap(), Some(recorded.part.clone()));
     assert_eq!(store.parts(run, None, 10).await.unwrap(), [recorded.part]);
-    assert_eq!(store.shards(run, None, 10).await.unwrap().rows, [recorded.shard.clone()]);
+    assert_eq!(
+        store.shards(run, None, 10).await.unwrap().rows,
+        std::slice::from_ref(&recorded.shard)
+    );
     let shard_rows = store.shard_rows(run, &recorded.shard.id, 1, 100).await.unwrap();
     assert_eq!(shard_rows, recorded.shard_rows[1..]);
     let checkpoints = store.checkpoints(run, None, 10).await.unwrap().rows;
     assert_eq!(checkpoints, [recorded.base.clone(), recorded.candidate.clone()]);
     let candidate = store.checkpoint(run, &recorded.candidate.id).await.unwrap();
     assert_eq!(candidate, Some(recorded.candidate.clone()));
-    assert_eq!(store.gates(run, None, 10).await.unwrap(), [recorded.gate.clone()]);
+    assert_eq!(store.gates(run, None, 10).await.unwrap(), std::slice::from_ref(&recorded.gate));
     assert_eq!(store.gates(run, Some(1), 10).await.unwrap(), []);
     let champion = store.champion(run).await.unwrap().unwrap();
     assert_eq!(champion.champion, recorded.candidate.id);

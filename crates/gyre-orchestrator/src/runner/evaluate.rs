@@ -86,7 +86,7 @@ impl Runner<'_> {
         let row = GateRow::new(plan.round, (candidate.clone(), champion.clone()), said, record);
         let event = RoundEvent::Decided { decision, gate: Some(row.digest) };
         let mut done = Done { event, rows: self.empty_commit() };
-        done.rows.promotion = promoted.then(|| Promotion {
+        done.rows.promotion = promoted.then_some(Promotion {
             expected_champion: Some(champion),
             champion: candidate,
             round: plan.round,

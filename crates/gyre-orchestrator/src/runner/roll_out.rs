@@ -13,7 +13,7 @@ use gyre_types::{
 };
 
 use super::generate::{PAGE, planned};
-use super::{Done, Runner};
+use super::{Done, PhaseTaskIds, Runner};
 use crate::error::Error;
 use crate::layout::wave_part;
 use crate::local_policy::EmbeddedPolicy;
@@ -41,9 +41,10 @@ impl Runner<'_> {
     /// The tasks of a phase, in order of their ids. Follows from what was
     /// recorded before the phase opened, so it is the same after a crash.
     fn phase_tasks(&mut self, plan: &RoundPlan, phase: u32) -> Result<Arc<[TaskId]>, Error> {
-        let at = (plan.round, phase);
-        if let Some((_, tasks)) = self.phase.as_ref().filter(|(known, _)| *known == at) {
-            return Ok(tasks.clone());
+        let round = plan.round;
+        let known = self.phase.as_ref().filter(|p| (p.round, p.phase) == (round, phase));
+        if let Some(known) = known {
+            return Ok(known.tasks.clone());
         }
         let mut tasks: Vec<_> = self.load_tasks(plan.round, Split::Train)?.into_keys().collect();
         if plan.phases[phase as usize].tasks == PhaseTasks::Unsolved {
@@ -51,7 +52,7 @@ impl Runner<'_> {
             tasks.retain(|task| !solved.contains(task));
         }
         let tasks: Arc<[TaskId]> = tasks.into();
-        self.phase = Some((at, tasks.clone()));
+        self.phase = Some(PhaseTaskIds { round, phase, tasks: tasks.clone() });
         Ok(tasks)
     }
 
