@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use gyre_lineage::{NewTask, TaskFilter};
-use gyre_round::{RoundEvent, RoundPlan, RoundState};
+use gyre_round::{RoundEvent, RoundPlan, RoundState, TaskSlot};
 use gyre_tasks::{AdmissionReport, AdmittedTask, Reason, TaskRequest, generate_tasks};
 use gyre_types::{Digest, Split, Task, TaskId, Value};
 
@@ -273,23 +273,20 @@ fn slot_requests(plan: &RoundPlan) -> Vec<FamilyRequest> {
             (family, Arc::new(Value::from_json(&options)))
         })
         .collect();
-    let mut requests: Vec<_> = plan
-        .slots
-        .iter()
-        .map(|slot| {
-            let weights = weights.get(&slot.family).filter(|_| slot.weighted);
-            let request = TaskRequest {
-                difficulty: slot.difficulty,
-                seed: slot.seed,
-                split: Some(Split::Train),
-                options: weights.unwrap_or(&none).clone(),
-            };
-            (slot.family.clone(), request)
-        })
-        .collect();
-    // Generated family by family; requests that share options share guests.
-    requests.sort_by(|a, b| a.0.cmp(&b.0));
-    requests
+    // Family by family, and equal options side by side: such requests share guests.
+    let mut slots: Vec<_> = plan.slots.iter().collect();
+    slots.sort_by_key(|slot| (&slot.family, slot.weighted));
+    let request = |slot: &&TaskSlot| {
+        let weights = weights.get(&slot.family).filter(|_| slot.weighted);
+        let request = TaskRequest {
+            difficulty: slot.difficulty,
+            seed: slot.seed,
+            split: Some(Split::Train),
+            options: weights.unwrap_or(&none).clone(),
+        };
+        (slot.family.clone(), request)
+    };
+    slots.iter().map(request).collect()
 }
 
 fn too_few(what: &str, asked: usize, admitted: usize, report: &AdmissionReport) -> Error {
