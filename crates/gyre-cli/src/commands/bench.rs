@@ -115,8 +115,9 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
 
 /// The same program as one `python3 -I -S -c` process each, in the same run.
 fn subprocess_figures(figures: &[Figure], n: u32) -> Vec<Figure> {
+    let python = interpreter();
     let run = || {
-        let status = Command::new("python3")
+        let status = Command::new(&python)
             .args(["-I", "-S", "-c", PROGRAM])
             .stdout(Stdio::null())
             .status()
@@ -144,6 +145,15 @@ fn subprocess_figures(figures: &[Figure], n: u32) -> Vec<Figure> {
             note: "how many times faster a fresh guest is".to_owned(),
         },
     ]
+}
+
+/// The interpreter itself: `python3` on the path may be a script that looks for
+/// one, which would be measured too.
+fn interpreter() -> String {
+    let asked = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
+    let told = asked.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    let path = told.map(|path| path.trim().to_owned()).filter(|path| !path.is_empty());
+    path.unwrap_or_else(|| "python3".to_owned())
 }
 
 fn tasks(workshop: &Workshop, config: &RunConfig, n: u32) -> Result<Vec<AdmittedTask>, Error> {
