@@ -14,7 +14,10 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let args = args::Args::parse();
     session::start_logging(&args.global);
-    match commands::run(args) {
+    let done = gyre_orchestrator::Failpoints::from_environment()
+        .map_err(anyhow::Error::msg)
+        .and_then(|_in_force| commands::run(args));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report(&error),
     }

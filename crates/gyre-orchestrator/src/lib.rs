@@ -17,6 +17,7 @@ mod audit;
 mod cancel;
 mod config;
 mod error;
+mod failpoint;
 pub mod inspect;
 mod layout;
 mod local_policy;
@@ -34,6 +35,7 @@ pub use config::{
     SandboxSettings, TasksConfig,
 };
 pub use error::Error;
+pub use failpoint::Failpoints;
 pub use layout::DataDir;
 pub use local_policy::EmbeddedPolicy;
 pub use progress::{Observer, Progress, Silent};

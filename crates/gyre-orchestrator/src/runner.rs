@@ -20,6 +20,7 @@ use gyre_types::{Digest, TaskId};
 use crate::cancel::Cancel;
 use crate::config::RunConfig;
 use crate::error::Error;
+use crate::failpoint::crash_point;
 use crate::local_policy::EmbeddedPolicy;
 use crate::progress::{Observer, Progress};
 use crate::project::Project;
@@ -230,7 +231,9 @@ impl<'o> Runner<'o> {
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), Error> {
+        crash_point("run::committing");
         self.seq = self.project.wait(self.project.store.commit(commit))?;
+        crash_point("run::committed");
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Running, SMALL, clean_state, finished, gyre, on, run, sql, text};
+use crate::support::{Finished, Running, SMALL, clean_state, finished, gyre, on, run, sql, text};
 
 fn begin(data: &Path) -> Command {
     let mut command = gyre();
@@ -42,31 +42,47 @@ impl Seen {
     }
 }
 
+/// Drives a run to its end by processes that die at a point each time they
+/// come to it, and gives what each of them recorded.
+fn driven_by_dying(data: &Path, point: &str) -> (Seen, Vec<usize>) {
+    let mut seen = Seen::default();
+    let mut recorded = Vec::new();
+    let mut command = begin(data);
+    loop {
+        let mut running = Running::start(command.env("GYRE_FAILPOINTS", point));
+        let events: Vec<_> = std::iter::from_fn(|| running.next_event()).collect();
+        events.iter().for_each(|event| seen.take(event));
+        recorded.push(events.len());
+        let ended = running.wait();
+        if ended.code.is_some() {
+            ended.ok();
+            return (seen, recorded);
+        }
+        if is_begun(data) && sql(data, "SELECT status FROM runs").trim() == "finished" {
+            return (seen, recorded);
+        }
+        if recorded.len() % 12 == 0 {
+            clean_state(data);
+        }
+        // A run that was not recorded yet cannot be resumed.
+        command = if is_begun(data) { resume(data) } else { begin(data) };
+    }
+}
+
+/// Events, and the commit that finishes the run.
+fn commits(whole: &Finished) -> usize {
+    1 + whole.events.iter().filter(|event| event.get("seq").is_some()).count()
+}
+
 #[test]
 fn a_run_killed_after_every_event_ends_as_if_nothing_had_happened() {
     let whole = finished();
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let mut seen = Seen::default();
-    let mut kills = 0;
-    let mut command = begin(data);
-    loop {
-        let mut running = Running::start(&mut command);
-        let Some(event) = running.next_event() else {
-            running.wait().ok();
-            break;
-        };
-        seen.take(&event);
-        running.kill().iter().for_each(|event| seen.take(event));
-        kills += 1;
-        if kills % 12 == 0 {
-            clean_state(data);
-        }
-        command = resume(data);
-    }
-    let events = whole.events.iter().filter(|e| e.get("seq").is_some()).count();
-    // A process may record one event more before the signal reaches it.
-    assert!(kills > events / 2, "{kills} kills in {events} events");
+    let (seen, recorded) = driven_by_dying(data, "run::committed=return");
+    // Each process dies with its first event recorded, and before it can tell anybody.
+    assert_eq!(recorded.len(), commits(&whole), "{recorded:?}");
+    assert!(seen.numbers.is_empty(), "{:?}", seen.numbers);
     assert_eq!(clean_state(data), clean_state(&whole.data));
     let planned: u64 = whole
         .events
@@ -76,7 +92,20 @@ fn a_run_killed_after_every_event_ends_as_if_nothing_had_happened() {
         .sum();
     let recorded = sql(data, "SELECT COUNT(*) FROM rollouts WHERE purpose = 'train'");
     assert_eq!(recorded.trim(), planned.to_string());
-    assert!(seen.waves.values().sum::<u64>() <= planned, "{:?}", seen.waves);
+}
+
+/// Everything is ready then, files are written, and nothing is recorded.
+#[test]
+fn a_run_killed_before_every_event_ends_as_if_nothing_had_happened() {
+    let whole = finished();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    // The first commit of each process goes through, or none ever would. The last
+    // process makes the last event's commit and the one that finishes the run.
+    let (seen, recorded) = driven_by_dying(data, "run::committing=1*off->return");
+    assert_eq!(recorded.len(), commits(&whole), "{recorded:?}");
+    assert_eq!(seen.numbers.len(), commits(&whole) - 1, "{:?}", seen.numbers);
+    assert_eq!(clean_state(data), clean_state(&whole.data));
 }
 
 /// Kills in the midst of sampling, judging and training: after an event, wait
