@@ -23,7 +23,8 @@ Exit codes:
   15 run was begun with other parts    51  sandbox failed
   60 unknown id                        70  audit found something
   61 task or family refused            71  replay differs
-  62 judged: not every answer passed   130 stopped by Ctrl-C";
+  62 judged: not every answer passed   130 stopped by Ctrl-C
+  63 verifier refused or revoked";
 
 /// A command's own failure, with its exit code.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) const TASK_REFUSED: u8 = 61;
     pub(crate) const NOT_PASSED: u8 = 62;
+    pub(crate) const VERIFIER_REFUSED: u8 = 63;
     pub(crate) const AUDIT_FOUND: u8 = 70;
     pub(crate) const REPLAY_DIFFERS: u8 = 71;
     pub(crate) const UNKNOWN_ID: u8 = 60;
@@ -130,6 +132,7 @@ fn store_code(error: &StoreError) -> u8 {
         StoreError::NewerSchema { .. } => 21,
         StoreError::Held { .. } | StoreError::Fenced { .. } => 22,
         StoreError::UnknownRun { .. } => Failure::UNKNOWN_ID,
+        StoreError::Revoked { .. } => Failure::VERIFIER_REFUSED,
         StoreError::Corrupt { .. } | StoreError::Row { .. } => Failure::AUDIT_FOUND,
         _ => 20,
     }

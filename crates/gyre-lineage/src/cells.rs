@@ -203,6 +203,16 @@ impl Row {
         }
     }
 
+    pub(crate) fn optional_int<T: TryFrom<i64>>(&mut self) -> Result<Option<T>, Reason> {
+        match self.next() {
+            Cell::Null => Ok(None),
+            Cell::Int(value) => T::try_from(value)
+                .map(Some)
+                .map_err(|_| format!("the number {value} is out of range")),
+            other => Err(format!("{other:?} is no whole number")),
+        }
+    }
+
     pub(crate) fn json<T: DeserializeOwned>(&mut self) -> Result<T, Reason> {
         serde_json::from_str(&self.text()?).map_err(|error| error.to_string())
     }
@@ -298,20 +308,7 @@ pub(crate) fn read_verdict(row: &mut Row) -> Result<Option<VerdictRow>, Reason> 
         return Ok(None);
     };
     let revision = row.int()?;
-    let name = row.text()?;
-    let score = match row.next() {
-        Cell::Real(score) => Some(Score::new(score).map_err(|error| error.to_string())?),
-        _ => None,
-    };
-    let verdict = match (name.as_str(), score, row.optional::<String>()?) {
-        ("pass", Some(_), None) => Verdict::Pass,
-        ("fail", Some(score), None) => Verdict::Fail { score },
-        ("invalid", None, Some(reason)) => {
-            let reason = serde_json::from_str(&reason).map_err(|error| error.to_string())?;
-            Verdict::Invalid { reason }
-        }
-        _ => return Err(format!("the verdict {name:?} of {rollout} lacks its score or reason")),
-    };
+    let verdict = read_outcome(row)?;
     Ok(Some(VerdictRow {
         rollout,
         revision,
@@ -322,6 +319,24 @@ pub(crate) fn read_verdict(row: &mut Row) -> Result<Option<VerdictRow>, Reason> 
         fuel: row.int()?,
         guests: row.int()?,
     }))
+}
+
+/// Reads what was said, with its score or reason.
+pub(crate) fn read_outcome(row: &mut Row) -> Result<Verdict, Reason> {
+    let name = row.text()?;
+    let score = match row.next() {
+        Cell::Real(score) => Some(Score::new(score).map_err(|error| error.to_string())?),
+        _ => None,
+    };
+    match (name.as_str(), score, row.optional::<String>()?) {
+        ("pass", Some(_), None) => Ok(Verdict::Pass),
+        ("fail", Some(score), None) => Ok(Verdict::Fail { score }),
+        ("invalid", None, Some(reason)) => {
+            let reason = serde_json::from_str(&reason).map_err(|error| error.to_string())?;
+            Ok(Verdict::Invalid { reason })
+        }
+        _ => Err(format!("the verdict {name:?} lacks its score or reason")),
+    }
 }
 
 pub(crate) fn read_shard(row: &mut Row) -> Result<ShardRow, Reason> {

@@ -1,3 +1,5 @@
+mod correction;
+
 use std::collections::HashMap;
 
 use gyre_types::{CheckpointId, Digest, RunId, Split, canonical_json};
@@ -8,12 +10,15 @@ use crate::cells::{
     shard_cells, shard_row_cells, task_cells, verdict_cells,
 };
 use crate::database::{Cell, FailureClass, Query, Transaction};
+use crate::guards::{AlarmRow, CanaryRow, alarm_cells, canary_cells};
 use crate::rows::{
     CheckpointRow, GateDecision, GateRow, NewTask, PartRow, PromotionRow, RolloutRow, RunStatus,
     ShardRow, ShardRowRef, VerdictRow,
 };
 use crate::schema::{self, Table};
 use crate::{Store, StoreError};
+
+pub use correction::{CorrectionStep, GateReview, ShardRewrite};
 
 /// Everything that one step of a run adds, in one transaction.
 ///
@@ -49,6 +54,12 @@ pub struct Commit {
     pub gates: Vec<GateRow>,
     /// A change of champion.
     pub promotion: Option<Promotion>,
+    /// Attempts at impossible tasks.
+    pub canaries: Vec<CanaryRow>,
+    /// What was noticed of the verifiers.
+    pub alarms: Vec<AlarmRow>,
+    /// The step of a revocation that this is, if it is one.
+    pub correction: Option<CorrectionStep>,
     /// Where the run stands from here on, if that changes.
     pub run_status: Option<RunStatus>,
 }
@@ -95,6 +106,9 @@ impl Commit {
             checkpoints: Vec::new(),
             gates: Vec::new(),
             promotion: None,
+            canaries: Vec::new(),
+            alarms: Vec::new(),
+            correction: None,
             run_status: None,
         }
     }
@@ -150,6 +164,13 @@ impl Writer<'_> {
         self.rows(&schema::GATES, &commit.gates, gate_cells).await?;
         if let Some(promotion) = &commit.promotion {
             self.promote(promotion).await?;
+        }
+        let canary = |run: &RunId, row: &CanaryRow| canary_cells(run, row, at_ms);
+        self.rows(&schema::CANARIES, &commit.canaries, canary).await?;
+        let alarm = |run: &RunId, row: &AlarmRow| alarm_cells(run, row, at_ms);
+        self.rows(&schema::ALARMS, &commit.alarms, alarm).await?;
+        if let Some(step) = &commit.correction {
+            self.correct(step).await?;
         }
         self.append_events().await
     }

@@ -143,7 +143,7 @@ fn count(row: &mut Row) -> Result<VerdictCount, Reason> {
     })
 }
 
-fn checkpoint(row: &mut Row) -> Result<Option<CheckpointId>, Reason> {
+pub(crate) fn checkpoint(row: &mut Row) -> Result<Option<CheckpointId>, Reason> {
     match row.text()? {
         none if none.is_empty() => Ok(None),
         id => id.parse().map(Some).map_err(|error: gyre_types::IdError| error.to_string()),

@@ -1,4 +1,4 @@
-use gyre_types::RunId;
+use gyre_types::{Digest, RunId};
 
 use crate::DatabaseUrl;
 
@@ -172,6 +172,18 @@ pub enum StoreError {
         run: RunId,
         /// Why.
         reason: String,
+    },
+    /// A revoked verifier is to judge again.
+    #[error(
+        "the verifier {} was revoked: {why}; mend it, so that it has another digest, and register \
+         that one",
+        verifier.short()
+    )]
+    Revoked {
+        /// The verifier.
+        verifier: Digest,
+        /// Why it was revoked.
+        why: String,
     },
     /// A stored row is not what this crate writes.
     #[error("a row of {table} cannot be read: {reason}; `gyre audit` tells more")]

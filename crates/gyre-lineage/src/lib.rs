@@ -5,7 +5,8 @@
 //! databases read alike, and one conformance suite runs against both for real.
 //!
 //! Invariants:
-//! - [`Store::commit`] is the only way in for anything that a run produces:
+//! - [`Store::commit`] is the only way in for anything that a run produces
+//!   (verifiers and revocations count for all runs, and have ways of their own):
 //!   one transaction, fenced by the lease's epoch and by the expected sequence
 //!   number. A crash before it means that nothing happened, after it that
 //!   everything did.
@@ -25,30 +26,38 @@ mod database;
 mod edges;
 mod error;
 mod find;
+mod guards;
 mod lease;
 mod location;
 mod migrations;
 mod page;
 mod postgres;
 mod read;
+mod registry;
+mod revocation;
 mod rows;
 mod runs;
 mod schema;
 mod sqlite;
 mod store;
+mod taint;
 
 pub use audit::{AuditRules, Finding};
-pub use commit::{Commit, NewEvent, Promotion};
+pub use commit::{Commit, CorrectionStep, GateReview, NewEvent, Promotion, ShardRewrite};
 pub use counts::{CellRate, TaskRate, VerdictCount};
 pub use edges::{Edge, Lineage, Node};
 pub use error::StoreError;
 pub use find::{Found, Kind};
+pub use guards::{AlarmRow, CanaryRow, InvalidCount};
 pub use lease::Lease;
 pub use location::{DatabaseUrl, DatabaseUrlError};
 pub use page::{Cursor, Page, RolloutFilter, TaskFilter, VerdictFilter};
+pub use registry::{NewVerifier, RevokedVerifier, VerifierKind, VerifierRow, VerifierStatus};
+pub use revocation::{NewRevocation, RevocationRow, RevocationTarget};
 pub use rows::{
     CheckpointRow, EventRow, GateDecision, GateRow, NewTask, PartRow, PromotionRow, RolloutRow,
     RolloutWithVerdict, RunRow, RunStatus, ShardRow, ShardRowRef, TaskRow, VerdictRow,
 };
 pub use runs::NewRun;
 pub use store::Store;
+pub use taint::{Touched, TouchedCheckpoint, TouchedVerdicts, nobody};

@@ -2,19 +2,25 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// The newest version that this binary knows, in both databases.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// Reads the version that a database has; fails where it has none.
 pub(crate) const READ_VERSION: &str = "SELECT MAX(version) FROM _sqlx_migrations WHERE success";
 
 /// The migrations of SQLite, carried by the binary.
 pub(crate) fn sqlite() -> Migrator {
-    migrator(&[(1, "lineage", include_str!("../../../migrations/sqlite/0001_lineage.sql"))])
+    migrator(&[
+        (1, "lineage", include_str!("../../../migrations/sqlite/0001_lineage.sql")),
+        (2, "verifiers", include_str!("../../../migrations/sqlite/0002_verifiers.sql")),
+    ])
 }
 
 /// The migrations of PostgreSQL, carried by the binary.
 pub(crate) fn postgres() -> Migrator {
-    migrator(&[(1, "lineage", include_str!("../../../migrations/postgres/0001_lineage.sql"))])
+    migrator(&[
+        (1, "lineage", include_str!("../../../migrations/postgres/0001_lineage.sql")),
+        (2, "verifiers", include_str!("../../../migrations/postgres/0002_verifiers.sql")),
+    ])
 }
 
 fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {

@@ -44,6 +44,8 @@ macro_rules! stored_enum {
     };
 }
 
+pub(crate) use stored_enum;
+
 stored_enum! {
     /// Where a run stands.
     RunStatus {

@@ -60,3 +60,16 @@ table!(
     PROMOTIONS, "promotions", run Text, ordinal Int, round Int, champion Text, previous Text,
     gate_digest Text, at_ms Int
 );
+table!(
+    CANARIES, "canaries", run Text, rollout Text, round Int, task Text, made_from Text,
+    checkpoint Text, verdict Text, score Real, reason Text, verifier_digest Text, checks Text,
+    body Text, grading_key Text, at_ms Int
+);
+table!(ALARMS, "alarms", run Text, round Int, kind Text, subject Text, body Text, at_ms Int);
+table!(CORRECTIONS, "corrections", run Text, rollout Text, revision Int, revocation Int);
+table!(REWRITES, "rewrites", run Text, shard Text, successor Text, revocation Int);
+table!(
+    GATE_REVIEWS, "gate_reviews", run Text, round Int, revocation Int, decision Text,
+    record Text, digest Text
+);
+table!(REVOCATION_RUNS, "revocation_runs", revocation Int, run Text, report Text, at_ms Int);

@@ -71,15 +71,38 @@ pub enum InvalidReason {
         /// Which check.
         detail: String,
     },
+    /// The task or the verifier was revoked, and nothing judges in its place.
+    Revoked {
+        /// Which, and why.
+        detail: String,
+    },
+}
+
+impl InvalidReason {
+    /// `infrastructure`, `verifier`, `nondeterministic` or `revoked`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Infrastructure { .. } => "infrastructure",
+            Self::Verifier { .. } => "verifier",
+            Self::Nondeterministic { .. } => "nondeterministic",
+            Self::Revoked { .. } => "revoked",
+        }
+    }
+
+    /// What happened.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Infrastructure { detail }
+            | Self::Verifier { detail }
+            | Self::Nondeterministic { detail }
+            | Self::Revoked { detail } => detail,
+        }
+    }
 }
 
 impl fmt::Display for InvalidReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Infrastructure { detail } => write!(f, "infrastructure: {detail}"),
-            Self::Verifier { detail } => write!(f, "verifier: {detail}"),
-            Self::Nondeterministic { detail } => write!(f, "nondeterministic: {detail}"),
-        }
+        write!(f, "{}: {}", self.kind(), self.detail())
     }
 }
 

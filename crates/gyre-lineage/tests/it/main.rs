@@ -6,5 +6,6 @@ mod audit;
 mod conformance;
 mod errors;
 mod processes;
+mod registry;
 mod scenario;
 mod support;

@@ -1,0 +1,186 @@
+use gyre_types::{
+    CheckResult, CheckpointId, Digest, RolloutId, RunId, TaskId, Verdict, canonical_json,
+};
+use serde_json::Value;
+
+use crate::cells::{Reason, convert, read_outcome};
+use crate::database::{Cell, Query, Row};
+use crate::page::PAGE_ROWS_MAX;
+use crate::{Store, StoreError};
+
+/// An attempt at an impossible task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CanaryRow {
+    /// The attempt.
+    pub rollout: RolloutId,
+    /// The round.
+    pub round: u32,
+    /// The impossible task.
+    pub task: TaskId,
+    /// The ordinary task that it was made from.
+    pub made_from: TaskId,
+    /// Who attempted it.
+    pub checkpoint: CheckpointId,
+    /// What the verifier said.
+    pub verdict: Verdict,
+    /// The verifier.
+    pub verifier_digest: Digest,
+    /// The checks that the verdict rests on.
+    pub checks: Vec<CheckResult>,
+    /// The whole attempt.
+    pub body: Value,
+    /// What it was judged by. Stays on the host.
+    pub grading_key: Value,
+}
+
+/// Something that a round noticed of its verifiers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlarmRow {
+    /// The round.
+    pub round: u32,
+    /// Which kind of alarm.
+    pub kind: String,
+    /// What it is about.
+    pub subject: String,
+    /// The evidence.
+    pub body: Value,
+}
+
+/// Why rollouts have no verdict, and how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidCount {
+    /// The round.
+    pub round: u32,
+    /// `infrastructure`, `verifier`, `nondeterministic` or `revoked`.
+    pub kind: String,
+    /// The commonest detail.
+    pub detail: String,
+    /// Rollouts.
+    pub rollouts: u64,
+}
+
+const CANARY: &str = "rollout, round, task, made_from, checkpoint, verdict, score, reason, \
+    verifier_digest, checks, body, grading_key";
+
+impl Store {
+    /// The attempts at impossible tasks of one round, or of all, by round.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn canaries(
+        &self,
+        run: &RunId,
+        round: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<CanaryRow>, StoreError> {
+        let mut query = Query::new(&format!("SELECT {CANARY} FROM canaries WHERE run = "));
+        query.arg(run.as_str());
+        if let Some(round) = round {
+            query.push(" AND round = ").arg(round);
+        }
+        query.push(" ORDER BY round, rollout LIMIT ").arg(limit.min(PAGE_ROWS_MAX));
+        convert("canaries", self.fetch(query).await?, read_canary)
+    }
+
+    /// What a run's rounds noticed of their verifiers, by round.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn alarms(&self, run: &RunId, limit: u32) -> Result<Vec<AlarmRow>, StoreError> {
+        let mut query = Query::new("SELECT round, kind, subject, body FROM alarms WHERE run = ");
+        query.arg(run.as_str()).push(" ORDER BY round, kind, subject LIMIT ");
+        query.arg(limit.min(PAGE_ROWS_MAX));
+        convert("alarms", self.fetch(query).await?, |row| {
+            Ok(AlarmRow {
+                round: row.int()?,
+                kind: row.text()?,
+                subject: row.text()?,
+                body: row.json()?,
+            })
+        })
+    }
+
+    /// Why rollouts have no verdict, by their newest one: one entry for each
+    /// round and kind, with the detail that is most frequent.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn invalid_reasons(&self, run: &RunId) -> Result<Vec<InvalidCount>, StoreError> {
+        let query = Query::with(
+            "SELECT r.round, v.reason, COUNT(*) FROM rollouts r JOIN verdicts v \
+             ON v.run = r.run AND v.rollout = r.id AND v.revision = (SELECT MAX(w.revision) \
+             FROM verdicts w WHERE w.run = r.run AND w.rollout = r.id) \
+             WHERE r.run = $1 AND v.verdict = 'invalid' GROUP BY r.round, v.reason \
+             ORDER BY r.round, COUNT(*) DESC, v.reason",
+            [run.as_str().into()],
+        );
+        let mut counts: Vec<InvalidCount> = Vec::new();
+        for count in convert("verdicts", self.fetch(query).await?, read_invalid)? {
+            let same = |c: &&mut InvalidCount| (c.round, &c.kind) == (count.round, &count.kind);
+            match counts.iter_mut().find(same) {
+                Some(known) => known.rollouts += count.rollouts,
+                None => counts.push(count),
+            }
+        }
+        Ok(counts)
+    }
+}
+
+pub(crate) fn canary_cells(run: &RunId, row: &CanaryRow, at_ms: i64) -> Vec<Cell> {
+    let reason = match &row.verdict {
+        Verdict::Invalid { reason } => canonical_json(reason).into(),
+        Verdict::Pass | Verdict::Fail { .. } => Cell::Null,
+    };
+    vec![
+        run.as_str().into(),
+        row.rollout.as_str().into(),
+        row.round.into(),
+        row.task.as_str().into(),
+        row.made_from.as_str().into(),
+        row.checkpoint.as_str().into(),
+        row.verdict.name().into(),
+        row.verdict.score().map(gyre_types::Score::get).into(),
+        reason,
+        row.verifier_digest.to_hex().into(),
+        canonical_json(&row.checks).into(),
+        canonical_json(&row.body).into(),
+        canonical_json(&row.grading_key).into(),
+        at_ms.into(),
+    ]
+}
+
+pub(crate) fn alarm_cells(run: &RunId, row: &AlarmRow, at_ms: i64) -> Vec<Cell> {
+    vec![
+        run.as_str().into(),
+        row.round.into(),
+        row.kind.as_str().into(),
+        row.subject.as_str().into(),
+        canonical_json(&row.body).into(),
+        at_ms.into(),
+    ]
+}
+
+fn read_canary(row: &mut Row) -> Result<CanaryRow, Reason> {
+    Ok(CanaryRow {
+        rollout: row.parse()?,
+        round: row.int()?,
+        task: row.parse()?,
+        made_from: row.parse()?,
+        checkpoint: row.parse()?,
+        verdict: read_outcome(row)?,
+        verifier_digest: row.parse()?,
+        checks: row.json()?,
+        body: row.json()?,
+        grading_key: row.json()?,
+    })
+}
+
+fn read_invalid(row: &mut Row) -> Result<InvalidCount, Reason> {
+    let round = row.int()?;
+    let reason: Value = row.json()?;
+    let text = |key: &str| reason[key].as_str().unwrap_or_default().to_owned();
+    Ok(InvalidCount { round, kind: text("kind"), detail: text("detail"), rollouts: row.int()? })
+}
