@@ -25,8 +25,9 @@ impl Failpoints {
         let Some(wanted) = std::env::var_os(VARIABLE) else { return Ok(None) };
         let scenario = FailScenario::setup();
         for point in wanted.to_string_lossy().split(';').filter(|point| !point.is_empty()) {
-            let (name, actions) =
-                point.split_once('=').ok_or(format!("{VARIABLE}: {point:?} is not name=actions"))?;
+            let (name, actions) = point
+                .split_once('=')
+                .ok_or(format!("{VARIABLE}: {point:?} is not name=actions"))?;
             fail::cfg(name, actions).map_err(|why| format!("{VARIABLE}: {point:?}: {why}"))?;
         }
         Ok(Some(Self { _scenario: scenario }))
@@ -42,9 +43,6 @@ pub(crate) fn crash_point(name: &str) {
 fn die() {
     #[cfg(unix)]
     // Where the signal cannot be sent, aborting comes closest.
-    let _ = rustix::process::kill_process(
-        rustix::process::getpid(),
-        rustix::process::Signal::KILL,
-    );
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     std::process::abort();
 }

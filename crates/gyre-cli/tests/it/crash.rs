@@ -11,8 +11,12 @@ use serde_json::Value;
 use crate::support::{Finished, Running, SMALL, clean_state, finished, gyre, on, run, sql, text};
 
 fn begin(data: &Path) -> Command {
+    begin_with(data, SMALL)
+}
+
+fn begin_with(data: &Path, config: &str) -> Command {
     let mut command = gyre();
-    command.arg("--data-dir").arg(data).args(["run", "--json", "--config", SMALL]);
+    command.arg("--data-dir").arg(data).args(["run", "--json", "--config", config]);
     command
 }
 
@@ -44,10 +48,10 @@ impl Seen {
 
 /// Drives a run to its end by processes that die at a point each time they
 /// come to it, and gives what each of them recorded.
-fn driven_by_dying(data: &Path, point: &str) -> (Seen, Vec<usize>) {
+fn driven_by_dying(data: &Path, config: &str, point: &str) -> (Seen, Vec<usize>) {
     let mut seen = Seen::default();
     let mut recorded = Vec::new();
-    let mut command = begin(data);
+    let mut command = begin_with(data, config);
     loop {
         let mut running = Running::start(command.env("GYRE_FAILPOINTS", point));
         let events: Vec<_> = std::iter::from_fn(|| running.next_event()).collect();
@@ -65,7 +69,7 @@ fn driven_by_dying(data: &Path, point: &str) -> (Seen, Vec<usize>) {
             clean_state(data);
         }
         // A run that was not recorded yet cannot be resumed.
-        command = if is_begun(data) { resume(data) } else { begin(data) };
+        command = if is_begun(data) { resume(data) } else { begin_with(data, config) };
     }
 }
 
@@ -79,7 +83,7 @@ fn a_run_killed_after_every_event_ends_as_if_nothing_had_happened() {
     let whole = finished();
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let (seen, recorded) = driven_by_dying(data, "run::committed=return");
+    let (seen, recorded) = driven_by_dying(data, SMALL, "run::committed=return");
     // Each process dies with its first event recorded, and before it can tell anybody.
     assert_eq!(recorded.len(), commits(&whole), "{recorded:?}");
     assert!(seen.numbers.is_empty(), "{:?}", seen.numbers);
@@ -102,10 +106,24 @@ fn a_run_killed_before_every_event_ends_as_if_nothing_had_happened() {
     let data = folder.path();
     // The first commit of each process goes through, or none ever would. The last
     // process makes the last event's commit and the one that finishes the run.
-    let (seen, recorded) = driven_by_dying(data, "run::committing=1*off->return");
+    let (seen, recorded) = driven_by_dying(data, SMALL, "run::committing=1*off->return");
     assert_eq!(recorded.len(), commits(&whole), "{recorded:?}");
     assert_eq!(seen.numbers.len(), commits(&whole) - 1, "{:?}", seen.numbers);
     assert_eq!(clean_state(data), clean_state(&whole.data));
+}
+
+/// The champion changes in the midst of it, and what comes after starts from
+/// the new one.
+#[test]
+fn a_run_killed_around_a_promotion_ends_as_if_nothing_had_happened() {
+    const PROMOTING: &str = "crates/gyre-cli/tests/it/promoting.toml";
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
+    run(&mut begin_with(&whole, PROMOTING)).ok();
+    let champions = "SELECT COUNT(*) FROM promotions WHERE gate_digest IS NOT NULL AND round = 1";
+    assert_eq!(sql(&whole, champions).trim(), "1", "the first candidate must be promoted");
+    driven_by_dying(&killed, PROMOTING, "run::committed=return");
+    assert_eq!(clean_state(&killed), clean_state(&whole));
 }
 
 /// Kills in the midst of sampling, judging and training: after an event, wait
