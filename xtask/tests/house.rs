@@ -64,8 +64,17 @@ const FENCES: &[(&str, &[&str])] = &[
 /// Crates without clock, files, environment, ambient randomness or async, and
 /// all that they may name from outside.
 const PURE: &[&str] = &["gyre-types", "gyre-verify", "gyre-round"];
-const PURE_DEPENDENCIES: &[&str] =
-    &["indexmap", "rand_chacha", "schemars", "serde", "serde_json", "sha2", "thiserror"];
+const PURE_DEPENDENCIES: &[&str] = &[
+    "indexmap",
+    "jsonschema",
+    "rand_chacha",
+    "regex",
+    "schemars",
+    "serde",
+    "serde_json",
+    "sha2",
+    "thiserror",
+];
 const IMPURE: &[&str] = &[
     "std::env",
     "std::fs",

@@ -8,6 +8,7 @@
 
 mod digest;
 mod id;
+mod interface;
 mod limits;
 mod rollout;
 mod sandbox;
@@ -18,6 +19,7 @@ mod verdict;
 
 pub use digest::{Digest, DigestParseError, canonical_json};
 pub use id::{CheckpointId, IdError, PartId, RolloutId, RunId, ShardId, TaskId};
+pub use interface::Interface;
 pub use limits::Limits;
 pub use rollout::{
     Completion, FinishReason, Message, PolicyRef, Purpose, Role, RolloutRecord, Sampling,

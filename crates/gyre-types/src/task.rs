@@ -4,7 +4,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Limits, Seed, TaskId, Value};
+use crate::{Digest, Interface, Limits, Seed, TaskId, Value};
 
 /// What an agent is asked to do: everything that may be shown to it. Hidden
 /// cases and the reference are in the grading key, on the host.
@@ -34,6 +34,9 @@ pub struct Task {
     pub instruction: String,
     /// The function that the answer must define.
     pub entry: String,
+    /// How an answer is run on a case.
+    #[serde(default, skip_serializing_if = "Interface::is_call")]
+    pub interface: Interface,
     /// Examples that the agent may see and run.
     pub visible: Vec<Case>,
     /// What a guest that runs an answer may use.

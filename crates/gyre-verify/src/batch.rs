@@ -47,7 +47,7 @@ pub fn judge_batch<E: Display>(
 }
 
 /// The distinct submissions, and for each submission which of them it is.
-fn deduplicate<'a>(submissions: &[Submission<'a>]) -> (Vec<Submission<'a>>, Vec<usize>) {
+pub(crate) fn deduplicate<'a>(submissions: &[Submission<'a>]) -> (Vec<Submission<'a>>, Vec<usize>) {
     let mut distinct = Vec::new();
     let mut seen = HashMap::<(Digest, Digest, &str), usize>::new();
     let mut at = |submission: &Submission<'a>| {
@@ -61,7 +61,7 @@ fn deduplicate<'a>(submissions: &[Submission<'a>]) -> (Vec<Submission<'a>>, Vec<
     (distinct, index)
 }
 
-fn undecided(judgements: &[Option<Judgement>]) -> Vec<usize> {
+pub(crate) fn undecided(judgements: &[Option<Judgement>]) -> Vec<usize> {
     let open = |(at, judgement): (usize, &Option<Judgement>)| judgement.is_none().then_some(at);
     judgements.iter().enumerate().filter_map(open).collect()
 }

@@ -134,7 +134,7 @@ fn by_canonical_text<'a>(items: impl Iterator<Item = &'a Value>) -> BTreeMap<Str
 
 /// One text for all values that [`same`] holds equal without a tolerance, and
 /// for no others.
-fn canonical_text(value: &Value) -> String {
+pub(crate) fn canonical_text(value: &Value) -> String {
     let mut text = String::new();
     write_canonical(value, &mut text);
     text

@@ -4,7 +4,7 @@ use gyre_types::{
 };
 
 use crate::plan::ANSWER_BYTES_MAX;
-use crate::{GradingKey, same};
+use crate::{Cost, GradingKey, same};
 
 /// What the first look came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +93,14 @@ pub fn judge_confirm<E: std::fmt::Display>(
             Err(detail) => return infrastructure(format!("hidden[{case}]: {detail}"), cost),
         }
     }
+    judge_checks(checks, cost)
+}
+
+/// A pass if there is a check and all passed.
+pub(crate) fn judge_checks(checks: Vec<CheckResult>, cost: Cost) -> Judgement {
+    if checks.is_empty() {
+        return invalid_key("nothing was checked", cost);
+    }
     if checks.iter().all(|check| check.passed) {
         Judgement { verdict: Verdict::Pass, checks, fuel: cost.fuel, guests: cost.guests }
     } else {
@@ -108,13 +116,6 @@ fn note_carried_state(mut check: CheckResult) -> CheckResult {
         );
     }
     check
-}
-
-/// What guests cost so far.
-#[derive(Clone, Copy, Default)]
-struct Cost {
-    fuel: u64,
-    guests: u32,
 }
 
 /// Judges one report of a `Run` and a `Call` per case; `Err` when the report
@@ -144,7 +145,7 @@ fn check_report(
 
 /// A report holds one step report for each step, or ends with the step that
 /// killed the guest. Anything else would judge cases that nobody ran.
-fn require_complete(report: &SandboxReport, steps: usize) -> Result<(), String> {
+pub(crate) fn require_complete(report: &SandboxReport, steps: usize) -> Result<(), String> {
     let got = report.steps.len();
     let died_at = report.steps.iter().position(|step| step.outcome.is_fatal());
     match died_at {
@@ -187,12 +188,16 @@ fn failed(checks: Vec<CheckResult>, cost: Cost) -> Judgement {
     Judgement { verdict, checks, fuel: cost.fuel, guests: cost.guests }
 }
 
-fn infrastructure(detail: String, cost: Cost) -> Judgement {
+pub(crate) fn infrastructure(detail: String, cost: Cost) -> Judgement {
     invalid(InvalidReason::Infrastructure { detail }, cost)
 }
 
 fn invalid_key(detail: &str, cost: Cost) -> Judgement {
-    invalid(InvalidReason::Verifier { detail: detail.to_owned() }, cost)
+    verifier_fault(detail.to_owned(), cost)
+}
+
+pub(crate) fn verifier_fault(detail: String, cost: Cost) -> Judgement {
+    invalid(InvalidReason::Verifier { detail }, cost)
 }
 
 fn invalid(reason: InvalidReason, cost: Cost) -> Judgement {

@@ -18,16 +18,37 @@
 //!   derived from both (see [`judging_seed`]).
 
 mod batch;
+mod checks;
 mod compare;
+mod declare;
 mod judge;
 mod key;
+mod observe;
+mod outcome;
+mod plain;
 mod plan;
+mod report;
+mod verifier;
 
 pub use batch::{Submission, judge_batch};
+pub use checks::Checks;
 pub use compare::{Mismatch, same};
+pub use declare::{
+    CheckDeclaration, TextOf, VerifierDeclaration, VerifierKind, default_python_limits,
+};
 pub use judge::{Screen, ScreenPassed, judge_confirm, judge_screen, judge_unrun};
 pub use key::{Comparison, FloatTolerance, GradingKey, ToleranceError};
-pub use plan::{ANSWER_BYTES_MAX, judging_seed, plan_confirm, plan_screen};
+pub use outcome::{CASE_BYTES_MAX, CaseOutcome, CaseResult, OUTCOME_BYTES_MAX, Outcome};
+pub use plan::{ANSWER_BYTES_MAX, judging_seed, plan_confirm, plan_observation, plan_screen};
+pub use report::{
+    CONTRACT_VERSION, Cost, REPORT_BYTES_MAX, REPORT_CHECKS_MAX, REPORT_DETAIL_BYTES_MAX,
+    REPORT_METRICS_MAX, REPORT_NAME_BYTES_MAX, REPORT_WEIGHT_MAX, Report, ReportError,
+    judge_report,
+};
+pub use verifier::{
+    ExternalReply, ExternalVerifier, PYTHON_BYTES_MAX, PythonVerifier, Verifier, VerifierFault,
+    command_digest, component_digest,
+};
 
 use gyre_types::Digest;
 

@@ -1,4 +1,4 @@
-use gyre_types::{Digest, SandboxJob, Seed, Step, Task};
+use gyre_types::{Case, Digest, SandboxJob, Seed, Step, Task};
 
 use crate::GradingKey;
 
@@ -34,6 +34,26 @@ pub fn plan_confirm(task: &Task, key: &GradingKey, answer: &str, seed: Seed) -> 
         steps: vec![run(answer), call(task, key, case)],
     };
     (0..key.hidden.len()).map(job).collect()
+}
+
+/// Plans what a verifier is told of: for every hidden case a fresh guest of its
+/// own, whatever the interface.
+pub fn plan_observation(
+    task: &Task,
+    key: &GradingKey,
+    answer: &str,
+    seed: Seed,
+) -> Vec<SandboxJob> {
+    let job = |(at, case): (usize, &Case)| {
+        let mut steps = vec![task.interface.begin(answer)];
+        steps.extend(task.interface.case(answer, &task.entry, &case.args));
+        SandboxJob {
+            seed: seed.derive("observe", &[at as u64]),
+            limits: task.limits.clone(),
+            steps,
+        }
+    };
+    key.hidden.iter().enumerate().map(job).collect()
 }
 
 fn run(answer: &str) -> Step {

@@ -4,9 +4,9 @@ use gyre_dataset::{
     Card, DatasetRow, DatasetWriter, Layout, ManifestShard, PublishedShard, RowSource,
 };
 use gyre_types::{
-    CheckResult, CheckpointId, Composition, Digest, FinishReason, Judgement, Limits, Message,
-    PolicyRef, Role, RolloutId, RolloutRecord, Sampling, Score, Seed, Split, StopReason, Task,
-    TaskId, ToolCall, TurnRecord, Verdict,
+    CheckResult, CheckpointId, Composition, Digest, FinishReason, Interface, Judgement, Limits,
+    Message, PolicyRef, Role, RolloutId, RolloutRecord, Sampling, Score, Seed, Split, StopReason,
+    Task, TaskId, ToolCall, TurnRecord, Verdict,
 };
 
 pub(crate) fn digest(text: &str) -> Digest {
@@ -85,6 +85,7 @@ pub(crate) fn task(number: u32) -> Task {
         split: Split::Train,
         instruction: format!("Add {number}."),
         entry: "f".to_owned(),
+        interface: Interface::default(),
         visible: Vec::new(),
         limits: Limits::default(),
         key_digest: self::digest("key"),

@@ -5,8 +5,8 @@ use gyre_lineage::{
     Promotion, RolloutRow, ShardRow, ShardRowRef, Store, VerdictRow,
 };
 use gyre_types::{
-    CheckResult, CheckpointId, Composition, Digest, InvalidReason, Judgement, Limits, PartId,
-    RolloutId, RunId, Score, Seed, ShardId, Split, StopReason, Task, TaskId, Verdict,
+    CheckResult, CheckpointId, Composition, Digest, Interface, InvalidReason, Judgement, Limits,
+    PartId, RolloutId, RunId, Score, Seed, ShardId, Split, StopReason, Task, TaskId, Verdict,
 };
 use serde_json::json;
 
@@ -49,6 +49,7 @@ pub(crate) fn task(number: u32, split: Split) -> NewTask {
         split,
         instruction: format!("do {number}"),
         entry: "f".to_owned(),
+        interface: Interface::default(),
         visible: Vec::new(),
         limits: Limits::default(),
         key_digest: self::digest("key"),

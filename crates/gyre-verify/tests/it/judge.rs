@@ -1,8 +1,9 @@
 use std::cell::RefCell;
 
 use gyre_types::{
-    Case, Composition, Digest, GuestException, GuestOutcome, InvalidReason, Judgement, Limits,
-    SandboxJob, SandboxReport, Score, Seed, Split, Step, StepReport, Task, TaskId, Value, Verdict,
+    Case, Composition, Digest, GuestException, GuestOutcome, Interface, InvalidReason, Judgement,
+    Limits, SandboxJob, SandboxReport, Score, Seed, Split, Step, StepReport, Task, TaskId, Value,
+    Verdict,
 };
 use gyre_verify::{
     ANSWER_BYTES_MAX, Comparison, GradingKey, Submission, judge_batch, verifier_digest,
@@ -34,6 +35,7 @@ fn task(key: &GradingKey) -> Task {
         split: Split::Train,
         instruction: "Return the next integer.".to_owned(),
         entry: "solve".to_owned(),
+        interface: Interface::default(),
         visible: Vec::new(),
         limits: Limits::default(),
         key_digest: key.digest(),

@@ -1,0 +1,208 @@
+//! A verifier, made ready: what turns answers into judgements.
+
+use std::fmt;
+use std::sync::Arc;
+
+use gyre_types::{Digest, Judgement, Limits, SandboxJob, SandboxReport, Seed, Step};
+
+use crate::observe::judge_observed;
+use crate::report::CONTRACT_VERSION;
+use crate::{
+    COMPARISON_VERSION, Checks, Comparison, Outcome, Submission, VerifierKind, judge_batch,
+    verifier_digest,
+};
+
+/// Longest `verify.py`, in bytes.
+pub const PYTHON_BYTES_MAX: usize = 256 << 10;
+
+/// What decides a family's answers.
+#[derive(Debug, Clone)]
+pub enum Verifier {
+    /// The built-in comparison of every hidden case.
+    Cases,
+    /// Declarative checks, judged on the host.
+    Checks {
+        /// Its identity.
+        digest: Digest,
+        /// The checks.
+        checks: Checks,
+    },
+    /// `verify.py`, in a fresh guest for each outcome.
+    Python(PythonVerifier),
+    /// A component or a command, which something above this crate runs.
+    External(ExternalVerifier),
+    /// A component or a command that nobody has made ready: every judgement is
+    /// invalid, and says so.
+    Unresolved {
+        /// Which way it goes.
+        kind: VerifierKind,
+        /// What must be made ready.
+        name: String,
+    },
+}
+
+/// The program that a family's `verify.py` is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PythonVerifier {
+    source: String,
+    limits: Limits,
+    digest: Digest,
+}
+
+/// A verifier whose code is run by something above this crate.
+#[derive(Clone)]
+pub struct ExternalVerifier {
+    /// Its identity.
+    pub digest: Digest,
+    /// Component or command.
+    pub kind: VerifierKind,
+    /// What it is called, for people.
+    pub name: String,
+    /// Verifies outcomes, each given as JSON: one result for each, in order.
+    pub verify: Arc<VerifyOutcomes>,
+}
+
+/// Runs an external verifier on outcomes.
+type VerifyOutcomes = dyn Fn(&[String]) -> Vec<Result<ExternalReply, VerifierFault>> + Send + Sync;
+
+/// What an external verifier gave. It is not trusted to be a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalReply {
+    /// The text that should be a report.
+    pub report: String,
+    /// Fuel that it burnt, where that is counted.
+    pub fuel: u64,
+}
+
+/// Why a verifier gave nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerifierFault {
+    /// It raised, trapped, hung, or was killed for what it did.
+    #[error("{0}")]
+    Verifier(String),
+    /// The machine failed it.
+    #[error("{0}")]
+    Infrastructure(String),
+}
+
+impl Verifier {
+    /// A verifier of declarative checks.
+    pub fn checks(checks: Checks, comparison: Comparison) -> Self {
+        let digest = Digest::of_json(&(
+            "verifier",
+            VerifierKind::Checks,
+            CONTRACT_VERSION,
+            COMPARISON_VERSION,
+            checks.declared(),
+            comparison,
+        ));
+        Self::Checks { digest, checks }
+    }
+
+    /// The digest that is stored with its verdicts. None for one that is not
+    /// ready: it gives no verdict.
+    pub fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Cases => Some(verifier_digest()),
+            Self::Checks { digest, .. } => Some(*digest),
+            Self::Python(python) => Some(python.digest),
+            Self::External(external) => Some(external.digest),
+            Self::Unresolved { .. } => None,
+        }
+    }
+
+    /// Which way it goes.
+    pub fn kind(&self) -> VerifierKind {
+        match self {
+            Self::Cases => VerifierKind::Cases,
+            Self::Checks { .. } => VerifierKind::Checks,
+            Self::Python(_) => VerifierKind::Python,
+            Self::External(external) => external.kind,
+            Self::Unresolved { kind, .. } => *kind,
+        }
+    }
+
+    /// Judges answers with guests that `execute` runs.
+    ///
+    /// Equal answers to equal tasks are judged once. Judgements come in the
+    /// order of the submissions. `execute` must give one result for each job,
+    /// in order; one that is missing or an error makes its answer invalid.
+    pub fn judge<E: fmt::Display>(
+        &self,
+        submissions: &[Submission<'_>],
+        execute: impl Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, E>>,
+    ) -> Vec<Judgement> {
+        match self {
+            Self::Cases => judge_batch(submissions, execute),
+            _ => {
+                let text = |result: Result<SandboxReport, E>| result.map_err(|e| e.to_string());
+                judge_observed(self, submissions, &|jobs| {
+                    execute(jobs).into_iter().map(text).collect()
+                })
+            }
+        }
+    }
+}
+
+impl PythonVerifier {
+    /// The verifier of a source text.
+    ///
+    /// # Errors
+    ///
+    /// When the text is empty or too long.
+    pub fn new(source: String, limits: Limits) -> Result<Self, String> {
+        if source.trim().is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        if source.len() > PYTHON_BYTES_MAX {
+            return Err(format!("it takes {} bytes, more than {PYTHON_BYTES_MAX}", source.len()));
+        }
+        let identity = ("verifier", VerifierKind::Python, CONTRACT_VERSION, &source, &limits);
+        let digest = Digest::of_json(&identity);
+        Ok(Self { source, limits, digest })
+    }
+
+    /// Its identity.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Its text.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Plans one verification: a fresh guest that never ran the answer.
+    pub fn plan(&self, outcome: &Outcome, seed: Seed) -> SandboxJob {
+        let call = Step::Call { function: "verify".to_owned(), args: vec![outcome.to_value()] };
+        SandboxJob {
+            seed: seed.derive("verify", &[]),
+            limits: self.limits.clone(),
+            steps: vec![Step::Run { code: self.source.clone() }, call],
+        }
+    }
+}
+
+impl fmt::Debug for ExternalVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { digest, kind, name, verify: _ } = self;
+        f.debug_struct("ExternalVerifier")
+            .field("digest", &digest.short())
+            .field("kind", kind)
+            .field("name", name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The identity of a component: that of its bytes, which name the version of
+/// the contract that they speak. So it is the same number everywhere: in a
+/// family, in the registry, in a verdict, and from `sha256sum`.
+pub fn component_digest(bytes: &[u8]) -> Digest {
+    Digest::of(bytes)
+}
+
+/// The identity of a command: its program's digest, its arguments, and the
+/// contract's version.
+pub fn command_digest(sha256: &Digest, argv: &[String]) -> Digest {
+    Digest::of_json(&("verifier", VerifierKind::Command, CONTRACT_VERSION, sha256, argv))
+}
