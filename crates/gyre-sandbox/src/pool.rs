@@ -3,7 +3,7 @@
 //! A session lives in one worker and its steps go there; whole jobs go to
 //! whichever worker is free.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -213,7 +213,12 @@ impl Worker {
             }
         }
         let usage = guest.usage();
-        Ok(SandboxReport { steps, fuel: usage.fuel, memory_bytes_peak: usage.memory_bytes_peak })
+        Ok(SandboxReport {
+            steps,
+            fuel: usage.fuel,
+            memory_bytes_peak: usage.memory_bytes_peak,
+            files: BTreeMap::new(),
+        })
     }
 
     fn step(&mut self, key: SessionKey, step: &gyre_types::Step) -> Result<Response, Fault> {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -40,7 +41,12 @@ pub(crate) fn call(function: &str, args: Vec<Value>) -> Step {
 }
 
 pub(crate) fn job(code: &str) -> SandboxJob {
-    SandboxJob { seed: Seed(1), limits: Limits::default(), steps: vec![run(code)] }
+    SandboxJob {
+        seed: Seed(1),
+        limits: Limits::default(),
+        steps: vec![run(code)],
+        files: BTreeMap::new(),
+    }
 }
 
 /// Runs a program in a fresh guest.
