@@ -12,6 +12,9 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(ended) = gyre_sandbox::run_as_worker() {
+        return ended;
+    }
     let args = args::Args::parse();
     session::start_logging(&args.global);
     let done = gyre_orchestrator::Failpoints::from_environment()

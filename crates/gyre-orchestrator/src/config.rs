@@ -168,7 +168,7 @@ impl Default for RolloutConfig {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SandboxSettings {
-    /// Worker threads; 0 is one for each core.
+    /// Workers, each a process that runs guests; 0 is one for each core.
     pub workers: u32,
     /// Where compiled guests are kept; the user's cache folder by default.
     pub cache_dir: Option<PathBuf>,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use gyre_sandbox::{OpenProgress, Sandbox, SandboxConfig};
+use gyre_sandbox::{OpenProgress, Sandbox, SandboxConfig, WorkerKind, WorkerProgram};
 use gyre_tasks::Family;
 use gyre_types::Digest;
 
@@ -53,7 +53,7 @@ impl Workshop {
     }
 }
 
-/// Opens the sandbox, and tells how the one-time compilation goes.
+/// Opens the sandbox, whose workers are processes of this program, and tells how the one-time compilation goes.
 ///
 /// # Errors
 ///
@@ -73,16 +73,19 @@ pub fn open_sandbox(
         }
         _ => {}
     };
-    Ok(Sandbox::open(&sandbox_config(settings), &progress)?)
+    Ok(Sandbox::open(&sandbox_config(settings)?, &progress)?)
 }
 
-fn sandbox_config(settings: &SandboxSettings) -> SandboxConfig {
+/// Guests run in processes of this program, which therefore calls
+/// [`gyre_sandbox::run_as_worker`] before anything else.
+fn sandbox_config(settings: &SandboxSettings) -> Result<SandboxConfig, Error> {
     let cache_dir = settings.cache_dir.clone().unwrap_or_else(default_cache_dir);
-    let config = SandboxConfig::new(cache_dir);
-    match NonZeroUsize::new(settings.workers as usize) {
+    let worker_kind = WorkerKind::Process(WorkerProgram::this_program()?);
+    let config = SandboxConfig { worker_kind, ..SandboxConfig::new(cache_dir) };
+    Ok(match NonZeroUsize::new(settings.workers as usize) {
         Some(workers) => SandboxConfig { workers, ..config },
         None => config,
-    }
+    })
 }
 
 /// Where compiled guests are kept when the configuration names no folder.

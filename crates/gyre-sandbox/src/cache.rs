@@ -49,24 +49,49 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// A compiled guest takes about 30 MB; a larger file is not ours.
 const COMPILED_BYTES_MAX: u64 = 512 << 20;
 
-/// Loads the guest from the cache folder, compiling it into there first if
-/// there is no intact compiled guest for this engine.
-pub(crate) fn load(
-    engine: &Engine,
+/// An open file that holds the compiled guest, whose digest was checked.
+pub(crate) struct CompiledGuest(File);
+
+impl CompiledGuest {
+    /// Takes a file that another process of this program has checked.
+    pub(crate) fn from_checked(file: File) -> Self {
+        Self(file)
+    }
+
+    /// The same open file once more.
+    pub(crate) fn file(&self) -> io::Result<File> {
+        self.0.try_clone()
+    }
+
+    /// Maps it into memory.
+    pub(crate) fn module(&self, engine: &Engine) -> Result<Module, SandboxError> {
+        let file = self.0.try_clone().map_err(|error| SandboxError::Engine {
+            doing: "mapping the compiled guest",
+            message: error.to_string(),
+        })?;
+        deserialize(engine, file)
+            .map_err(|error| SandboxError::engine("mapping the compiled guest", &error))
+    }
+}
+
+/// Finds the compiled guest in the cache folder, compiling it into there first
+/// if there is no intact one that this engine can load.
+pub(crate) fn open(
     cache_dir: &Path,
     progress: &dyn Fn(OpenProgress),
-) -> Result<Module, SandboxError> {
+) -> Result<CompiledGuest, SandboxError> {
     progress(OpenProgress::Loading);
     let guest = artefact::digest()?;
+    let engine = &engine::for_checking()?;
     let key =
         Digest::of_parts([guest.as_bytes().as_slice(), engine::compatibility(engine).as_bytes()]);
     let folder = cache_dir.join(FOLDER);
     make_private(&folder)?;
     let entry = Entry::new(&folder, key);
     match entry.load(engine) {
-        Ok(Some(module)) => {
+        Ok(Some(compiled)) => {
             progress(OpenProgress::Ready { from_cache: true });
-            return Ok(module);
+            return Ok(compiled);
         }
         Ok(None) => {}
         Err(reason) => {
@@ -78,12 +103,12 @@ pub(crate) fn load(
     make_folder(&folder)?;
     let compiled = compile(progress)?;
     entry.store(&compiled)?;
-    let module = entry.load(engine).ok().flatten().ok_or_else(|| SandboxError::Engine {
+    let compiled = entry.load(engine).ok().flatten().ok_or_else(|| SandboxError::Engine {
         doing: "loading what it compiled",
         message: "the compiled guest does not load".to_owned(),
     })?;
     progress(OpenProgress::Ready { from_cache: false });
-    Ok(module)
+    Ok(compiled)
 }
 
 /// Two files: the compiled guest, and beside it the digest that vouches for
@@ -103,8 +128,8 @@ impl Entry {
         }
     }
 
-    /// The module, `None` if there is none, or what is wrong with it.
-    fn load(&self, engine: &Engine) -> Result<Option<Module>, String> {
+    /// The compiled guest, `None` if there is none, or what is wrong with it.
+    fn load(&self, engine: &Engine) -> Result<Option<CompiledGuest>, String> {
         let recorded = match fs::read_to_string(&self.digest) {
             Ok(text) => text,
             Err(error) if is_absent(&error) => return Ok(None),
@@ -118,7 +143,9 @@ impl Entry {
             return Err("it is damaged: its digest does not match".to_owned());
         }
         file.rewind().map_err(|error| error.to_string())?;
-        deserialize(engine, file).map(Some).map_err(|error| format!("{error:#}"))
+        let compiled = CompiledGuest(file);
+        compiled.module(engine).map_err(|error| error.to_string())?;
+        Ok(Some(compiled))
     }
 
     fn store(&self, compiled: &[u8]) -> Result<(), SandboxError> {

@@ -51,6 +51,11 @@ pub(crate) fn for_running(live_max: u32) -> Result<Engine, SandboxError> {
     }
 }
 
+/// Makes an engine that loads what [`for_running`] can load, and runs nothing.
+pub(crate) fn for_checking() -> Result<Engine, SandboxError> {
+    make(&base())
+}
+
 /// Makes an engine that compiles for [`for_running`] and reports each function
 /// that it has compiled to `progress`.
 pub(crate) fn for_compiling(

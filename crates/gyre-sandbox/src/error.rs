@@ -48,13 +48,33 @@ pub enum SandboxError {
         /// What the interpreter needs, in bytes.
         needed: u64,
     },
+    /// The files of a job do not fit into the workspace that it is granted.
+    #[error("the job's files do not fit its workspace: {message}")]
+    FilesRefused {
+        /// Which one, and why.
+        message: String,
+    },
+    /// A guest's report is larger than what a worker can hand over.
+    #[error("the guest's report takes {bytes} bytes; lower the limits on results and files")]
+    ReportTooLarge {
+        /// Its size.
+        bytes: u64,
+    },
+    /// A worker process could not be started.
+    #[error("cannot start the sandbox worker {}: {message}", path.display())]
+    WorkerNotStarted {
+        /// The program.
+        path: PathBuf,
+        /// What happened instead.
+        message: String,
+    },
     /// No worker answered for a long time.
     #[error("no sandbox worker answered for {} s", waited.as_secs())]
     Watchdog {
         /// How long the caller waited.
         waited: Duration,
     },
-    /// A worker is gone: it panicked, or the sandbox was closed.
+    /// A worker is gone, and what it held with it: it crashed or was killed.
     #[error("a sandbox worker is gone")]
     WorkerLost,
 }

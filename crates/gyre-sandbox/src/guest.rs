@@ -1,13 +1,15 @@
 //! One live guest: an instance, its store, and how a step is run in it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gyre_types::{GuestOutcome, Limits, Seed, Step, StepReport, Value};
+use gyre_types::{Limits, Seed};
 use wasmtime::{Engine, InstancePre, Linker, Module, Store, Trap, TypedFunc};
 
 use crate::host::{self, GuestSide, Host, Stop};
 use crate::prefault::HotPages;
-use crate::protocol::{Fault, SessionSpec, Usage};
+use crate::bytes::Bytes;
+use crate::protocol::{Fault, SessionSpec, StepEnd, Usage, WireSpec, WireStep, WireStepReport};
 use crate::{SandboxError, reply};
 
 /// The guest's recursion bound below which its runner could not work.
@@ -24,16 +26,11 @@ pub(crate) struct GuestImage {
     engine: Engine,
     linked: InstancePre<Host>,
     memory_bytes_min: u64,
-    live_max: u32,
     hot: Arc<HotPages>,
 }
 
 impl GuestImage {
-    pub(crate) fn new(
-        engine: Engine,
-        module: &Module,
-        live_max: u32,
-    ) -> Result<Self, SandboxError> {
+    pub(crate) fn new(engine: Engine, module: &Module) -> Result<Self, SandboxError> {
         let mut linker = Linker::new(&engine);
         let linked = host::link(&mut linker, module).and_then(|()| linker.instantiate_pre(module));
         let linked = linked.map_err(|error| SandboxError::engine("linking the guest", &error))?;
@@ -43,35 +40,42 @@ impl GuestImage {
             .map_err(|error| SandboxError::engine("mapping the guest", &error))?;
         let pages = module.get_export("memory").and_then(|ty| ty.memory().map(|m| m.minimum()));
         let memory_bytes_min = pages.unwrap_or_default() << 16;
-        let mut image = Self { engine, linked, memory_bytes_min, live_max, hot: Arc::default() };
-        image.hot = Arc::new(image.learn_hot_pages()?);
+        let mut image = Self { engine, linked, memory_bytes_min, hot: Arc::default() };
+        let hot = image.learn_hot_pages().map_err(|fault| SandboxError::Engine {
+            doing: "running the first guest",
+            message: format!("{fault:?}"),
+        })?;
+        image.hot = Arc::new(hot);
         Ok(image)
     }
 
     /// Compares a guest that ran a small program with one that did not.
-    fn learn_hot_pages(&self) -> Result<HotPages, SandboxError> {
+    fn learn_hot_pages(&self) -> Result<HotPages, Fault> {
         let spec = SessionSpec { seed: Seed(0), limits: Limits::default() };
+        let spec = WireSpec::new(&spec);
         let fresh = self.start(spec.clone())?;
         let untouched = fresh.memory.data(&fresh.store).to_vec();
         // There may be room for one guest only.
         drop(fresh);
         let mut used = self.start(spec)?;
-        used.step(&Step::Run { code: TYPICAL_PROGRAM.to_owned() })?;
-        used.step(&Step::Call { function: "f".to_owned(), args: vec![Value::Int(3)] })?;
+        used.step(&WireStep::Run { code: TYPICAL_PROGRAM.to_owned() })?;
+        let arguments = "[3]".to_owned();
+        used.step(&WireStep::Call { function: "f".to_owned(), arguments })?;
         Ok(HotPages::between(&untouched, used.memory.data(&used.store)))
     }
 
     /// Makes a fresh guest.
-    pub(crate) fn start(&self, spec: SessionSpec) -> Result<Guest, Fault> {
-        let given = spec.limits.memory_bytes_max;
+    pub(crate) fn start(&self, spec: WireSpec) -> Result<Guest, Fault> {
+        let limits = spec.limits.unpack();
+        let given = limits.memory_bytes_max;
         if given < self.memory_bytes_min {
             return Err(Fault::MemoryLimitTooSmall { given, needed: self.memory_bytes_min });
         }
-        let mut store = Store::new(&self.engine, Host::new(spec.seed, spec.limits));
+        let mut store = Store::new(&self.engine, Host::new(Seed(spec.seed), limits));
         store.limiter(|host| host);
         self.attach(store).map_err(|error| {
             if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-                return Fault::TooManySessions { live_max: self.live_max };
+                return Fault::TooManySessions;
             }
             Fault::Engine { message: format!("{error:#}") }
         })
@@ -116,8 +120,13 @@ impl Guest {
         Usage { memory_bytes_peak: self.store.data().memory_bytes_peak(), ..self.usage }
     }
 
+    /// The regular files of its workspace, as they are now.
+    pub(crate) fn files(&self) -> BTreeMap<String, Bytes> {
+        BTreeMap::new()
+    }
+
     /// Runs one step. What the guest does wrong is in the report.
-    pub(crate) fn step(&mut self, step: &Step) -> Result<StepReport, Fault> {
+    pub(crate) fn step(&mut self, step: &WireStep) -> Result<WireStepReport, Fault> {
         let limits = self.store.data().limits().clone();
         let slept_before = self.store.data().slept_ns();
         self.store.data_mut().begin_step();
@@ -125,8 +134,8 @@ impl Guest {
             self.hot.make_present(self.memory.data_mut(&mut self.store));
         }
         self.store.set_fuel(limits.fuel_max).map_err(engine_fault)?;
-        let outcome = match self.answer(step, &limits) {
-            Ok(reply) => reply::read(&reply, &limits),
+        let end = match self.answer(step, &limits) {
+            Ok(answer) => StepEnd::Answered(Bytes(answer)),
             Err(error) => stopped(&error)?,
         };
         let left = self.store.get_fuel().map_err(engine_fault)?;
@@ -136,30 +145,30 @@ impl Guest {
         let slept = host.slept_ns() - slept_before;
         self.usage.steps += 1;
         self.usage.fuel = self.usage.fuel.saturating_add(fuel);
-        Ok(StepReport {
-            outcome,
+        Ok(WireStepReport {
+            end,
             stdout: String::from_utf8_lossy(&output).into_owned(),
             fuel,
             virtual_ns: slept.saturating_add(fuel),
         })
     }
 
-    fn answer(&mut self, step: &Step, limits: &Limits) -> wasmtime::Result<Vec<u8>> {
+    fn answer(&mut self, step: &WireStep, limits: &Limits) -> wasmtime::Result<Vec<u8>> {
         let result_max = u32::try_from(limits.result_bytes_max).unwrap_or(u32::MAX);
         let depth = limits.recursion_max.max(RECURSION_MIN);
         match step {
-            Step::Run { code } => {
+            WireStep::Run { code } => {
                 let (at, size) = self.give(code)?;
                 let result = self.run.call(&mut self.store, (at, size, result_max, depth))?;
                 let reply = self.take(result, limits)?;
                 self.after_run.call(&mut self.store, result)?;
                 Ok(reply)
             }
-            Step::Call { function, args } => {
+            WireStep::Call { function, arguments } => {
                 let (name, name_size) = self.give(function)?;
-                let (at, size) = self.give(&Value::List(args.clone()).to_wire_text())?;
-                let arguments = (name, name_size, at, size, result_max, depth);
-                let result = self.call.call(&mut self.store, arguments)?;
+                let (at, size) = self.give(arguments)?;
+                let given = (name, name_size, at, size, result_max, depth);
+                let result = self.call.call(&mut self.store, given)?;
                 let reply = self.take(result, limits)?;
                 self.after_call.call(&mut self.store, result)?;
                 Ok(reply)
@@ -186,7 +195,7 @@ impl Guest {
             Some(u32::from_le_bytes(bytes.try_into().ok()?))
         };
         let reply = word(result).zip(word(result.wrapping_add(4))).and_then(|(at, size)| {
-            let allowed = u64::from(size) <= reply::bytes_max(limits);
+            let allowed = u64::from(size) <= reply::bytes_max(limits.result_bytes_max);
             data.get(at as usize..)?.get(..size as usize).filter(|_| allowed)
         });
         reply.map(<[u8]>::to_vec).ok_or_else(|| Stop::Malformed("a reply out of bounds").into())
@@ -195,20 +204,20 @@ impl Guest {
 
 /// What a call that did not return says about the guest; an error that says
 /// nothing about it is the engine's.
-fn stopped(error: &wasmtime::Error) -> Result<GuestOutcome, Fault> {
+fn stopped(error: &wasmtime::Error) -> Result<StepEnd, Fault> {
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return Ok(match stop {
-            Stop::MemoryExceeded => GuestOutcome::MemoryExceeded,
-            Stop::OutputExceeded => GuestOutcome::OutputExceeded,
-            Stop::HostCallsExceeded => GuestOutcome::HostCallsExceeded,
+            Stop::MemoryExceeded => StepEnd::MemoryExceeded,
+            Stop::OutputExceeded => StepEnd::OutputExceeded,
+            Stop::HostCallsExceeded => StepEnd::HostCallsExceeded,
             Stop::Exited | Stop::Refused(_) | Stop::Malformed(_) => {
-                GuestOutcome::Trap { message: stop.to_string() }
+                StepEnd::Trapped(stop.to_string())
             }
         });
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Ok(GuestOutcome::FuelExhausted),
-        Some(trap) => Ok(GuestOutcome::Trap { message: trap.to_string() }),
+        Some(Trap::OutOfFuel) => Ok(StepEnd::FuelExhausted),
+        Some(trap) => Ok(StepEnd::Trapped(trap.to_string())),
         None => Err(Fault::Engine { message: format!("{error:#}") }),
     }
 }

@@ -1,6 +1,7 @@
-//! Runs untrusted Python: deterministic, bounded in every direction, in process.
+//! Runs untrusted Python: deterministic, bounded in every direction.
 //!
-//! A [`Sandbox`] owns a compiled guest and a fixed number of worker threads.
+//! A [`Sandbox`] owns a compiled guest and a fixed number of workers: processes
+//! without privileges, or threads where a program cannot be started twice.
 //! [`Sandbox::execute`] runs whole jobs, each in a guest of its own;
 //! [`Sandbox::start`] opens a [`Session`], whose state lasts from step to step.
 //!
@@ -20,18 +21,29 @@
 //! - Nothing outside this crate names wasmtime, WASI or the component model.
 
 mod artefact;
+mod bytes;
 mod cache;
+#[cfg(target_os = "linux")]
+mod confine;
 mod engine;
 mod error;
+mod frame;
 mod guest;
 mod host;
+mod layers;
+mod link;
 mod pool;
 mod prefault;
+mod process;
 mod protocol;
 mod reply;
 mod sandbox;
+mod worker;
 
 pub use cache::OpenProgress;
 pub use error::SandboxError;
+pub use layers::Layer;
+pub use link::{WORKER_ARGUMENT, WorkerKind, WorkerProgram};
+pub use process::run_as_worker;
 pub use protocol::{SessionSpec, Usage};
 pub use sandbox::{Sandbox, SandboxConfig, Session};

@@ -1,32 +1,60 @@
-//! Worker threads: a fixed number, each driven by messages of plain data.
+//! The workers: a fixed number, each behind a thread that keeps it busy.
 //!
 //! A session lives in one worker and its steps go there; whole jobs go to
-//! whichever worker is free.
+//! whichever worker is free. Requests travel in batches, so that their way
+//! costs little. A worker that dies or hangs is replaced: jobs that it had not
+//! answered are tried once more, one at a time, so that a job that kills its
+//! worker takes no other with it; its sessions are lost.
 
-use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use gyre_types::{SandboxJob, SandboxReport};
+use gyre_types::{SandboxReport, StepReport};
 
-use crate::guest::{Guest, GuestImage};
-use crate::protocol::{Fault, Request, Response, SessionKey, SessionSpec};
-use crate::{SandboxError, engine};
+use crate::SandboxError;
+use crate::layers::Layer;
+use crate::link::{Broken, Launch, Link};
+use crate::protocol::{Fault, Request, Response, Usage};
 
 /// Whole jobs that wait for a free worker; who submits more waits.
 const JOBS_WAITING_MAX: usize = 1_024;
-/// A step is bounded by its fuel, a few seconds of work. If no worker answers
-/// for this long, one hangs in a way that fuel does not bound.
-const WATCHDOG: Duration = Duration::from_secs(300);
+/// Requests that go to a worker at one time.
+const BATCH_MAX: usize = 64;
+/// Jobs that go to a worker at one time: few, so that none waits behind a slow
+/// one while another worker is free.
+const JOBS_BATCH_MAX: usize = 16;
+/// A batch is closed once its requests are this large together.
+const BATCH_BYTES_MAX: u64 = 1 << 20;
+/// The slowest that a worker burns fuel: a tenth of what one core does when it
+/// has nothing else to do.
+const FUEL_PER_SECOND_MIN: u64 = 1_000_000_000;
 
-/// One request, and where its response goes.
-struct Envelope {
-    request: Request,
-    ticket: usize,
-    reply_to: Sender<(usize, Response)>,
+/// One request, and where its answer goes.
+pub(crate) struct Envelope {
+    pub(crate) request: Request,
+    /// Bound of one result of the guest that is asked.
+    pub(crate) result_bytes_max: u64,
+    /// Fuel that one step of the guest may burn.
+    pub(crate) fuel_max: u64,
+    /// The life of the worker that holds the session, if it is about one.
+    pub(crate) life: Option<u64>,
+    pub(crate) ticket: usize,
+    pub(crate) reply_to: Sender<(usize, Answer)>,
+}
+
+/// What comes of a request.
+pub(crate) type Answer = Result<Reply, SandboxError>;
+
+pub(crate) enum Reply {
+    Executed(SandboxReport),
+    /// In which life of the worker the session lives.
+    Started(u64),
+    Stepped(StepReport),
+    Ended(Usage),
 }
 
 /// For whom a request is.
@@ -34,6 +62,15 @@ struct Envelope {
 pub(crate) enum Recipient {
     Anyone,
     Worker(usize),
+}
+
+/// How a pool is made.
+pub(crate) struct PoolSpec {
+    pub(crate) launch: Launch,
+    pub(crate) workers: usize,
+    /// How long a worker may say nothing, beside the time that its fuel takes.
+    pub(crate) patience: Duration,
+    pub(crate) live_max: u32,
 }
 
 #[derive(Default)]
@@ -44,9 +81,12 @@ struct Inbox {
 }
 
 struct Shared {
+    spec: PoolSpec,
     inbox: Mutex<Inbox>,
     arrived: Condvar,
     taken: Condvar,
+    /// The process of each worker, 0 where there is none.
+    processes: Vec<AtomicU32>,
 }
 
 impl Shared {
@@ -56,35 +96,44 @@ impl Shared {
     }
 }
 
-/// The worker threads. Dropping it ends them.
+/// The workers. Dropping it ends them.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     threads: Vec<thread::JoinHandle<()>>,
+    layers: Vec<Layer>,
 }
 
 impl Pool {
-    pub(crate) fn new(image: &Arc<GuestImage>, workers: usize) -> Result<Self, SandboxError> {
+    /// Starts the workers and waits until each is ready.
+    pub(crate) fn new(spec: PoolSpec) -> Result<Self, SandboxError> {
+        let workers = spec.workers;
         let inbox = Inbox {
             for_worker: (0..workers).map(|_| VecDeque::new()).collect(),
             ..Inbox::default()
         };
         let shared = Arc::new(Shared {
+            spec,
             inbox: Mutex::new(inbox),
             arrived: Condvar::new(),
             taken: Condvar::new(),
+            processes: (0..workers).map(|_| AtomicU32::new(0)).collect(),
         });
-        let mut pool = Self { shared, threads: Vec::with_capacity(workers) };
-        for at in 0..workers {
-            let (shared, image) = (Arc::clone(&pool.shared), Arc::clone(image));
+        let mut pool = Self { shared, threads: Vec::with_capacity(workers), layers: Vec::new() };
+        let (ready, greetings) = mpsc::channel();
+        for own in 0..workers {
+            let (shared, ready) = (Arc::clone(&pool.shared), ready.clone());
             let thread = thread::Builder::new()
-                .name(format!("sandbox-{at}"))
-                .stack_size(engine::THREAD_STACK_BYTES)
-                .spawn(move || Worker { image, sessions: HashMap::new() }.serve(&shared, at))
+                .name(format!("sandbox-{own}"))
+                .spawn(move || Dispatcher { shared, own, link: None, life: 0 }.run(&ready))
                 .map_err(|error| SandboxError::Engine {
-                    doing: "starting a worker thread",
+                    doing: "starting a thread",
                     message: error.to_string(),
                 })?;
             pool.threads.push(thread);
+        }
+        drop(ready);
+        for _ in 0..workers {
+            pool.layers = greetings.recv().unwrap_or(Err(SandboxError::WorkerLost))?;
         }
         Ok(pool)
     }
@@ -93,15 +142,19 @@ impl Pool {
         self.threads.len()
     }
 
-    /// Sends a request; its response will carry the ticket.
-    pub(crate) fn send(
-        &self,
-        to: Recipient,
-        request: Request,
-        ticket: usize,
-        reply_to: &Sender<(usize, Response)>,
-    ) {
-        let envelope = Envelope { request, ticket, reply_to: reply_to.clone() };
+    /// What holds the workers.
+    pub(crate) fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The processes of the workers that are processes and alive.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let processes = self.shared.processes.iter();
+        processes.map(|id| id.load(Ordering::Relaxed)).filter(|id| *id != 0).collect()
+    }
+
+    /// Sends a request; its answer will carry the ticket.
+    pub(crate) fn send(&self, to: Recipient, envelope: Envelope) {
         let mut inbox = self.shared.inbox();
         match to {
             Recipient::Worker(at) => inbox.for_worker[at].push_back(envelope),
@@ -122,140 +175,199 @@ impl Drop for Pool {
         self.shared.inbox().closed = true;
         self.shared.arrived.notify_all();
         for thread in self.threads.drain(..) {
-            // A worker catches its own panics; nothing is lost with this one.
+            // A dispatcher that panicked has dropped its worker.
             let _ = thread.join();
         }
     }
 }
 
-/// Collects `count` responses in the order of their tickets.
-pub(crate) fn collect(
-    responses: &Receiver<(usize, Response)>,
-    count: usize,
-) -> Vec<Result<Response, SandboxError>> {
-    let mut collected: Vec<Option<Response>> = (0..count).map(|_| None).collect();
-    let mut missing = count;
-    let mut hung = false;
-    while missing > 0 {
-        match responses.recv_timeout(WATCHDOG) {
-            Ok((ticket, response)) => {
-                collected[ticket] = Some(response);
-                missing -= 1;
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                hung = true;
-                break;
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
+/// Collects `count` answers in the order of their tickets. Each request is
+/// answered, or dropped with the dispatcher that held it.
+pub(crate) fn collect(answers: &Receiver<(usize, Answer)>, count: usize) -> Vec<Answer> {
+    let mut collected: BTreeMap<usize, Answer> = BTreeMap::new();
+    while collected.len() < count {
+        let Ok((ticket, answer)) = answers.recv() else { break };
+        collected.insert(ticket, answer);
     }
-    let absent = || match hung {
-        true => SandboxError::Watchdog { waited: WATCHDOG },
-        false => SandboxError::WorkerLost,
-    };
-    collected
-        .into_iter()
-        .map(|response| match response {
-            Some(Response::Failed(fault)) => Err(fault.into()),
-            Some(response) => Ok(response),
-            None => Err(absent()),
-        })
-        .collect()
+    (0..count).map(|at| collected.remove(&at).unwrap_or(Err(SandboxError::WorkerLost))).collect()
 }
 
-struct Worker {
-    image: Arc<GuestImage>,
-    sessions: HashMap<SessionKey, Live>,
+/// Keeps one worker busy, and replaces it when it is broken.
+struct Dispatcher {
+    shared: Arc<Shared>,
+    own: usize,
+    link: Option<Link>,
+    /// Counts the workers that this one has had. A session of an earlier one
+    /// is lost.
+    life: u64,
 }
 
-/// A session of this worker.
-enum Live {
-    Guest(Box<Guest>),
-    /// Its guest died; what it used is still to be told.
-    Dead(crate::Usage),
-}
-
-impl Worker {
-    fn serve(mut self, shared: &Shared, own: usize) {
-        while let Some(envelope) = next(shared, own) {
-            let request = envelope.request;
-            let response = catch_unwind(AssertUnwindSafe(|| self.handle(request)));
-            // What a panic left half-done is a guest of that request, and
-            // every guest that a request touches is dropped by unwinding.
-            let response = response.unwrap_or(Response::Failed(Fault::Panicked));
-            // Whoever asked may have given up waiting.
-            let _ = envelope.reply_to.send((envelope.ticket, response));
-        }
-    }
-
-    fn handle(&mut self, request: Request) -> Response {
-        let response = match request {
-            Request::Execute(job) => self.execute(job).map(Response::Executed),
-            Request::Start(key, spec) => self.image.start(spec).map(|guest| {
-                self.sessions.insert(key, Live::Guest(Box::new(guest)));
-                Response::Started
-            }),
-            Request::Step(key, step) => self.step(key, &step),
-            Request::End(key) => Ok(Response::Ended(self.end(key))),
-        };
-        response.unwrap_or_else(Response::Failed)
-    }
-
-    fn execute(&self, job: SandboxJob) -> Result<SandboxReport, Fault> {
-        let mut guest = self.image.start(SessionSpec { seed: job.seed, limits: job.limits })?;
-        let mut steps = Vec::with_capacity(job.steps.len());
-        for step in &job.steps {
-            let report = guest.step(step)?;
-            let fatal = report.outcome.is_fatal();
-            steps.push(report);
-            if fatal {
-                break;
+impl Dispatcher {
+    fn run(mut self, ready: &Sender<Result<Vec<Layer>, SandboxError>>) {
+        let started = self.start();
+        let sound = started.is_ok();
+        let _ = ready.send(started);
+        while sound && let Some(batch) = self.next() {
+            let unanswered = self.exchange(batch);
+            for envelope in unanswered {
+                for envelope in self.exchange(vec![envelope]) {
+                    answer(envelope, Err(SandboxError::WorkerLost));
+                }
             }
         }
-        let usage = guest.usage();
-        Ok(SandboxReport { steps, fuel: usage.fuel, memory_bytes_peak: usage.memory_bytes_peak })
+        self.stop();
     }
 
-    fn step(&mut self, key: SessionKey, step: &gyre_types::Step) -> Result<Response, Fault> {
-        // Out of the map while it runs, so that a panic drops it.
-        let mut guest = match self.sessions.remove(&key) {
-            Some(Live::Guest(guest)) => guest,
-            dead => {
-                self.sessions.extend(dead.map(|dead| (key, dead)));
-                return Err(Fault::SessionDead);
+    fn start(&mut self) -> Result<Vec<Layer>, SandboxError> {
+        let (link, layers) = self.shared.spec.launch.start()?;
+        let process = link.process().unwrap_or_default();
+        self.shared.processes[self.own].store(process, Ordering::Relaxed);
+        self.link = Some(link);
+        self.life += 1;
+        Ok(layers)
+    }
+
+    fn stop(&mut self) {
+        self.shared.processes[self.own].store(0, Ordering::Relaxed);
+        self.link = None;
+    }
+
+    /// Waits for requests; `None` once the pool is closed and this worker has
+    /// nothing left to do. Live sessions come before new jobs.
+    fn next(&self) -> Option<Vec<Envelope>> {
+        let mut inbox = self.shared.inbox();
+        loop {
+            let own = &mut inbox.for_worker[self.own];
+            if !own.is_empty() {
+                return Some(take(own, BATCH_MAX));
             }
-        };
-        let report = guest.step(step)?;
-        let live =
-            if report.outcome.is_fatal() { Live::Dead(guest.usage()) } else { Live::Guest(guest) };
-        self.sessions.insert(key, live);
-        Ok(Response::Stepped(report))
+            let waiting = inbox.for_anyone.len();
+            if waiting > 0 {
+                // The last jobs are shared out evenly.
+                let fair = waiting.div_ceil(2 * self.shared.spec.workers);
+                let batch = take(&mut inbox.for_anyone, fair.min(JOBS_BATCH_MAX));
+                self.shared.taken.notify_all();
+                return Some(batch);
+            }
+            if inbox.closed {
+                return None;
+            }
+            inbox = self.shared.arrived.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
-    fn end(&mut self, key: SessionKey) -> crate::Usage {
-        match self.sessions.remove(&key) {
-            Some(Live::Guest(guest)) => guest.usage(),
-            Some(Live::Dead(usage)) => usage,
-            None => crate::Usage::default(),
+    /// Asks the worker and hands on its answers. Gives back what it did not
+    /// answer and can be asked once more.
+    fn exchange(&mut self, batch: Vec<Envelope>) -> Vec<Envelope> {
+        if self.link.is_none()
+            && let Err(error) = self.start()
+        {
+            tracing::error!(%error, "a sandbox worker cannot be replaced");
+            batch.into_iter().for_each(|envelope| answer(envelope, Err(SandboxError::WorkerLost)));
+            return Vec::new();
+        }
+        let life = self.life;
+        let (lost, batch): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|envelope| envelope.life.is_some_and(|own| own != life));
+        lost.into_iter().for_each(|envelope| answer(envelope, Err(SandboxError::WorkerLost)));
+        let mut waiting = VecDeque::from(batch);
+        match self.ask(&mut waiting) {
+            Ok(()) => Vec::new(),
+            Err(Broken::Unsendable(error)) => {
+                for envelope in waiting {
+                    let message = error.to_string();
+                    answer(envelope, Err(SandboxError::Engine { doing: "sending a job", message }));
+                }
+                Vec::new()
+            }
+            Err(broken) => self.replace(broken, waiting),
+        }
+    }
+
+    fn ask(&mut self, waiting: &mut VecDeque<Envelope>) -> Result<(), Broken> {
+        let Some(link) = self.link.as_mut().filter(|_| !waiting.is_empty()) else { return Ok(()) };
+        let fuel = waiting.iter().map(|envelope| envelope.request.fuel_max(envelope.fuel_max));
+        let fuel = fuel.fold(0, u64::saturating_add);
+        let patience = self.shared.spec.patience + Duration::from_secs(fuel / FUEL_PER_SECOND_MIN);
+        let requests: Vec<&Request> = waiting.iter().map(|envelope| &envelope.request).collect();
+        link.send(&requests, patience)?;
+        while !waiting.is_empty() {
+            for response in link.receive()? {
+                let envelope = waiting.pop_front().ok_or_else(|| {
+                    Broken::Lost(std::io::Error::other("it answered more than it was asked"))
+                })?;
+                let reply = self.shared.read(response, self.life, &envelope)?;
+                answer(envelope, reply);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a broken worker. The next request starts another.
+    fn replace(&mut self, broken: Broken, waiting: VecDeque<Envelope>) -> Vec<Envelope> {
+        let ended = self.link.as_mut().map(Link::end).unwrap_or_default();
+        self.stop();
+        tracing::warn!(%broken, ended, unanswered = waiting.len(), "a sandbox worker broke");
+        let (again, lost): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|envelope| envelope.request.can_be_repeated());
+        for envelope in lost {
+            let error = match broken {
+                Broken::Hung(waited) => SandboxError::Watchdog { waited },
+                _ => SandboxError::WorkerLost,
+            };
+            answer(envelope, Err(error));
+        }
+        again
+    }
+}
+
+impl Shared {
+    /// Reads a response as the answer to a request; one of another kind means
+    /// that the worker is out of its mind.
+    fn read(&self, response: Response, life: u64, to: &Envelope) -> Result<Answer, Broken> {
+        Ok(Ok(match (&to.request, response) {
+            (_, Response::Failed(fault)) => return Ok(Err(self.error(fault))),
+            (Request::Execute(_), Response::Executed(report)) => {
+                Reply::Executed(report.read(to.result_bytes_max))
+            }
+            (Request::Start(..), Response::Started) => Reply::Started(life),
+            (Request::Step(..), Response::Stepped(step)) => {
+                Reply::Stepped(step.read(to.result_bytes_max))
+            }
+            (Request::End(_), Response::Ended(usage)) => Reply::Ended(usage),
+            _ => return Err(Broken::Lost(std::io::Error::other("it answered something else"))),
+        }))
+    }
+
+    fn error(&self, fault: Fault) -> SandboxError {
+        match fault {
+            Fault::Engine { message } => SandboxError::Engine { doing: "running a guest", message },
+            Fault::SessionDead => SandboxError::SessionDead,
+            Fault::TooManySessions => {
+                SandboxError::TooManySessions { live_max: self.spec.live_max }
+            }
+            Fault::MemoryLimitTooSmall { given, needed } => {
+                SandboxError::MemoryLimitTooSmall { given, needed }
+            }
+            Fault::FilesRefused { message } => SandboxError::FilesRefused { message },
+            Fault::ReportTooLarge { bytes } => SandboxError::ReportTooLarge { bytes },
+            Fault::Panicked => SandboxError::WorkerLost,
         }
     }
 }
 
-/// Waits for the next request; `None` once the pool is closed and this worker
-/// has nothing left to do. Live sessions come before new jobs.
-fn next(shared: &Shared, own: usize) -> Option<Envelope> {
-    let mut inbox = shared.inbox();
-    loop {
-        if let Some(envelope) = inbox.for_worker[own].pop_front() {
-            return Some(envelope);
-        }
-        if let Some(envelope) = inbox.for_anyone.pop_front() {
-            shared.taken.notify_one();
-            return Some(envelope);
-        }
-        if inbox.closed {
-            return None;
-        }
-        inbox = shared.arrived.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+fn take(queue: &mut VecDeque<Envelope>, count: usize) -> Vec<Envelope> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    while batch.len() < count && bytes < BATCH_BYTES_MAX {
+        let Some(envelope) = queue.pop_front() else { break };
+        bytes += envelope.request.bytes();
+        batch.push(envelope);
     }
+    batch
+}
+
+fn answer(envelope: Envelope, answer: Answer) {
+    // Whoever asked may have given up waiting.
+    let _ = envelope.reply_to.send((envelope.ticket, answer));
 }

@@ -1,10 +1,18 @@
-//! What is said to a worker and what it answers: plain data, so that a worker
-//! can be a thread today and a process tomorrow.
+//! What is said to a worker and what it answers: plain data of this crate's
+//! own, so that a worker can be a process.
+//!
+//! What a guest answered travels as the bytes that it gave; this side of the
+//! wire parses them, strictly.
 
-use gyre_types::{Limits, SandboxJob, SandboxReport, Seed, Step, StepReport};
+use std::collections::BTreeMap;
+
+use gyre_types::{
+    GuestOutcome, Limits, SandboxJob, SandboxReport, Seed, Step, StepReport, Value, WorkspaceLimits,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::SandboxError;
+use crate::bytes::Bytes;
+use crate::reply;
 
 /// What a session is started with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,19 +39,81 @@ pub(crate) type SessionKey = u64;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    Execute(SandboxJob),
-    Start(SessionKey, SessionSpec),
-    Step(SessionKey, Step),
+    Execute(WireJob),
+    Start(SessionKey, WireSpec),
+    Step(SessionKey, WireStep),
     End(SessionKey),
+}
+
+/// A [`SandboxJob`] on the wire.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WireJob {
+    pub(crate) spec: WireSpec,
+    pub(crate) steps: Vec<WireStep>,
+}
+
+/// What a guest is started with, on the wire.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WireSpec {
+    pub(crate) seed: u64,
+    pub(crate) limits: WireLimits,
+    pub(crate) files: BTreeMap<String, Bytes>,
+}
+
+/// A [`Step`] on the wire, its arguments as the guest takes them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum WireStep {
+    Run { code: String },
+    Call { function: String, arguments: String },
+}
+
+/// [`Limits`] on the wire, whose fields are all there.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct WireLimits {
+    fuel_max: u64,
+    memory_bytes_max: u64,
+    stdout_bytes_max: u64,
+    result_bytes_max: u64,
+    host_calls_max: u64,
+    recursion_max: u32,
+    workspace: Option<(u64, u32, u32, u32, u32)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Response {
-    Executed(SandboxReport),
+    Executed(WireReport),
     Started,
-    Stepped(StepReport),
+    Stepped(WireStepReport),
     Ended(Usage),
     Failed(Fault),
+}
+
+/// A [`SandboxReport`] on the wire.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WireReport {
+    pub(crate) steps: Vec<WireStepReport>,
+    pub(crate) usage: Usage,
+    pub(crate) files: BTreeMap<String, Bytes>,
+}
+
+/// A [`StepReport`] on the wire.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WireStepReport {
+    pub(crate) end: StepEnd,
+    pub(crate) stdout: String,
+    pub(crate) fuel: u64,
+    pub(crate) virtual_ns: u64,
+}
+
+/// How a step ended: with an answer, or with the guest's death.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum StepEnd {
+    Answered(Bytes),
+    Trapped(String),
+    FuelExhausted,
+    MemoryExceeded,
+    OutputExceeded,
+    HostCallsExceeded,
 }
 
 /// An infrastructure fault, as a worker reports it.
@@ -51,21 +121,193 @@ pub(crate) enum Response {
 pub(crate) enum Fault {
     Engine { message: String },
     SessionDead,
-    TooManySessions { live_max: u32 },
+    TooManySessions,
     MemoryLimitTooSmall { given: u64, needed: u64 },
+    FilesRefused { message: String },
+    ReportTooLarge { bytes: u64 },
     Panicked,
 }
 
-impl From<Fault> for SandboxError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Engine { message } => Self::Engine { doing: "running a guest", message },
-            Fault::SessionDead => Self::SessionDead,
-            Fault::TooManySessions { live_max } => Self::TooManySessions { live_max },
-            Fault::MemoryLimitTooSmall { given, needed } => {
-                Self::MemoryLimitTooSmall { given, needed }
+impl WireJob {
+    pub(crate) fn new(job: SandboxJob) -> Self {
+        let spec = WireSpec {
+            seed: job.seed.0,
+            limits: WireLimits::new(&job.limits),
+            files: job.files.into_iter().map(|(path, content)| (path, Bytes(content))).collect(),
+        };
+        Self { spec, steps: job.steps.into_iter().map(WireStep::new).collect() }
+    }
+}
+
+impl WireSpec {
+    pub(crate) fn new(spec: &SessionSpec) -> Self {
+        let limits = WireLimits::new(&spec.limits);
+        Self { seed: spec.seed.0, limits, files: BTreeMap::new() }
+    }
+}
+
+impl WireStep {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Run { code } => code.len() as u64,
+            Self::Call { function, arguments } => (function.len() + arguments.len()) as u64,
+        }
+    }
+
+    pub(crate) fn new(step: Step) -> Self {
+        match step {
+            Step::Run { code } => Self::Run { code },
+            Step::Call { function, args } => {
+                Self::Call { function, arguments: Value::List(args).to_wire_text() }
             }
-            Fault::Panicked => Self::WorkerLost,
+        }
+    }
+}
+
+impl WireLimits {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let Limits {
+            fuel_max,
+            memory_bytes_max,
+            stdout_bytes_max,
+            result_bytes_max,
+            host_calls_max,
+            recursion_max,
+            workspace,
+        } = limits;
+        let workspace = workspace.as_ref().map(|workspace| {
+            let WorkspaceLimits {
+                bytes_max,
+                entries_max,
+                path_depth_max,
+                name_bytes_max,
+                open_max,
+            } = workspace;
+            (*bytes_max, *entries_max, *path_depth_max, *name_bytes_max, *open_max)
+        });
+        Self {
+            fuel_max: *fuel_max,
+            memory_bytes_max: *memory_bytes_max,
+            stdout_bytes_max: *stdout_bytes_max,
+            result_bytes_max: *result_bytes_max,
+            host_calls_max: *host_calls_max,
+            recursion_max: *recursion_max,
+            workspace,
+        }
+    }
+
+    pub(crate) fn unpack(self) -> Limits {
+        let workspace = self.workspace.map(|(bytes, entries, depth, name, open)| WorkspaceLimits {
+            bytes_max: bytes,
+            entries_max: entries,
+            path_depth_max: depth,
+            name_bytes_max: name,
+            open_max: open,
+        });
+        Limits {
+            fuel_max: self.fuel_max,
+            memory_bytes_max: self.memory_bytes_max,
+            stdout_bytes_max: self.stdout_bytes_max,
+            result_bytes_max: self.result_bytes_max,
+            host_calls_max: self.host_calls_max,
+            recursion_max: self.recursion_max,
+            workspace,
+        }
+    }
+}
+
+impl Request {
+    /// The fuel that may be burnt before this is answered.
+    pub(crate) fn fuel_max(&self, of_session: u64) -> u64 {
+        match self {
+            Self::Execute(job) => {
+                job.spec.limits.fuel_max.saturating_mul(job.steps.len().max(1) as u64)
+            }
+            Self::Step(..) => of_session,
+            Self::Start(..) | Self::End(_) => 0,
+        }
+    }
+
+    /// Its size, nearly.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Execute(job) => {
+                let files: usize = job.spec.files.values().map(|Bytes(content)| content.len()).sum();
+                job.steps.iter().map(WireStep::bytes).sum::<u64>() + files as u64
+            }
+            Self::Step(_, step) => step.bytes(),
+            Self::Start(..) | Self::End(_) => 0,
+        }
+    }
+
+    /// Whether it can be asked of another worker after one died over it.
+    pub(crate) fn can_be_repeated(&self) -> bool {
+        matches!(self, Self::Execute(_) | Self::Start(..))
+    }
+}
+
+impl Response {
+    /// Fuel that was burnt for it.
+    pub(crate) fn fuel(&self) -> u64 {
+        match self {
+            Self::Executed(report) => report.usage.fuel,
+            Self::Stepped(step) => step.fuel,
+            Self::Started | Self::Ended(_) | Self::Failed(_) => 0,
+        }
+    }
+
+    /// Its size, nearly.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Executed(report) => {
+                let files: usize = report.files.values().map(|Bytes(content)| content.len()).sum();
+                report.steps.iter().map(WireStepReport::bytes).sum::<u64>() + files as u64
+            }
+            Self::Stepped(step) => step.bytes(),
+            Self::Started | Self::Ended(_) | Self::Failed(_) => 0,
+        }
+    }
+}
+
+impl WireReport {
+    /// Reads what the guest answered, within the limit on one result.
+    pub(crate) fn read(self, result_bytes_max: u64) -> SandboxReport {
+        let steps = self.steps.into_iter().map(|step| step.read(result_bytes_max)).collect();
+        SandboxReport {
+            steps,
+            fuel: self.usage.fuel,
+            memory_bytes_peak: self.usage.memory_bytes_peak,
+            files: self.files.into_iter().map(|(path, content)| (path, content.0)).collect(),
+        }
+    }
+}
+
+impl WireStepReport {
+    fn bytes(&self) -> u64 {
+        let answer = if let StepEnd::Answered(Bytes(answer)) = &self.end { answer.len() } else { 0 };
+        (answer + self.stdout.len()) as u64
+    }
+
+    /// Whether the guest is dead after this.
+    pub(crate) fn is_fatal(&self) -> bool {
+        !matches!(self.end, StepEnd::Answered(_))
+    }
+
+    /// Reads what the guest answered, within the limit on one result.
+    pub(crate) fn read(self, result_bytes_max: u64) -> StepReport {
+        let outcome = match self.end {
+            StepEnd::Answered(Bytes(answer)) => reply::read(&answer, result_bytes_max),
+            StepEnd::Trapped(message) => GuestOutcome::Trap { message },
+            StepEnd::FuelExhausted => GuestOutcome::FuelExhausted,
+            StepEnd::MemoryExceeded => GuestOutcome::MemoryExceeded,
+            StepEnd::OutputExceeded => GuestOutcome::OutputExceeded,
+            StepEnd::HostCallsExceeded => GuestOutcome::HostCallsExceeded,
+        };
+        StepReport {
+            outcome,
+            stdout: self.stdout,
+            fuel: self.fuel,
+            virtual_ns: self.virtual_ns,
         }
     }
 }

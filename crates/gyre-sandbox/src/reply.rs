@@ -1,6 +1,6 @@
 //! Reads what a guest answered. A guest can answer anything.
 
-use gyre_types::{GuestException, GuestOutcome, Limits, Value, ValueLimits};
+use gyre_types::{GuestException, GuestOutcome, Value, ValueLimits};
 use serde::Deserialize;
 
 /// The runner cuts the three texts of an exception to 4,000 characters each.
@@ -9,18 +9,18 @@ const EXCEPTION_BYTES_MAX: usize = 64 << 10;
 const REASON_CHARS_MAX: usize = 200;
 
 /// The bytes that a reply may take under these limits.
-pub(crate) fn bytes_max(limits: &Limits) -> u64 {
-    limits.result_bytes_max.max(EXCEPTION_BYTES_MAX as u64) + 64
+pub(crate) fn bytes_max(result_bytes_max: u64) -> u64 {
+    result_bytes_max.max(EXCEPTION_BYTES_MAX as u64) + 64
 }
 
 /// Turns a reply into an outcome; whatever is not of the agreed form is an
 /// outcome too.
-pub(crate) fn read(reply: &[u8], limits: &Limits) -> GuestOutcome {
+pub(crate) fn read(reply: &[u8], result_bytes_max: u64) -> GuestOutcome {
     let Ok(reply) = std::str::from_utf8(reply) else {
         return unrepresentable("the reply is not UTF-8");
     };
     if let Some(value) = body(reply, "{\"ok\":") {
-        let bounds = ValueLimits { bytes_max: limits.result_bytes_max, ..ValueLimits::default() };
+        let bounds = ValueLimits { bytes_max: result_bytes_max, ..ValueLimits::default() };
         return match Value::parse(value, bounds) {
             Ok(value) => GuestOutcome::Value { value },
             Err(error) => unrepresentable(&error.to_string()),
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn read_text(reply: &str) -> GuestOutcome {
-        read(reply.as_bytes(), &Limits::default())
+        read(reply.as_bytes(), 256 << 10)
     }
 
     #[test]

@@ -2,15 +2,18 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use gyre_types::{Digest, SandboxJob, SandboxReport, Step, StepReport};
+use gyre_types::{Digest, Limits, SandboxJob, SandboxReport, Step, StepReport};
 
 use crate::guest::GuestImage;
-use crate::pool::{Pool, Recipient, collect};
-use crate::protocol::{Request, Response, SessionKey, SessionSpec, Usage};
+use crate::layers::Layer;
+use crate::link::{Launch, WorkerKind};
+use crate::pool::{Answer, Envelope, Pool, PoolSpec, Recipient, Reply, collect};
+use crate::protocol::{Request, SessionKey, SessionSpec, Usage, WireJob, WireSpec, WireStep};
 use crate::{OpenProgress, SandboxError, artefact, cache, engine};
 
 /// How a sandbox is opened.
@@ -18,28 +21,41 @@ use crate::{OpenProgress, SandboxError, artefact, cache, engine};
 pub struct SandboxConfig {
     /// Where compiled guests are kept; made if it is not there.
     pub cache_dir: PathBuf,
-    /// Worker threads, which is how many guests run at one time.
+    /// Workers, which is how many guests run at one time.
     pub workers: NonZeroUsize,
+    /// What the workers are.
+    pub worker_kind: WorkerKind,
     /// How many guests may be live at one time. Each holds what it wrote to,
-    /// about 3 MB, and adds about 8 MB to the process's resident size, since
+    /// about 3 MB, and adds about 8 MB to its process's resident size, since
     /// the kernel counts shared pages once for each mapping.
     pub live_max: u32,
+    /// How long a worker may be silent, beside the time that the fuel of its
+    /// work takes, before it counts as stuck. It stands behind the limits on
+    /// guests, all of which are counted, and decides no verdict.
+    pub patience: Duration,
 }
 
 impl SandboxConfig {
     /// Room for this many live guests unless said otherwise.
     pub const LIVE_MAX_DEFAULT: u32 = 1_024;
+    /// A worker may be silent for this long unless said otherwise.
+    pub const PATIENCE_DEFAULT: Duration = Duration::from_secs(60);
 
-    /// One worker for each processor, and room for
+    /// One worker thread for each processor, and room for
     /// [`LIVE_MAX_DEFAULT`](Self::LIVE_MAX_DEFAULT) live guests.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
-        let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { cache_dir: cache_dir.into(), workers, live_max: Self::LIVE_MAX_DEFAULT }
+        Self {
+            cache_dir: cache_dir.into(),
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            worker_kind: WorkerKind::Thread,
+            live_max: Self::LIVE_MAX_DEFAULT,
+            patience: Self::PATIENCE_DEFAULT,
+        }
     }
 }
 
-/// Runs guests on worker threads of its own. Cheap to clone; the threads end
-/// with the last clone and the last session.
+/// Runs guests in workers of its own. Cheap to clone; the workers end with the
+/// last clone and the last session.
 #[derive(Clone)]
 pub struct Sandbox {
     inner: Arc<Inner>,
@@ -49,6 +65,22 @@ struct Inner {
     pool: Pool,
     digest: Digest,
     sessions_started: AtomicU64,
+    /// Live sessions of each worker.
+    sessions: Mutex<Vec<u32>>,
+}
+
+impl Inner {
+    fn sessions(&self) -> MutexGuard<'_, Vec<u32>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The worker with the fewest sessions, which gets one more.
+    fn least_busy(&self) -> usize {
+        let mut sessions = self.sessions();
+        let least = (0..sessions.len()).min_by_key(|at| sessions[*at]).unwrap_or_default();
+        sessions[least] += 1;
+        least
+    }
 }
 
 impl Sandbox {
@@ -57,17 +89,30 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// When the folder cannot be used or the engine cannot start.
+    /// When the folder cannot be used, or the engine or a worker cannot start.
     pub fn open(
         config: &SandboxConfig,
         progress: &dyn Fn(OpenProgress),
     ) -> Result<Self, SandboxError> {
         let digest = engine::sandbox_digest(artefact::digest()?);
-        let engine = engine::for_running(config.live_max)?;
-        let module = cache::load(&engine, &config.cache_dir, progress)?;
-        let image = Arc::new(GuestImage::new(engine, &module, config.live_max)?);
-        let pool = Pool::new(&image, config.workers.get())?;
-        Ok(Self { inner: Arc::new(Inner { pool, digest, sessions_started: AtomicU64::new(0) }) })
+        let compiled = cache::open(&config.cache_dir, progress)?;
+        let workers = config.workers.get();
+        let launch = match &config.worker_kind {
+            WorkerKind::Process(program) => {
+                let live_max = config.live_max.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX));
+                Launch::Process { program: program.clone(), compiled, live_max }
+            }
+            WorkerKind::Thread => {
+                let engine = engine::for_running(config.live_max)?;
+                let module = compiled.module(&engine)?;
+                Launch::Thread { image: Arc::new(GuestImage::new(engine, &module)?) }
+            }
+        };
+        let SandboxConfig { patience, live_max, .. } = *config;
+        let pool = Pool::new(PoolSpec { launch, workers, patience, live_max })?;
+        let sessions = Mutex::new(vec![0; workers]);
+        let inner = Inner { pool, digest, sessions_started: AtomicU64::new(0), sessions };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Names everything that decides a job's result besides the job: the
@@ -76,24 +121,39 @@ impl Sandbox {
         self.inner.digest
     }
 
-    /// Worker threads.
+    /// Workers.
     pub fn workers(&self) -> usize {
         self.inner.pool.workers()
+    }
+
+    /// The layers of defence around the workers, and which are in force.
+    pub fn layers(&self) -> &[Layer] {
+        self.inner.pool.layers()
+    }
+
+    /// The ids of the workers' processes; empty where they are threads.
+    pub fn worker_processes(&self) -> Vec<u32> {
+        self.inner.pool.processes()
     }
 
     /// Runs jobs, each in a fresh guest, several at a time; the reports are in
     /// the order of the jobs.
     pub fn execute(&self, jobs: Vec<SandboxJob>) -> Vec<Result<SandboxReport, SandboxError>> {
         let count = jobs.len();
-        let (reply_to, responses) = mpsc::channel();
+        let (reply_to, answers) = mpsc::channel();
         for (ticket, job) in jobs.into_iter().enumerate() {
-            self.inner.pool.send(Recipient::Anyone, Request::Execute(job), ticket, &reply_to);
+            let bounds = Bounds::of(&job.limits);
+            let request = Request::Execute(WireJob::new(job));
+            self.inner.pool.send(
+                Recipient::Anyone,
+                bounds.envelope(request, None, ticket, &reply_to),
+            );
         }
         drop(reply_to);
-        let reports = collect(&responses, count).into_iter();
-        reports
-            .map(|response| match response? {
-                Response::Executed(report) => Ok(report),
+        let answers = collect(&answers, count).into_iter();
+        answers
+            .map(|answer| match answer? {
+                Reply::Executed(report) => Ok(report),
                 _ => Err(SandboxError::WorkerLost),
             })
             .collect()
@@ -120,20 +180,26 @@ impl Sandbox {
     /// Starts many sessions.
     pub fn start_all(&self, specs: Vec<SessionSpec>) -> Vec<Result<Session, SandboxError>> {
         let count = specs.len();
-        let (reply_to, responses) = mpsc::channel();
+        let (reply_to, answers) = mpsc::channel();
         let mut sessions = Vec::with_capacity(count);
         for (ticket, spec) in specs.into_iter().enumerate() {
             let key = self.inner.sessions_started.fetch_add(1, Ordering::Relaxed);
-            let worker = (key % self.inner.pool.workers() as u64) as usize;
-            let request = Request::Start(key, spec);
-            self.inner.pool.send(Recipient::Worker(worker), request, ticket, &reply_to);
-            sessions.push(Session { inner: Arc::clone(&self.inner), key, worker, ended: false });
+            let worker = self.inner.least_busy();
+            let bounds = Bounds::of(&spec.limits);
+            let request = Request::Start(key, WireSpec::new(&spec));
+            let envelope = bounds.envelope(request, None, ticket, &reply_to);
+            self.inner.pool.send(Recipient::Worker(worker), envelope);
+            let inner = Arc::clone(&self.inner);
+            sessions.push(Session { inner, key, worker, bounds, life: 0, ended: false });
         }
         drop(reply_to);
-        let started = collect(&responses, count).into_iter().zip(sessions);
+        let started = collect(&answers, count).into_iter().zip(sessions);
         started
-            .map(|(response, session)| match response? {
-                Response::Started => Ok(session),
+            .map(|(answer, mut session)| match answer? {
+                Reply::Started(life) => {
+                    session.life = life;
+                    Ok(session)
+                }
                 _ => Err(SandboxError::WorkerLost),
             })
             .collect()
@@ -146,19 +212,43 @@ impl Sandbox {
         steps: Vec<(&mut Session, Step)>,
     ) -> Vec<Result<StepReport, SandboxError>> {
         let count = steps.len();
-        let (reply_to, responses) = mpsc::channel();
+        let (reply_to, answers) = mpsc::channel();
         for (ticket, (session, step)) in steps.into_iter().enumerate() {
-            let request = Request::Step(session.key, step);
-            session.inner.pool.send(Recipient::Worker(session.worker), request, ticket, &reply_to);
+            let request = Request::Step(session.key, WireStep::new(step));
+            session.send(request, ticket, &reply_to);
         }
         drop(reply_to);
-        let reports = collect(&responses, count).into_iter();
-        reports
-            .map(|response| match response? {
-                Response::Stepped(report) => Ok(report),
+        let answers = collect(&answers, count).into_iter();
+        answers
+            .map(|answer| match answer? {
+                Reply::Stepped(report) => Ok(report),
                 _ => Err(SandboxError::WorkerLost),
             })
             .collect()
+    }
+}
+
+/// What of a guest's limits bounds its worker's answers.
+#[derive(Clone, Copy)]
+struct Bounds {
+    result_bytes_max: u64,
+    fuel_max: u64,
+}
+
+impl Bounds {
+    fn of(limits: &Limits) -> Self {
+        Self { result_bytes_max: limits.result_bytes_max, fuel_max: limits.fuel_max }
+    }
+
+    fn envelope(
+        self,
+        request: Request,
+        life: Option<u64>,
+        ticket: usize,
+        reply_to: &Sender<(usize, Answer)>,
+    ) -> Envelope {
+        let Self { result_bytes_max, fuel_max } = self;
+        Envelope { request, result_bytes_max, fuel_max, life, ticket, reply_to: reply_to.clone() }
     }
 }
 
@@ -170,6 +260,9 @@ pub struct Session {
     inner: Arc<Inner>,
     key: SessionKey,
     worker: usize,
+    bounds: Bounds,
+    /// The life of the worker in which this session lives, if it began.
+    life: u64,
     ended: bool,
 }
 
@@ -180,8 +273,8 @@ impl Session {
     ///
     /// When the session is dead, or the infrastructure failed.
     pub fn step(&mut self, step: &Step) -> Result<StepReport, SandboxError> {
-        match self.ask(Request::Step(self.key, step.clone()))? {
-            Response::Stepped(report) => Ok(report),
+        match self.ask(Request::Step(self.key, WireStep::new(step.clone())))? {
+            Reply::Stepped(report) => Ok(report),
             _ => Err(SandboxError::WorkerLost),
         }
     }
@@ -194,16 +287,21 @@ impl Session {
     pub fn end(mut self) -> Result<Usage, SandboxError> {
         self.ended = true;
         match self.ask(Request::End(self.key))? {
-            Response::Ended(usage) => Ok(usage),
+            Reply::Ended(usage) => Ok(usage),
             _ => Err(SandboxError::WorkerLost),
         }
     }
 
-    fn ask(&self, request: Request) -> Result<Response, SandboxError> {
-        let (reply_to, responses) = mpsc::channel();
-        self.inner.pool.send(Recipient::Worker(self.worker), request, 0, &reply_to);
+    fn ask(&self, request: Request) -> Answer {
+        let (reply_to, answers) = mpsc::channel();
+        self.send(request, 0, &reply_to);
         drop(reply_to);
-        collect(&responses, 1).pop().unwrap_or(Err(SandboxError::WorkerLost))
+        collect(&answers, 1).pop().unwrap_or(Err(SandboxError::WorkerLost))
+    }
+
+    fn send(&self, request: Request, ticket: usize, reply_to: &Sender<(usize, Answer)>) {
+        let envelope = self.bounds.envelope(request, Some(self.life), ticket, reply_to);
+        self.inner.pool.send(Recipient::Worker(self.worker), envelope);
     }
 }
 
@@ -211,8 +309,8 @@ impl Drop for Session {
     fn drop(&mut self) {
         if !self.ended {
             let (reply_to, _) = mpsc::channel();
-            let request = Request::End(self.key);
-            self.inner.pool.send(Recipient::Worker(self.worker), request, 0, &reply_to);
+            self.send(Request::End(self.key), 0, &reply_to);
         }
+        self.inner.sessions()[self.worker] -= 1;
     }
 }

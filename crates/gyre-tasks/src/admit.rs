@@ -1,5 +1,7 @@
 //! The gate that needs a guest: the reference passes, every failure fails.
 
+use std::collections::BTreeMap;
+
 use gyre_types::{
     Case, GuestOutcome, Limits, SandboxJob, SandboxReport, Seed, Step, StepReport, Task, Value,
 };
@@ -85,6 +87,7 @@ fn plan(draft: &Draft<'_>, part: Part) -> SandboxJob {
         seed: Seed(task.digest.to_u64()).derive("admission", &[part.failures_from() as u64]),
         limits: Limits { result_bytes_max: RESULT_BYTES_MAX, ..task.limits.clone() },
         steps,
+        files: BTreeMap::new(),
     }
 }
 

@@ -86,6 +86,7 @@ impl Generator<'_> {
             seed: Seed(Digest::of(self.family.as_bytes()).to_u64()),
             limits: Limits { fuel_max: GENERATOR_FUEL_MAX, ..Limits::default() },
             steps,
+            files: BTreeMap::new(),
         }
     }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::path::Path;
@@ -172,6 +173,7 @@ fn recording(problem: &Problem) -> SandboxJob {
             },
             Step::Call { function: "__gyre_record__".to_owned(), args: vec![entry()] },
         ],
+        files: BTreeMap::new(),
     }
 }
 

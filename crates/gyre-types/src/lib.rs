@@ -20,7 +20,7 @@ mod verdict;
 pub use digest::{Digest, DigestParseError, canonical_json};
 pub use id::{CheckpointId, IdError, PartId, RolloutId, RunId, ShardId, TaskId};
 pub use interface::Interface;
-pub use limits::Limits;
+pub use limits::{Limits, WorkspaceLimits};
 pub use rollout::{
     Completion, FinishReason, Message, PolicyRef, Purpose, Role, RolloutRecord, Sampling,
     StopReason, ToolCall, TurnRecord,

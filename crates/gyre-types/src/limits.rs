@@ -22,6 +22,10 @@ pub struct Limits {
     pub host_calls_max: u64,
     /// Depth of Python's recursion; CPython's own default is 1,000.
     pub recursion_max: u32,
+    /// A folder of the guest's own, empty at first unless the job brings files;
+    /// without it there are no files at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<WorkspaceLimits>,
 }
 
 impl Default for Limits {
@@ -35,6 +39,40 @@ impl Default for Limits {
             result_bytes_max: 256 << 10,
             host_calls_max: 100_000,
             recursion_max: 1_000,
+            workspace: None,
+        }
+    }
+}
+
+/// What a guest may keep in its workspace, a tree of files in the host's memory
+/// that is as old as the guest and has no way out.
+///
+/// What would exceed a bound fails inside the guest as an `OSError`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkspaceLimits {
+    /// Bytes of all files together.
+    pub bytes_max: u64,
+    /// Files and folders together.
+    pub entries_max: u32,
+    /// Names in a path, so the depth of the tree.
+    pub path_depth_max: u32,
+    /// Bytes of one name.
+    pub name_bytes_max: u32,
+    /// Files and folders open at one time.
+    pub open_max: u32,
+}
+
+impl Default for WorkspaceLimits {
+    /// Room for what a small program writes: 1 MiB in 256 files and folders,
+    /// eight deep, names of 100 bytes, 32 open at one time.
+    fn default() -> Self {
+        Self {
+            bytes_max: 1 << 20,
+            entries_max: 256,
+            path_depth_max: 8,
+            name_bytes_max: 100,
+            open_max: 32,
         }
     }
 }

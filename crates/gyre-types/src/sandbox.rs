@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,10 @@ pub struct SandboxJob {
     /// What to do, in order, in one session; the first step whose guest died
     /// (see [`GuestOutcome::is_fatal`]) ends the job.
     pub steps: Vec<Step>,
+    /// Files that are in the workspace before the first step, by their paths
+    /// in it. Only with [`Limits::workspace`], and within those bounds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, Vec<u8>>,
 }
 
 /// One thing to do in a session.
@@ -43,6 +49,11 @@ pub struct SandboxReport {
     pub fuel: u64,
     /// Largest size of the guest's linear memory, in bytes.
     pub memory_bytes_peak: u64,
+    /// The regular files that are in the workspace after the last step, by
+    /// their paths in it, such as `out/table.csv`. Never evidence of more than
+    /// what the guest wrote.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, Vec<u8>>,
 }
 
 impl SandboxReport {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use gyre_types::{Case, Digest, SandboxJob, Seed, Step, Task};
 
 use crate::GradingKey;
@@ -23,6 +25,7 @@ pub fn plan_screen(task: &Task, key: &GradingKey, answer: &str, seed: Seed) -> S
         seed: seed.derive("screen", &[]),
         limits: task.limits.clone(),
         steps: std::iter::once(run(answer)).chain(calls).collect(),
+        files: BTreeMap::new(),
     }
 }
 
@@ -32,6 +35,7 @@ pub fn plan_confirm(task: &Task, key: &GradingKey, answer: &str, seed: Seed) -> 
         seed: seed.derive("confirm", &[case as u64]),
         limits: task.limits.clone(),
         steps: vec![run(answer), call(task, key, case)],
+        files: BTreeMap::new(),
     };
     (0..key.hidden.len()).map(job).collect()
 }
@@ -51,6 +55,7 @@ pub fn plan_observation(
             seed: seed.derive("observe", &[at as u64]),
             limits: task.limits.clone(),
             steps,
+            files: BTreeMap::new(),
         }
     };
     key.hidden.iter().enumerate().map(job).collect()

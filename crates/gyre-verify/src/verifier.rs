@@ -1,5 +1,6 @@
 //! A verifier, made ready: what turns answers into judgements.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -179,6 +180,7 @@ impl PythonVerifier {
             seed: seed.derive("verify", &[]),
             limits: self.limits.clone(),
             steps: vec![Step::Run { code: self.source.clone() }, call],
+            files: BTreeMap::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Measures this machine, everything in one run, so that ratios can be compared.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -92,6 +92,7 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
         seed: Seed(1),
         limits: Limits::default(),
         steps: vec![Step::Run { code: code.to_owned() }],
+        files: BTreeMap::new(),
     };
     let fresh = median_ms(n, || {
         sandbox.execute_one(job(PROGRAM))?;

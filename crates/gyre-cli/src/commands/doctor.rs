@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -67,8 +68,13 @@ fn sandbox(global: &Global) -> anyhow::Result<String> {
     let begun = Instant::now();
     let code = "import sys\ndef f():\n    return list(sys.version_info[:3])\n".to_owned();
     let steps = vec![Step::Run { code }, Step::Call { function: "f".to_owned(), args: vec![] }];
-    let report =
-        sandbox.execute_one(SandboxJob { seed: Seed(1), limits: Limits::default(), steps })?;
+    let job = SandboxJob {
+        seed: Seed(1),
+        limits: Limits::default(),
+        steps,
+        files: BTreeMap::new(),
+    };
+    let report = sandbox.execute_one(job)?;
     let said = report.last().map(|step| step.outcome.describe()).unwrap_or_default();
     Ok(format!(
         "CPython in wasmtime {said}; opened in {:.0} ms, first guest in {:.1} ms, {} workers, digest {}",

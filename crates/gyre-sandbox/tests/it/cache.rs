@@ -7,10 +7,10 @@ use std::path::Path;
 
 use gyre_sandbox::{OpenProgress, Sandbox, SandboxConfig, SandboxError};
 
-use crate::support::{job, sandbox, warm_cache};
+use crate::support::{self, job, sandbox, warm_cache};
 
 fn config(cache_dir: &Path) -> SandboxConfig {
-    SandboxConfig { cache_dir: cache_dir.to_owned(), workers: NonZeroUsize::MIN, live_max: 4 }
+    SandboxConfig { workers: NonZeroUsize::MIN, live_max: 4, ..support::config(cache_dir) }
 }
 
 /// A folder that holds a copy of the compiled guest.

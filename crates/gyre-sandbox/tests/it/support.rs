@@ -1,8 +1,11 @@
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use gyre_sandbox::{Sandbox, SandboxConfig, Session, SessionSpec};
+use gyre_sandbox::{
+    Sandbox, SandboxConfig, Session, SessionSpec, WORKER_ARGUMENT, WorkerKind, WorkerProgram,
+};
 use gyre_types::{GuestException, GuestOutcome, Limits, SandboxJob, Seed, Step, StepReport, Value};
 
 /// One sandbox for the whole test binary. Its cache lives in the build folder,
@@ -10,13 +13,22 @@ use gyre_types::{GuestException, GuestOutcome, Limits, SandboxJob, Seed, Step, S
 pub(crate) fn sandbox() -> Sandbox {
     static SHARED: LazyLock<Sandbox> = LazyLock::new(|| {
         let config = SandboxConfig {
-            cache_dir: warm_cache(),
             workers: NonZeroUsize::new(2).unwrap(),
             live_max: 64,
+            ..config(&warm_cache())
         };
         Sandbox::open(&config, &|_| {}).unwrap()
     });
     SHARED.clone()
+}
+
+/// Workers are processes, as they are in the product.
+pub(crate) fn config(cache_dir: &Path) -> SandboxConfig {
+    let program = WorkerProgram {
+        path: PathBuf::from(env!("CARGO_BIN_EXE_gyre-sandbox-worker")),
+        arguments: vec![WORKER_ARGUMENT.into()],
+    };
+    SandboxConfig { worker_kind: WorkerKind::Process(program), ..SandboxConfig::new(cache_dir) }
 }
 
 pub(crate) fn warm_cache() -> PathBuf {
@@ -40,7 +52,12 @@ pub(crate) fn call(function: &str, args: Vec<Value>) -> Step {
 }
 
 pub(crate) fn job(code: &str) -> SandboxJob {
-    SandboxJob { seed: Seed(1), limits: Limits::default(), steps: vec![run(code)] }
+    SandboxJob {
+        seed: Seed(1),
+        limits: Limits::default(),
+        steps: vec![run(code)],
+        files: BTreeMap::new(),
+    }
 }
 
 /// Runs a program in a fresh guest.

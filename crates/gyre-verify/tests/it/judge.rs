@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use gyre_types::{
     Case, Composition, Digest, GuestException, GuestOutcome, Interface, InvalidReason, Judgement,
@@ -71,7 +72,12 @@ fn execute(job: &SandboxJob, call: &dyn Fn(i64, usize) -> GuestOutcome) -> Sandb
             break;
         }
     }
-    SandboxReport { fuel: steps.iter().map(|s| s.fuel).sum(), steps, memory_bytes_peak: 1 }
+    SandboxReport {
+        fuel: steps.iter().map(|s| s.fuel).sum(),
+        steps,
+        memory_bytes_peak: 1,
+        files: BTreeMap::new(),
+    }
 }
 
 fn judge(call: impl Fn(i64, usize) -> GuestOutcome) -> Judgement {
@@ -273,6 +279,7 @@ fn arbitrary_report() -> impl Strategy<Value = Result<SandboxReport, String>> {
             steps: outcomes.into_iter().map(step).collect(),
             fuel: 1,
             memory_bytes_peak: 1,
+            files: BTreeMap::new(),
         })
     });
     prop_oneof![9 => report, 1 => Just(Err("lost".to_owned()))]

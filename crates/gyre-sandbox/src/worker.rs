@@ -1,0 +1,146 @@
+//! A worker: runs guests for requests that arrive as frames.
+//!
+//! It is the same code whether it is a process of its own or a thread.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{self, FRAME_BYTES_MAX};
+use crate::guest::{Guest, GuestImage};
+use crate::layers::Layer;
+use crate::protocol::{
+    Fault, Request, Response, SessionKey, Usage, WireJob, WireReport, WireStep,
+};
+
+/// A worker sends what it has once it burnt this much fuel, some 10 ms, so
+/// that nobody takes it for stuck, or once it is this large.
+const FUEL_SENT: u64 = 100_000_000;
+const BYTES_SENT: u64 = 256 << 10;
+
+/// What a worker is told first.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// How many guests it must have room for.
+    pub(crate) live_max: u32,
+}
+
+/// What a worker says when it is ready, or why it never will be.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Greeting {
+    Ready { layers: Vec<Layer> },
+    Refused { message: String },
+}
+
+/// Answers requests until the other side closes the stream.
+pub(crate) fn serve(image: Arc<GuestImage>, mut stream: impl Read + Write) -> io::Result<()> {
+    let mut worker = Worker { image, sessions: BTreeMap::new() };
+    while let Some(requests) = frame::read::<Vec<Request>>(&mut stream)? {
+        let (mut responses, mut fuel, mut bytes) = (Vec::new(), 0, 0);
+        for request in requests {
+            let response = worker.answer(request);
+            fuel += response.fuel();
+            bytes += response.bytes();
+            responses.push(response);
+            if fuel >= FUEL_SENT || bytes >= BYTES_SENT {
+                send(&mut stream, std::mem::take(&mut responses))?;
+                (fuel, bytes) = (0, 0);
+            }
+        }
+        if !responses.is_empty() {
+            send(&mut stream, responses)?;
+        }
+    }
+    Ok(())
+}
+
+fn send(stream: &mut impl Write, responses: Vec<Response>) -> io::Result<()> {
+    match frame::encode(&responses) {
+        Ok(frame) => stream.write_all(&frame),
+        Err(_) => {
+            // One of them is larger than any frame; the rest is worth telling.
+            let told = responses.into_iter().map(|response| {
+                let bytes = response.bytes();
+                if bytes < FRAME_BYTES_MAX as u64 / 2 {
+                    return response;
+                }
+                Response::Failed(Fault::ReportTooLarge { bytes })
+            });
+            frame::write(stream, &told.collect::<Vec<_>>())
+        }
+    }
+}
+
+struct Worker {
+    image: Arc<GuestImage>,
+    sessions: BTreeMap<SessionKey, Live>,
+}
+
+/// A session of this worker.
+enum Live {
+    Guest(Box<Guest>),
+    /// Its guest died; what it used is still to be told.
+    Dead(Usage),
+}
+
+impl Worker {
+    fn answer(&mut self, request: Request) -> Response {
+        let response = catch_unwind(AssertUnwindSafe(|| self.handle(request)));
+        // What a panic left half-done is a guest of that request, and every
+        // guest that a request touches is dropped by unwinding.
+        response.unwrap_or(Response::Failed(Fault::Panicked))
+    }
+
+    fn handle(&mut self, request: Request) -> Response {
+        let response = match request {
+            Request::Execute(job) => self.execute(job).map(Response::Executed),
+            Request::Start(key, spec) => self.image.start(spec).map(|guest| {
+                self.sessions.insert(key, Live::Guest(Box::new(guest)));
+                Response::Started
+            }),
+            Request::Step(key, step) => self.step(key, &step),
+            Request::End(key) => Ok(Response::Ended(self.end(key))),
+        };
+        response.unwrap_or_else(Response::Failed)
+    }
+
+    fn execute(&self, job: WireJob) -> Result<WireReport, Fault> {
+        let mut guest = self.image.start(job.spec)?;
+        let mut steps = Vec::with_capacity(job.steps.len());
+        for step in &job.steps {
+            let report = guest.step(step)?;
+            let fatal = report.is_fatal();
+            steps.push(report);
+            if fatal {
+                break;
+            }
+        }
+        Ok(WireReport { steps, usage: guest.usage(), files: guest.files() })
+    }
+
+    fn step(&mut self, key: SessionKey, step: &WireStep) -> Result<Response, Fault> {
+        // Out of the map while it runs, so that a panic drops it.
+        let mut guest = match self.sessions.remove(&key) {
+            Some(Live::Guest(guest)) => guest,
+            dead => {
+                self.sessions.extend(dead.map(|dead| (key, dead)));
+                return Err(Fault::SessionDead);
+            }
+        };
+        let report = guest.step(step)?;
+        let live = if report.is_fatal() { Live::Dead(guest.usage()) } else { Live::Guest(guest) };
+        self.sessions.insert(key, live);
+        Ok(Response::Stepped(report))
+    }
+
+    fn end(&mut self, key: SessionKey) -> Usage {
+        match self.sessions.remove(&key) {
+            Some(Live::Guest(guest)) => guest.usage(),
+            Some(Live::Dead(usage)) => usage,
+            None => Usage::default(),
+        }
+    }
+}
