@@ -3,7 +3,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use gyre_types::{Digest, SandboxJob, SandboxReport, Seed, Value, Verdict};
-use gyre_verify::{Submission, judge_batch};
+use gyre_verify::{Submission, Verifier};
 use serde::Serialize;
 
 use crate::attempt::Sampled;
@@ -122,7 +122,7 @@ fn check_level(
         compositions: compositions.len() as u64,
         ..LevelReport::default()
     };
-    judge_programs(&tasks, execute, &mut level, &mut problems);
+    judge_programs(&family.verifier, &tasks, execute, &mut level, &mut problems);
     report.levels.push(level);
     report.problems.extend(problems.into_iter().map(|p| format!("difficulty {difficulty}: {p}")));
     Ok(())
@@ -153,6 +153,7 @@ fn is_problem(family: &Family, reason: &Reason) -> bool {
 }
 
 fn judge_programs(
+    verifier: &Verifier,
     tasks: &[&AdmittedTask],
     execute: &Execute<'_>,
     level: &mut LevelReport,
@@ -163,7 +164,7 @@ fn judge_programs(
         let programs = std::iter::once(&key.reference).chain(&key.failures);
         submissions.extend(programs.map(|answer| Submission { task, key, answer }));
     }
-    let judgements = judge_batch(&submissions, execute);
+    let judgements = verifier.judge(&submissions, execute);
     for (submission, judgement) in submissions.iter().zip(&judgements) {
         let Submission { task, key, answer } = *submission;
         let is_reference = answer == key.reference;

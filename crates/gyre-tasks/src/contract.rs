@@ -1,6 +1,6 @@
 //! What a generator must give, read strictly.
 
-use gyre_types::{Case, Composition, Value};
+use gyre_types::{Case, Composition, Interface, Value};
 use gyre_verify::ANSWER_BYTES_MAX;
 
 use crate::{Reason, Refusal};
@@ -59,7 +59,11 @@ pub(crate) fn read_composed(value: &Value) -> Result<Composed, Refusal> {
 }
 
 /// Reads what `generate` gave: a task's content, or its refusal.
-pub(crate) fn read_generated(value: &Value, default_entry: &str) -> Result<Content, Refusal> {
+pub(crate) fn read_generated(
+    value: &Value,
+    default_entry: &str,
+    interface: Interface,
+) -> Result<Content, Refusal> {
     if let Some(refused) = value.get("refused") {
         let text = refused.as_str().unwrap_or("unnamed: the refusal is no text");
         let (code, detail) = text.split_once(':').unwrap_or((text, ""));
@@ -84,7 +88,7 @@ pub(crate) fn read_generated(value: &Value, default_entry: &str) -> Result<Conte
     };
     content()
         .and_then(|content| {
-            require_content(&content)?;
+            require_content(&content, interface)?;
             if content.visible.is_empty() {
                 return Err("there is no visible example".to_owned());
             }
@@ -98,7 +102,7 @@ pub(crate) fn read_generated(value: &Value, default_entry: &str) -> Result<Conte
 }
 
 /// What holds for every task's content, wherever it comes from.
-pub(crate) fn require_content(content: &Content) -> Result<(), String> {
+pub(crate) fn require_content(content: &Content, interface: Interface) -> Result<(), String> {
     require_entry(&content.entry).map_err(at("entry"))?;
     let instruction = content.instruction.len();
     if content.instruction.trim().is_empty() || instruction > INSTRUCTION_BYTES_MAX {
@@ -117,6 +121,11 @@ pub(crate) fn require_content(content: &Content) -> Result<(), String> {
     ] {
         if count > max {
             return Err(format!("{name} holds {count} items, more than {max}"));
+        }
+    }
+    for (name, cases) in [("visible", &content.visible), ("hidden", &content.hidden)] {
+        for (index, case) in cases.iter().enumerate() {
+            interface.require_args(&case.args).map_err(at(&format!("{name}[{index}]")))?;
         }
     }
     require_program(&content.reference).map_err(at("reference"))?;

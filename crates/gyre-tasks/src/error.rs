@@ -100,6 +100,8 @@ pub enum Reason {
     FailurePasses,
     /// Generated twice from the same request, it differed.
     Nondeterministic,
+    /// The family's own verifier gave no verdict on one of its programs.
+    VerifierFault,
 }
 
 impl Reason {
@@ -117,6 +119,7 @@ impl Reason {
             Self::ReferenceFails => "reference_fails".to_owned(),
             Self::FailurePasses => "failure_passes".to_owned(),
             Self::Nondeterministic => "nondeterministic".to_owned(),
+            Self::VerifierFault => "verifier_fault".to_owned(),
         }
     }
 
@@ -134,7 +137,8 @@ impl Reason {
             | Self::Schema
             | Self::ReferenceFails
             | Self::FailurePasses
-            | Self::Nondeterministic => true,
+            | Self::Nondeterministic
+            | Self::VerifierFault => true,
         }
     }
 }

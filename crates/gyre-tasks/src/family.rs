@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gyre_types::{Digest, Limits};
-use gyre_verify::Comparison;
+use gyre_types::{Digest, Interface, Limits};
+use gyre_verify::{CheckDeclaration, Checks, Comparison, Verifier, VerifierDeclaration};
 use serde::{Deserialize, Serialize};
 
 use crate::static_tasks::{self, StaticTask};
@@ -23,6 +23,9 @@ pub struct Family {
     pub manifest: FamilyManifest,
     /// Where its tasks come from.
     pub source: FamilySource,
+    /// What decides its answers. A component or a command is unresolved until
+    /// somebody who can run one puts it here.
+    pub verifier: Verifier,
     /// Digest of all files of the folder, by name and content.
     pub digest: Digest,
 }
@@ -43,6 +46,9 @@ pub struct FamilyManifest {
     /// The function that answers define, unless a task names another.
     #[serde(default = "default_entry")]
     pub entry: String,
+    /// How an answer is run on a case; by default its entry is called.
+    #[serde(default, skip_serializing_if = "Interface::is_call")]
+    pub interface: Interface,
     /// The levels that may be asked for.
     pub difficulty: Difficulty,
     /// How values are compared; by default exactly.
@@ -51,6 +57,9 @@ pub struct FamilyManifest {
     /// What a guest that runs an answer may use.
     #[serde(default)]
     pub limits: Limits,
+    /// What decides; by default the built-in comparison of every hidden case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifier: Option<VerifierDeclaration>,
 }
 
 fn default_entry() -> String {
@@ -125,8 +134,9 @@ impl Family {
         let manifest: FamilyManifest = toml::from_str(text_of(&files, dir, MANIFEST)?)
             .map_err(|error| TaskError::invalid(&manifest_path, error.to_string().trim_end()))?;
         manifest.validate(dir).map_err(|why| TaskError::invalid(&manifest_path, why))?;
+        let verifier = read_verifier(&manifest, &files, dir)?;
         let source = match manifest.source {
-            SourceKind::Generate => read_generator(&files, dir)?,
+            SourceKind::Generate => read_generator(&manifest, &files, dir)?,
             SourceKind::Static => {
                 let text = text_of(&files, dir, STATIC_TASKS)?;
                 let tasks = static_tasks::parse(text, &manifest)
@@ -136,7 +146,7 @@ impl Family {
         };
         let parts = files.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes.as_slice()]);
         let digest = Digest::of_parts([b"family".as_slice()].into_iter().chain(parts));
-        Ok(Self { manifest, source, digest })
+        Ok(Self { manifest, source, verifier, digest })
     }
 
     /// Its name.
@@ -163,6 +173,19 @@ impl Family {
 }
 
 impl FamilyManifest {
+    /// The file of its folder that verifies, where it has one.
+    pub fn verifier_file(&self) -> Option<&str> {
+        match &self.verifier {
+            Some(VerifierDeclaration::Python { file, .. }) => Some(file),
+            _ => None,
+        }
+    }
+
+    /// What decides, given the text of [`FamilyManifest::verifier_file`].
+    pub(crate) fn verifier(&self, python: Option<String>) -> Result<Verifier, String> {
+        declared_verifier(self.verifier.as_ref(), self.interface, self.comparison, python)
+    }
+
     fn validate(&self, dir: &Path) -> Result<(), String> {
         require_family_name(&self.name)?;
         let folder = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
@@ -175,6 +198,26 @@ impl FamilyManifest {
             return Err("difficulty.min is above difficulty.max".to_owned());
         }
         contract::require_entry(&self.entry).map_err(|why| format!("entry: {why}"))
+    }
+}
+
+/// The verifier of a family or of a task file. Without a declaration the
+/// built-in one screens all cases in one guest by calling; other interfaces
+/// are observed, and compared exactly.
+pub(crate) fn declared_verifier(
+    declaration: Option<&VerifierDeclaration>,
+    interface: Interface,
+    comparison: Comparison,
+    python: Option<String>,
+) -> Result<Verifier, String> {
+    match declaration {
+        Some(declaration) => Verifier::declared(declaration, comparison, python)
+            .map_err(|why| format!("verifier: {why}")),
+        None if interface.is_call() => Ok(Verifier::Cases),
+        None => {
+            let exact = vec![CheckDeclaration::Exact { weight: 1.0 }];
+            Ok(Verifier::checks(Checks::new(exact, comparison)?, comparison))
+        }
     }
 }
 
@@ -253,10 +296,28 @@ fn text_of<'a>(files: &'a Files, dir: &Path, name: &str) -> Result<&'a str, Task
     std::str::from_utf8(bytes).map_err(|error| TaskError::invalid(path, error))
 }
 
-fn read_generator(files: &Files, dir: &Path) -> Result<FamilySource, TaskError> {
+/// Makes ready what decides, as far as the folder alone can.
+fn read_verifier(
+    manifest: &FamilyManifest,
+    files: &Files,
+    dir: &Path,
+) -> Result<Verifier, TaskError> {
+    let python = match manifest.verifier_file() {
+        Some(file) => Some(text_of(files, dir, file)?.to_owned()),
+        None => None,
+    };
+    manifest.verifier(python).map_err(|why| TaskError::invalid(dir.join(MANIFEST), why))
+}
+
+fn read_generator(
+    manifest: &FamilyManifest,
+    files: &Files,
+    dir: &Path,
+) -> Result<FamilySource, TaskError> {
     let main = text_of(files, dir, GENERATOR)?.to_owned();
     let mut modules = BTreeMap::new();
-    for name in files.keys().filter(|name| *name != GENERATOR && !name.contains('/')) {
+    let is_own = |name: &str| name == GENERATOR || manifest.verifier_file() == Some(name);
+    for name in files.keys().filter(|name| !is_own(name) && !name.contains('/')) {
         if let Some(module) = name.strip_suffix(".py") {
             modules.insert(module.to_owned(), text_of(files, dir, name)?.to_owned());
         }

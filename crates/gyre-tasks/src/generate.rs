@@ -3,7 +3,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use gyre_types::{
-    Case, Composition, Digest, Limits, SandboxJob, SandboxReport, Seed, Split, Task, TaskId, Value,
+    Case, Composition, Digest, Interface, Limits, SandboxJob, SandboxReport, Seed, Split, Task,
+    TaskId, Value,
 };
 use gyre_verify::{Comparison, GradingKey};
 use serde::Serialize;
@@ -160,8 +161,13 @@ pub fn task_digest(
     visible: &[Case],
     limits: &Limits,
     key_digest: &Digest,
+    interface: Interface,
 ) -> Digest {
-    Digest::of_json(&("task", instruction, entry, visible, limits, key_digest))
+    let digest = Digest::of_json(&("task", instruction, entry, visible, limits, key_digest));
+    match interface {
+        Interface::Call => digest,
+        other => digest.chain(other.as_str().as_bytes()),
+    }
 }
 
 /// Where a task comes from.
@@ -180,7 +186,9 @@ pub(crate) fn assemble(content: Content, origin: Origin<'_>) -> AdmittedTask {
     let Content { instruction, entry, visible, hidden, reference, failures } = content;
     let key = GradingKey { hidden, comparison: origin.comparison, reference, failures };
     let key_digest = key.digest();
-    let digest = task_digest(&instruction, &entry, &visible, &manifest.limits, &key_digest);
+    let interface = manifest.interface;
+    let digest =
+        task_digest(&instruction, &entry, &visible, &manifest.limits, &key_digest, interface);
     let task = Task {
         id: TaskId::from_digest(&digest),
         digest,
@@ -193,6 +201,7 @@ pub(crate) fn assemble(content: Content, origin: Origin<'_>) -> AdmittedTask {
         skills: origin.skills,
         instruction,
         entry,
+        interface,
         visible,
         limits: manifest.limits.clone(),
         key_digest,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use gyre_types::{
-    Case, Digest, GuestOutcome, Limits, SandboxJob, SandboxReport, Seed, Step, Value,
+    Case, Digest, GuestOutcome, Interface, Limits, SandboxJob, SandboxReport, Seed, Step, Value,
 };
 use gyre_verify::{Comparison, FloatTolerance};
 use serde::Deserialize;
@@ -136,7 +136,9 @@ fn manifest(family: &str) -> FamilyManifest {
         entry: "solve".to_owned(),
         difficulty: Difficulty { min: 1, max: 1 },
         comparison: Comparison::default(),
+        interface: Interface::default(),
         limits: Limits::default(),
+        verifier: None,
     }
 }
 
@@ -203,7 +205,8 @@ fn to_task(problem: &Problem, report: &SandboxReport) -> Result<StaticTask, Refu
         reference: problem.solution(),
         failures: stubs(problem),
     };
-    require_content(&task.content()).map_err(|why| Refusal::new(Reason::Schema, why))?;
+    require_content(&task.content(), Interface::Call)
+        .map_err(|why| Refusal::new(Reason::Schema, why))?;
     require_stub_fails(&task.content(), &task.comparison)?;
     Ok(task)
 }

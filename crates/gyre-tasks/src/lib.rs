@@ -18,6 +18,7 @@
 //!   generated twice. A task that is refused has a [`Reason`].
 
 mod admit;
+mod admit_judged;
 mod attempt;
 mod check;
 mod contract;
@@ -41,4 +42,4 @@ pub use generate::{
 pub use humaneval::{Import, import_humaneval};
 pub use scaffold::scaffold;
 pub use static_tasks::StaticTask;
-pub use task_file::{TASK_FILE_FORMAT, TaskFile};
+pub use task_file::{TASK_FILE_FORMAT, TaskFile, WrittenVerifier};

@@ -77,7 +77,7 @@ pub(crate) fn parse(text: &str, manifest: &FamilyManifest) -> Result<Vec<StaticT
         let task: StaticTask = serde_path_to_error::deserialize(&mut deserializer)
             .map_err(|error| at(format!("{}: {}", error.path(), error.inner())))?;
         deserializer.end().map_err(|error| at(error.to_string()))?;
-        require_content(&task.content()).map_err(at)?;
+        require_content(&task.content(), manifest.interface).map_err(at)?;
         let levels = manifest.difficulty;
         if task.difficulty < levels.min || task.difficulty > levels.max {
             return Err(at(format!(

@@ -2,11 +2,12 @@ use std::fs;
 use std::path::Path;
 
 use gyre_types::{Task, TaskId};
-use gyre_verify::GradingKey;
+use gyre_verify::{GradingKey, Verifier, VerifierDeclaration};
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Content, require_content};
-use crate::{AdmittedTask, TaskError, task_digest};
+use crate::family::declared_verifier;
+use crate::{AdmittedTask, Family, TaskError, task_digest};
 
 /// The version of the format that is written; the only one that is read.
 pub const TASK_FILE_FORMAT: u32 = 1;
@@ -24,12 +25,47 @@ pub struct TaskFile {
     pub task: Task,
     /// Its key.
     pub key: GradingKey,
+    /// What decides, where it is not the built-in comparison.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifier: Option<WrittenVerifier>,
+}
+
+/// A family's verifier in a task file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenVerifier {
+    /// What the family declares.
+    pub declaration: VerifierDeclaration,
+    /// The text of its `verify.py`, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<String>,
 }
 
 impl TaskFile {
-    /// The file of an admitted task.
-    pub fn new(admitted: AdmittedTask) -> Self {
-        Self { format: TASK_FILE_FORMAT, task: admitted.task, key: admitted.key }
+    /// The file of an admitted task of a family.
+    pub fn new(family: &Family, admitted: AdmittedTask) -> Self {
+        let python = match &family.verifier {
+            Verifier::Python(python) => Some(python.source().to_owned()),
+            _ => None,
+        };
+        let written = |declaration: &VerifierDeclaration| WrittenVerifier {
+            declaration: declaration.clone(),
+            python,
+        };
+        let verifier = family.manifest.verifier.as_ref().map(written);
+        let AdmittedTask { task, key } = admitted;
+        Self { format: TASK_FILE_FORMAT, task, key, verifier }
+    }
+
+    /// What decides the task. A component or a command is unresolved.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the declaration.
+    pub fn verifier(&self) -> Result<Verifier, String> {
+        let declaration = self.verifier.as_ref().map(|written| &written.declaration);
+        let python = self.verifier.as_ref().and_then(|written| written.python.clone());
+        declared_verifier(declaration, self.task.interface, self.key.comparison, python)
     }
 
     /// Reads a file strictly.
@@ -69,20 +105,28 @@ impl TaskFile {
 
     fn require_consistent(&self) -> Result<(), String> {
         let Self { task, key, .. } = self;
-        require_content(&Content {
+        let content = Content {
             instruction: task.instruction.clone(),
             entry: task.entry.clone(),
             visible: task.visible.clone(),
             hidden: key.hidden.clone(),
             reference: key.reference.clone(),
             failures: key.failures.clone(),
-        })?;
+        };
+        require_content(&content, task.interface)?;
+        self.verifier()?;
         let key_digest = key.digest();
         if key_digest != task.key_digest {
             return Err(format!("task.key_digest: the key's digest is {key_digest}"));
         }
-        let digest =
-            task_digest(&task.instruction, &task.entry, &task.visible, &task.limits, &key_digest);
+        let digest = task_digest(
+            &task.instruction,
+            &task.entry,
+            &task.visible,
+            &task.limits,
+            &key_digest,
+            task.interface,
+        );
         if digest != task.digest {
             return Err(format!("task.digest: the content's digest is {digest}"));
         }

@@ -46,8 +46,8 @@ pub use report::{
     judge_report,
 };
 pub use verifier::{
-    ExternalReply, ExternalVerifier, PYTHON_BYTES_MAX, PythonVerifier, Verifier, VerifierFault,
-    command_digest, component_digest,
+    COMMAND_MS_MAX, ExternalReply, ExternalVerifier, PYTHON_BYTES_MAX, PythonVerifier, Verifier,
+    VerifierFault, command_digest, component_digest,
 };
 
 use gyre_types::Digest;

@@ -7,14 +7,17 @@ use std::sync::Arc;
 use gyre_types::{Digest, Judgement, Limits, SandboxJob, SandboxReport, Seed, Step};
 
 use crate::observe::judge_observed;
-use crate::report::CONTRACT_VERSION;
+use crate::report::{CONTRACT_VERSION, require_name};
 use crate::{
-    COMPARISON_VERSION, Checks, Comparison, Outcome, Submission, VerifierKind, judge_batch,
-    verifier_digest,
+    COMPARISON_VERSION, Checks, Comparison, Outcome, Submission, VerifierDeclaration, VerifierKind,
+    judge_batch, verifier_digest,
 };
 
 /// Longest `verify.py`, in bytes.
 pub const PYTHON_BYTES_MAX: usize = 256 << 10;
+
+/// Longest time that a command may be given on the clock, in milliseconds.
+pub const COMMAND_MS_MAX: u64 = 600_000;
 
 /// What decides a family's answers.
 #[derive(Debug, Clone)]
@@ -98,6 +101,47 @@ impl Verifier {
             comparison,
         ));
         Self::Checks { digest, checks }
+    }
+
+    /// The verifier that a family declares. `python` is the text of its
+    /// `verify.py`, where it has one. A component or a command is left
+    /// unresolved: what runs it is not known here.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the declaration, and where.
+    pub fn declared(
+        declaration: &VerifierDeclaration,
+        comparison: Comparison,
+        python: Option<String>,
+    ) -> Result<Self, String> {
+        let kind = declaration.kind();
+        match declaration {
+            VerifierDeclaration::Checks { checks } => {
+                let checks = Checks::new(checks.clone(), comparison)?;
+                Ok(Self::checks(checks, comparison))
+            }
+            VerifierDeclaration::Python { file, limits } => {
+                let source = python.ok_or_else(|| format!("{file} is missing"))?;
+                let python = PythonVerifier::new(source, limits.clone());
+                Ok(Self::Python(python.map_err(|why| format!("{file}: {why}"))?))
+            }
+            VerifierDeclaration::Component { name, .. } => {
+                require_name(name).map_err(|why| format!("use: {why}"))?;
+                Ok(Self::Unresolved { kind, name: name.clone() })
+            }
+            VerifierDeclaration::Command { argv, wall_ms_max, .. } => {
+                let Some(program) = argv.first().filter(|program| !program.is_empty()) else {
+                    return Err("argv: it names no program".to_owned());
+                };
+                if !(1..=COMMAND_MS_MAX).contains(wall_ms_max) {
+                    return Err(format!(
+                        "wall_ms_max: is {wall_ms_max}, not between 1 and {COMMAND_MS_MAX}"
+                    ));
+                }
+                Ok(Self::Unresolved { kind, name: program.clone() })
+            }
+        }
     }
 
     /// The digest that is stored with its verdicts. None for one that is not

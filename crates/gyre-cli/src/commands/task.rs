@@ -174,7 +174,7 @@ fn show(global: &Global, family: &Family, difficulty: u32, seed: Seed) -> anyhow
         }
         None => return Err(Failure::error(Failure::TASK_REFUSED, "the generator gave nothing")),
     };
-    let file = TaskFile::new(admitted);
+    let file = TaskFile::new(family, admitted);
     if global.json {
         output::line(file.to_text()?.trim_end());
         return Ok(());

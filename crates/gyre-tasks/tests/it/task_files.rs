@@ -7,8 +7,9 @@ use crate::{execute, shipped};
 
 fn file() -> TaskFile {
     let request = TaskRequest::new(Seed(2), 2, None);
-    let generation = generate_tasks(&shipped("everyday"), &[request], &HashSet::new(), execute);
-    TaskFile::new(generation.unwrap().tasks.remove(0).unwrap())
+    let family = shipped("everyday");
+    let generation = generate_tasks(&family, &[request], &HashSet::new(), execute);
+    TaskFile::new(&family, generation.unwrap().tasks.remove(0).unwrap())
 }
 
 #[test]
