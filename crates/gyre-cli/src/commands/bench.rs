@@ -9,7 +9,7 @@ use anyhow::Context;
 use gyre_learner::{Example, LearnerConfig, LocalPolicy, SampleRequest, cold_start};
 use gyre_orchestrator::{Error, RunConfig, Workshop};
 use gyre_rollout::{EpisodeSettings, RecordedPolicy, RolloutRequest, run_wave};
-use gyre_sandbox::{Sandbox, SessionSpec};
+use gyre_sandbox::{Sandbox, SandboxError, SessionSpec};
 use gyre_tasks::{AdmittedTask, TaskRequest, generate_tasks};
 use gyre_types::{Digest, Limits, RolloutId, Sampling, SandboxJob, Seed, Split, Step, Value};
 use gyre_verify::{Submission, judge_batch};
@@ -22,6 +22,8 @@ use crate::{output, session};
 const PROGRAM: &str = "print(sum(i * i for i in range(1000)))";
 /// Hidden cases that the verified rollouts are judged by.
 const HIDDEN: usize = 5;
+/// Requests of a batch, when the way to a worker is measured.
+const MESSAGES: usize = 64;
 /// Optimiser steps timed.
 const TRAIN_STEPS: u64 = 30;
 
@@ -105,13 +107,40 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
         live.step(&call)?;
         Ok(())
     })?;
+    let (alone, batched) = messages_ms(sandbox, n)?;
     let figure =
         |what, value, note: &str| Figure { what, value, unit: "ms", note: note.to_owned() };
     Ok(vec![
+        figure("worker round trip", alone, "median, a request that touches no guest, and its answer"),
+        figure("worker message", batched, "median, each of 64 such requests in one batch"),
         figure("fresh sandbox start", start, "median, started and dropped, through the worker"),
         figure("fresh print(sum(…))", fresh, "median, a fresh guest each"),
         figure("call in a live session", called, "median"),
     ])
+}
+
+/// What it costs to ask a worker: requests to sessions whose guests are dead,
+/// which no guest answers. Alone, and each of a batch.
+fn messages_ms(sandbox: &Sandbox, n: u32) -> anyhow::Result<(f64, f64)> {
+    let spec = SessionSpec { seed: Seed(1), limits: Limits::default() };
+    let last = Step::Run { code: "import os\nos._exit(0)".to_owned() };
+    let mut dead = Vec::new();
+    for session in sandbox.start_all(vec![spec; MESSAGES]) {
+        let mut session = session?;
+        session.step(&last)?;
+        dead.push(session);
+    }
+    let is_dead = |answer| match answer {
+        Err(SandboxError::SessionDead) => Ok(()),
+        Err(error) => Err(anyhow::Error::from(error)),
+        Ok(_) => anyhow::bail!("a dead session took a step"),
+    };
+    let alone = median_ms(n, || is_dead(dead[0].step(&last)))?;
+    let batched = median_ms(n, || {
+        let steps = dead.iter_mut().map(|session| (session, last.clone())).collect();
+        sandbox.step_all(steps).into_iter().try_for_each(is_dead)
+    })?;
+    Ok((alone, batched / MESSAGES as f64))
 }
 
 /// The same program as one `python3 -I -S -c` process each, in the same run.

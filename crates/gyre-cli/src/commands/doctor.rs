@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gyre_orchestrator::{Project, SandboxSettings, default_cache_dir, open_sandbox};
+use gyre_sandbox::{Layer, Sandbox};
 use gyre_types::{Limits, SandboxJob, Seed, Step};
 
 use crate::args::Global;
@@ -12,9 +13,11 @@ use crate::{output, session};
 /// One thing that was looked at.
 #[derive(serde::Serialize)]
 struct Finding {
-    what: &'static str,
+    what: String,
     sound: bool,
     detail: String,
+    /// Whether it is a layer of defence, without which everything still works.
+    layer: bool,
 }
 
 /// Looks at everything that a run needs. Fails with the code of the first thing
@@ -22,24 +25,31 @@ struct Finding {
 pub(crate) fn doctor(global: &Global) -> anyhow::Result<()> {
     let mut findings = vec![machine(), cache()];
     let mut first_error = None;
-    let mut take = |what, result: anyhow::Result<String>| {
+    let mut take = |what: &str, result: anyhow::Result<String>| {
         let sound = result.is_ok();
         let detail = result.unwrap_or_else(|error| {
             let text = format!("{error:#}");
             first_error.get_or_insert(error);
             text
         });
-        findings.push(Finding { what, sound, detail });
+        findings.push(Finding { what: str::to_owned(what), sound, detail, layer: false });
     };
-    take("sandbox", sandbox(global));
+    let opened = open(global);
+    let layers = opened.as_ref().map_or(Vec::new(), |(sandbox, _)| sandbox.layers().to_vec());
+    take("sandbox", opened.and_then(|(sandbox, opened)| first_guest(&sandbox, opened)));
     take("data folder", data_folder(&global.data_dir));
     take("database", database(global));
+    findings.extend(layers.into_iter().map(layer));
     if global.json {
         output::json_pretty(&findings)?;
     } else {
         for finding in &findings {
-            let mark = if finding.sound { "ok  " } else { "FAIL" };
-            output::line(format!("{mark}  {:12} {}", finding.what, finding.detail));
+            let mark = match (finding.sound, finding.layer) {
+                (true, _) => "ok  ",
+                (false, true) => "none",
+                (false, false) => "FAIL",
+            };
+            output::line(format!("{mark}  {:24} {}", finding.what, finding.detail));
         }
     }
     first_error.map_or(Ok(()), Err)
@@ -53,18 +63,29 @@ fn machine() -> Finding {
         std::env::consts::OS,
         std::env::consts::ARCH
     );
-    Finding { what: "machine", sound: true, detail }
+    Finding { what: "machine".to_owned(), sound: true, detail, layer: false }
+}
+
+/// What holds a worker. A kernel that lacks one is no fault of the machine.
+fn layer(layer: Layer) -> Finding {
+    let what = format!("worker: {}", layer.name);
+    Finding { what, sound: layer.in_force, detail: layer.detail, layer: true }
 }
 
 fn cache() -> Finding {
-    Finding { what: "guest cache", sound: true, detail: default_cache_dir().display().to_string() }
+    let detail = default_cache_dir().display().to_string();
+    Finding { what: "guest cache".to_owned(), sound: true, detail, layer: false }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a person wants to know how long it takes")]
-fn sandbox(global: &Global) -> anyhow::Result<String> {
+fn open(global: &Global) -> anyhow::Result<(Sandbox, Duration)> {
     let begun = Instant::now();
     let sandbox = open_sandbox(&SandboxSettings::default(), &mut View::choose(global.json))?;
-    let opened = begun.elapsed();
+    Ok((sandbox, begun.elapsed()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person wants to know how long it takes")]
+fn first_guest(sandbox: &Sandbox, opened: Duration) -> anyhow::Result<String> {
     let begun = Instant::now();
     let code = "import sys\ndef f():\n    return list(sys.version_info[:3])\n".to_owned();
     let steps = vec![Step::Run { code }, Step::Call { function: "f".to_owned(), args: vec![] }];
