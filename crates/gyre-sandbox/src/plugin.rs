@@ -144,13 +144,6 @@ pub struct ComponentVerifier {
 }
 
 impl ComponentVerifier {
-    /// Names the verifier that these bytes are: their content and the version
-    /// of the contract.
-    pub fn digest_of(bytes: &[u8]) -> Digest {
-        let version = CONTRACT_VERSION.to_le_bytes();
-        Digest::of_parts([b"gyre:verifier/component".as_slice(), &version, bytes])
-    }
-
     /// Loads a component, compiling it into the cache folder first where there
     /// is no intact compiled one.
     ///
@@ -178,14 +171,15 @@ impl ComponentVerifier {
         let engine = engine::for_components()?;
         let component = compiled(&engine, bytes, cache_dir, functions, progress)?;
         let linked = link(&engine, &component)?;
-        let verifier = Self { engine, linked, digest: Self::digest_of(bytes), limits };
+        let verifier = Self { engine, linked, digest: Digest::of(bytes), limits };
         match on_deep_stack(|| verifier.rehearse())? {
             Ok(()) => Ok(verifier),
             Err(problem) => Err(refused(problem)),
         }
     }
 
-    /// Names this verifier. The same on every machine.
+    /// Names this verifier: the SHA-256 of its bytes, which name the version of
+    /// the contract that they speak.
     pub fn digest(&self) -> Digest {
         self.digest
     }

@@ -47,8 +47,9 @@ struct Case {
     result: CaseResult,
     #[serde(default)]
     stdout: String,
-    #[serde(default)]
-    files: BTreeMap<String, String>,
+    /// A dictionary of texts in wire form, since a path may begin with `$`.
+    #[serde(default = "no_files")]
+    files: Value,
 }
 
 #[derive(Deserialize)]
@@ -58,14 +59,18 @@ enum CaseResult {
     Error { error: String },
 }
 
+fn no_files() -> Value {
+    Value::Dict(Vec::new())
+}
+
 /// Reads an outcome.
 pub(super) fn read(json: &str) -> Result<wit::Outcome, SandboxError> {
-    let outcome: Outcome = serde_json::from_str(json)
-        .map_err(|error| SandboxError::Outcome { message: error.to_string() })?;
+    let wrong = |message: String| SandboxError::Outcome { message };
+    let outcome: Outcome = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
     if outcome.version != CONTRACT_VERSION {
-        let message = format!("version {} is not {CONTRACT_VERSION}", outcome.version);
-        return Err(SandboxError::Outcome { message });
+        return Err(wrong(format!("version {} is not {CONTRACT_VERSION}", outcome.version)));
     }
+    let cases = outcome.cases.into_iter().map(Case::into_wit).collect::<Result<_, _>>();
     Ok(wit::Outcome {
         version: outcome.version,
         task: wit::Task {
@@ -76,7 +81,7 @@ pub(super) fn read(json: &str) -> Result<wit::Outcome, SandboxError> {
             visible: outcome.task.visible.iter().map(Example::to_wit).collect(),
         },
         answer: outcome.answer,
-        cases: outcome.cases.into_iter().map(Case::into_wit).collect(),
+        cases: cases.map_err(wrong)?,
     })
 }
 
@@ -87,9 +92,9 @@ impl Example {
 }
 
 impl Case {
-    fn into_wit(self) -> wit::Case {
-        wit::Case {
-            name: self.name,
+    fn into_wit(self) -> Result<wit::Case, String> {
+        let files = files(self.files).ok_or_else(|| format!("{}: files are no texts", self.name));
+        Ok(wit::Case {
             args: self.args.to_wire_text(),
             expect: self.expect.to_wire_text(),
             result: match self.result {
@@ -97,9 +102,19 @@ impl Case {
                 CaseResult::Error { error } => wit::CaseResult::Error(error),
             },
             stdout: self.stdout,
-            files: self.files.into_iter().map(|(path, text)| wit::File { path, text }).collect(),
-        }
+            files: files?,
+            name: self.name,
+        })
     }
+}
+
+fn files(files: Value) -> Option<Vec<wit::File>> {
+    let Value::Dict(entries) = files else { return None };
+    let file = |entry| match entry {
+        (Value::Str(path), Value::Str(text)) => Some(wit::File { path, text }),
+        _ => None,
+    };
+    entries.into_iter().map(file).collect()
 }
 
 #[derive(Serialize)]

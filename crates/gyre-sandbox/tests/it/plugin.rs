@@ -10,6 +10,8 @@ use gyre_sandbox::plugin::{
     VerifierLimits,
 };
 
+use gyre_types::Digest;
+
 use crate::plugin_fixture::{Returned, assemble, declines, four_bytes, returning, verifier};
 use crate::support::warm_cache;
 
@@ -94,11 +96,18 @@ fn every_call_is_the_first_and_comes_out_the_same() {
 }
 
 #[test]
-fn the_digest_names_the_bytes() {
+fn the_digest_is_that_of_the_bytes() {
     let bytes = four_bytes();
-    assert_eq!(load(&bytes).digest(), ComponentVerifier::digest_of(&bytes));
-    let other = Returned::default().always();
-    assert_ne!(ComponentVerifier::digest_of(&other), ComponentVerifier::digest_of(&bytes));
+    assert_eq!(load(&bytes).digest(), Digest::of(&bytes));
+}
+
+/// An answer chooses its files' names, and may not stop its own judging.
+#[test]
+fn a_file_may_have_any_name() {
+    let files = r#""files":{"$dict":[["$tuple","text"],["a","b"]]}"#;
+    let odd = outcome("1234").replace(r#""files":{"notes.txt":"text"}"#, files);
+    assert!(odd.contains("$dict"), "{odd}");
+    assert!(load(&four_bytes()).verify(&odd).unwrap().report.is_ok());
 }
 
 #[test]
