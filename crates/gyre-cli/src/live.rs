@@ -62,7 +62,9 @@ fn json(progress: &Progress<'_>) {
         Progress::RoundFinished { run, summary } => {
             serde_json::json!({ "event": "round_finished", "run": run, "summary": summary })
         }
-        Progress::CompilingGuest { .. } | Progress::Working { .. } => return,
+        Progress::CompilingGuest { .. }
+        | Progress::CompilingVerifier { .. }
+        | Progress::Working { .. } => return,
     };
     output::line(object.to_string());
 }
@@ -84,6 +86,7 @@ fn body(event: &RoundEvent) -> serde_json::Value {
 #[derive(Default)]
 pub(crate) struct Lines {
     compiling_told: bool,
+    verifier_told: bool,
 }
 
 impl Lines {
@@ -92,6 +95,10 @@ impl Lines {
             Progress::CompilingGuest { .. } if !self.compiling_told => {
                 self.compiling_told = true;
                 output::line("compiling the Python guest for this machine (once)");
+            }
+            Progress::CompilingVerifier { .. } if !self.verifier_told => {
+                self.verifier_told = true;
+                output::line("compiling the verifier for this machine (once)");
             }
             Progress::RunStarted { run, rounds, resumed } => {
                 output::line(started(run, *rounds, *resumed))
@@ -144,6 +151,11 @@ impl Terminal {
                 self.bar.set_length(100);
                 self.bar.set_position((100.0 * done) as u64);
                 self.bar.set_message("compiling the Python guest for this machine (once)");
+            }
+            Progress::CompilingVerifier { done } => {
+                self.bar.set_length(100);
+                self.bar.set_position((100.0 * done) as u64);
+                self.bar.set_message("compiling the verifier for this machine (once)");
             }
             Progress::RunStarted { run, rounds, resumed } => {
                 self.rounds = *rounds;

@@ -13,6 +13,12 @@ pub enum Progress<'a> {
         /// From 0 to 1.
         done: f32,
     },
+    /// A verifier that is a component is being compiled for this machine;
+    /// happens once for each.
+    CompilingVerifier {
+        /// From 0 to 1.
+        done: f32,
+    },
     /// A run begins or goes on.
     RunStarted {
         /// The run.

@@ -48,6 +48,12 @@ pub enum SandboxError {
         /// What the interpreter needs, in bytes.
         needed: u64,
     },
+    /// A verifier was to be shown something that is no outcome.
+    #[error("the outcome is not of the verifier contract: {message}")]
+    Outcome {
+        /// What is wrong.
+        message: String,
+    },
     /// The files of a job do not fit into the workspace that it is granted.
     #[error("the job's files do not fit its workspace: {message}")]
     FilesRefused {

@@ -32,6 +32,7 @@ mod guest;
 mod host;
 mod layers;
 mod link;
+pub mod plugin;
 mod pool;
 mod prefault;
 mod process;

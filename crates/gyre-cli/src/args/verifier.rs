@@ -1,0 +1,56 @@
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// What can be done with verifiers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum VerifierCommand {
+    /// Write a working verifier of one's own, with golden cases, to start from.
+    New(NewVerifierArgs),
+    /// Say in words what a component lacks or wrongly imports.
+    Check(CheckVerifierArgs),
+    /// Build a verifier and run its golden cases.
+    Test(TestVerifierArgs),
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct NewVerifierArgs {
+    /// The language to write it in.
+    #[arg(long)]
+    pub(crate) lang: Language,
+    /// Its name: a-z, 0-9, - and _, a letter first.
+    pub(crate) name: String,
+    /// The folder in which a folder of that name is made.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// By cargo, for wasm32-wasip2.
+    Rust,
+    /// By componentize-py.
+    Python,
+    /// JavaScript, by jco.
+    Js,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct CheckVerifierArgs {
+    /// The component, or the folder of its project.
+    #[arg(value_name = "FILE.wasm|DIR")]
+    pub(crate) verifier: PathBuf,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct TestVerifierArgs {
+    /// The folder of its project, which is built first, or a component.
+    #[arg(value_name = "DIR|FILE.wasm")]
+    pub(crate) verifier: PathBuf,
+    /// The folder of golden cases; the project's by default, or `golden` beside the component.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) golden: Option<PathBuf>,
+    /// Run again whenever a file of the project is saved, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) watch: bool,
+}

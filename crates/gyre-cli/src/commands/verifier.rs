@@ -1,0 +1,16 @@
+//! `gyre verifier …`: one module for what belongs together.
+
+mod author;
+mod golden;
+mod project;
+mod watch;
+
+use crate::args::{Global, VerifierCommand};
+
+pub(crate) fn verifier(global: &Global, command: VerifierCommand) -> anyhow::Result<()> {
+    match command {
+        VerifierCommand::New(args) => author::new(global, &args),
+        VerifierCommand::Check(args) => author::check(global, &args),
+        VerifierCommand::Test(args) => author::test(global, &args),
+    }
+}

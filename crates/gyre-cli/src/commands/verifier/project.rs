@@ -1,0 +1,208 @@
+//! The folder in which somebody writes a verifier.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use gyre_orchestrator::Error;
+use gyre_sandbox::plugin::WIT;
+use serde::Deserialize;
+
+use crate::args::Language;
+use crate::exit::Failure;
+
+/// What the project's folder says of itself.
+const MANIFEST: &str = "verifier.toml";
+
+macro_rules! template {
+    ($path:literal) => {
+        include_str!(concat!("../../../templates/verifier/", $path))
+    };
+}
+
+/// Files of every project.
+const COMMON: &[(&str, &str)] = &[
+    ("wit/verifier.wit", WIT),
+    ("golden/a-float-for-an-integer.json", template!("golden/a-float-for-an-integer.json")),
+    ("golden/not-a-number.json", template!("golden/not-a-number.json")),
+    ("golden/raised.json", template!("golden/raised.json")),
+    ("golden/right.json", template!("golden/right.json")),
+    ("golden/says-pass.json", template!("golden/says-pass.json")),
+    ("golden/true-for-one.json", template!("golden/true-for-one.json")),
+    ("golden/wrong-in-one-case.json", template!("golden/wrong-in-one-case.json")),
+];
+
+const RUST: &[(&str, &str)] = &[
+    ("Cargo.toml", template!("rust/Cargo.toml.template")),
+    ("src/lib.rs", template!("rust/src/lib.rs")),
+    ("src/runtime.rs", template!("rust/src/runtime.rs")),
+    (MANIFEST, template!("rust/verifier.toml")),
+    ("README.md", template!("rust/README.md")),
+    (".gitignore", template!("rust/gitignore")),
+];
+
+const PYTHON: &[(&str, &str)] = &[
+    ("app.py", template!("python/app.py")),
+    ("requirements.txt", template!("python/requirements.txt")),
+    (MANIFEST, template!("python/verifier.toml")),
+    ("README.md", template!("python/README.md")),
+    (".gitignore", template!("python/gitignore")),
+];
+
+const JS: &[(&str, &str)] = &[
+    ("verifier.js", template!("js/verifier.js")),
+    ("package.json", template!("js/package.json")),
+    (MANIFEST, template!("js/verifier.toml")),
+    ("README.md", template!("js/README.md")),
+    (".gitignore", template!("js/gitignore")),
+];
+
+/// Writes a new project below a folder. Gives the files written.
+pub(crate) fn scaffold(
+    parent: &Path,
+    name: &str,
+    language: Language,
+) -> anyhow::Result<Vec<PathBuf>> {
+    require_name(name)?;
+    let dir = parent.join(name);
+    let create = |path: &Path, source| io("create", path, source);
+    std::fs::create_dir_all(parent).map_err(|error| create(parent, error))?;
+    // Nobody's work is written over.
+    std::fs::create_dir(&dir).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            let message = format!("{} is there already; take another name", dir.display());
+            Failure::error(Failure::VERIFIER_REFUSED, message)
+        }
+        _ => create(&dir, error),
+    })?;
+    let own = match language {
+        Language::Rust => RUST,
+        Language::Python => PYTHON,
+        Language::Js => JS,
+    };
+    let mut written = Vec::new();
+    for (file, template) in own.iter().chain(COMMON) {
+        let path = dir.join(file);
+        let folder = path.parent().unwrap_or(&dir);
+        std::fs::create_dir_all(folder).map_err(|error| create(folder, error))?;
+        let text = template.replace("@NAME@", name).replace("@CRATE@", &name.replace('-', "_"));
+        std::fs::write(&path, text).map_err(|error| io("write", &path, error))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn require_name(name: &str) -> anyhow::Result<()> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let fine = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.len() <= 64
+        && name.chars().all(plain);
+    if fine {
+        return Ok(());
+    }
+    let message = format!("{name:?} is no name for a verifier (a-z, 0-9, - and _, a letter first)");
+    Err(Failure::error(Failure::VERIFIER_REFUSED, message))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    #[expect(dead_code, reason = "for people, and for registering it under that name")]
+    name: String,
+    build: Vec<String>,
+    component: PathBuf,
+    golden: PathBuf,
+    #[serde(default)]
+    watch: Vec<PathBuf>,
+}
+
+/// A verifier under work: a project's folder, or a component alone.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// The project's folder; none for a component alone.
+    dir: Option<PathBuf>,
+    build: Vec<String>,
+    /// The component's file.
+    pub(crate) component: PathBuf,
+    /// The folder of golden cases.
+    pub(crate) golden: PathBuf,
+    watch: Vec<PathBuf>,
+}
+
+impl Project {
+    /// Takes a folder with a manifest, or a component's file.
+    pub(crate) fn open(path: &Path, golden: Option<&Path>) -> anyhow::Result<Self> {
+        if !path.is_dir() {
+            let beside = path.parent().unwrap_or(Path::new(".")).join("golden");
+            return Ok(Self {
+                dir: None,
+                build: Vec::new(),
+                component: path.to_owned(),
+                golden: golden.map_or(beside, Path::to_owned),
+                watch: Vec::new(),
+            });
+        }
+        let file = path.join(MANIFEST);
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| io("read the verifier's manifest", &file, error))?;
+        let manifest: Manifest = toml::from_str(&text).map_err(|error| {
+            let message = format!("{} is malformed: {}", file.display(), error.message());
+            Failure::error(Failure::VERIFIER_REFUSED, message)
+        })?;
+        let below = |relative: &PathBuf| path.join(relative);
+        Ok(Self {
+            dir: Some(path.to_owned()),
+            build: manifest.build,
+            component: below(&manifest.component),
+            golden: golden.map_or_else(|| below(&manifest.golden), Path::to_owned),
+            watch: manifest.watch.iter().map(below).chain([file]).collect(),
+        })
+    }
+
+    /// What is to be watched for changes.
+    pub(crate) fn watched(&self) -> Vec<PathBuf> {
+        let mut paths = self.watch.clone();
+        paths.push(self.golden.clone());
+        if self.build.is_empty() {
+            paths.push(self.component.clone());
+        }
+        paths
+    }
+
+    /// Runs the project's own build command, whose output goes to stderr.
+    pub(crate) fn build(&self) -> anyhow::Result<()> {
+        let (Some(dir), Some((program, arguments))) = (&self.dir, self.build.split_first()) else {
+            return Ok(());
+        };
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(dir).stdin(Stdio::null()).stdout(std::io::stderr());
+        let typed = self.build.join(" ");
+        let failed = |what: String| Failure::error(Failure::VERIFIER_REFUSED, what);
+        let status = command.status().map_err(|error| {
+            let dir = dir.display();
+            failed(format!(
+                "`{program}` cannot be started: {error}; {dir}/README.md says what the build needs"
+            ))
+        })?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(failed(format!("the build failed ({status}): `{typed}` in {}", dir.display())))
+    }
+
+    /// Reads the component.
+    pub(crate) fn component_bytes(&self) -> anyhow::Result<Vec<u8>> {
+        std::fs::read(&self.component).map_err(|error| {
+            if error.kind() == ErrorKind::NotFound && self.dir.is_some() {
+                let file = self.component.display();
+                let message = format!("{file} is not there; `gyre verifier test` builds it");
+                return Failure::error(Failure::VERIFIER_REFUSED, message);
+            }
+            io("read the component", &self.component, error)
+        })
+    }
+}
+
+fn io(doing: &'static str, path: &Path, source: std::io::Error) -> anyhow::Error {
+    Error::Io { doing, path: path.to_owned(), source }.into()
+}
