@@ -16,7 +16,7 @@ use crate::{SandboxError, artefact, engine};
 
 /// The folder within the cache folder that is this crate's own, which nobody
 /// else may enter.
-const FOLDER: &str = "guests";
+pub(crate) const FOLDER: &str = "guests";
 
 /// What [`Sandbox::open`](crate::Sandbox::open) is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(crate) fn load(
         Digest::of_parts([guest.as_bytes().as_slice(), engine::compatibility(engine).as_bytes()]);
     let folder = cache_dir.join(FOLDER);
     make_private(&folder)?;
-    let entry = Entry::new(&folder, key);
+    let entry = Entry::new(&folder, "python", key);
     match entry.load(engine) {
         Ok(Some(module)) => {
             progress(OpenProgress::Ready { from_cache: true });
@@ -76,7 +76,10 @@ pub(crate) fn load(
         }
     }
     make_folder(&folder)?;
-    let compiled = compile(progress)?;
+    let module = artefact::module()?;
+    let functions_total = artefact::function_count(&module);
+    let compiled = compile(functions_total, progress, |engine| engine.precompile_module(&module))?
+        .map_err(|error| SandboxError::engine("compiling", &error))?;
     entry.store(&compiled)?;
     let module = entry.load(engine).ok().flatten().ok_or_else(|| SandboxError::Engine {
         doing: "loading what it compiled",
@@ -89,14 +92,14 @@ pub(crate) fn load(
 /// Two files: the compiled guest, and beside it the digest that vouches for
 /// it. The digest is written last, so a compiled guest without one is the
 /// rest of a crash, and is made again.
-struct Entry {
-    compiled: PathBuf,
+pub(crate) struct Entry {
+    pub(crate) compiled: PathBuf,
     digest: PathBuf,
 }
 
 impl Entry {
-    fn new(folder: &Path, key: Digest) -> Self {
-        let name = format!("python-{}", &key.to_string()[..32]);
+    pub(crate) fn new(folder: &Path, kind: &str, key: Digest) -> Self {
+        let name = format!("{kind}-{}", &key.to_string()[..32]);
         Self {
             compiled: folder.join(format!("{name}.cwasm")),
             digest: folder.join(format!("{name}.sha256")),
@@ -105,6 +108,14 @@ impl Entry {
 
     /// The module, `None` if there is none, or what is wrong with it.
     fn load(&self, engine: &Engine) -> Result<Option<Module>, String> {
+        let Some((mut file, _)) = self.read()? else { return Ok(None) };
+        file.rewind().map_err(|error| error.to_string())?;
+        deserialize(engine, file).map(Some).map_err(|error| format!("{error:#}"))
+    }
+
+    /// The file and its content, after comparing it with the digest that
+    /// vouches for it; `None` if there is none.
+    pub(crate) fn read(&self) -> Result<Option<(File, Vec<u8>)>, String> {
         let recorded = match fs::read_to_string(&self.digest) {
             Ok(text) => text,
             Err(error) if is_absent(&error) => return Ok(None),
@@ -117,16 +128,15 @@ impl Entry {
         if Digest::of(&bytes).to_string() != recorded.trim_end() {
             return Err("it is damaged: its digest does not match".to_owned());
         }
-        file.rewind().map_err(|error| error.to_string())?;
-        deserialize(engine, file).map(Some).map_err(|error| format!("{error:#}"))
+        Ok(Some((file, bytes)))
     }
 
-    fn store(&self, compiled: &[u8]) -> Result<(), SandboxError> {
+    pub(crate) fn store(&self, compiled: &[u8]) -> Result<(), SandboxError> {
         write_whole(&self.compiled, compiled)?;
         write_whole(&self.digest, Digest::of(compiled).to_string().as_bytes())
     }
 
-    fn remove(&self) -> Result<(), SandboxError> {
+    pub(crate) fn remove(&self) -> Result<(), SandboxError> {
         for path in [&self.digest, &self.compiled] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -153,21 +163,22 @@ fn deserialize(engine: &Engine, file: File) -> wasmtime::Result<Module> {
     unsafe { Module::deserialize_open_file(engine, file) }
 }
 
-fn compile(progress: &dyn Fn(OpenProgress)) -> Result<Vec<u8>, SandboxError> {
-    let module = artefact::module()?;
+/// Compiles on a thread of its own, and tells how far it is.
+pub(crate) fn compile(
+    functions_total: u32,
+    progress: &dyn Fn(OpenProgress),
+    precompile: impl FnOnce(&Engine) -> wasmtime::Result<Vec<u8>> + Send,
+) -> Result<wasmtime::Result<Vec<u8>>, SandboxError> {
     let counter = Arc::new(Counter::default());
     let engine = engine::for_compiling(Arc::<Counter>::clone(&counter))?;
-    let functions_total = artefact::function_count(&module);
     std::thread::scope(|scope| {
         let (done, is_done) = mpsc::channel();
-        scope.spawn(move || done.send(engine.precompile_module(&module)));
+        scope.spawn(move || done.send(precompile(&engine)));
         loop {
             let functions_done = counter.0.load(Ordering::Relaxed).min(functions_total);
             progress(OpenProgress::Compiling { functions_done, functions_total });
             match is_done.recv_timeout(PROGRESS_INTERVAL) {
-                Ok(compiled) => {
-                    return compiled.map_err(|error| SandboxError::engine("compiling", &error));
-                }
+                Ok(compiled) => return Ok(compiled),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(SandboxError::WorkerLost),
             }
@@ -191,7 +202,7 @@ impl CacheStore for Counter {
     }
 }
 
-fn make_folder(folder: &Path) -> Result<(), SandboxError> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), SandboxError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -201,7 +212,7 @@ fn make_folder(folder: &Path) -> Result<(), SandboxError> {
 
 /// Takes others' rights from the folder if it is there already: machine code
 /// is loaded from it.
-fn make_private(folder: &Path) -> Result<(), SandboxError> {
+pub(crate) fn make_private(folder: &Path) -> Result<(), SandboxError> {
     #[cfg(unix)]
     if let Ok(found) = fs::metadata(folder) {
         use std::os::unix::fs::PermissionsExt;

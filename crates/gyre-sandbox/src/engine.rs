@@ -51,7 +51,13 @@ pub(crate) fn for_running(live_max: u32) -> Result<Engine, SandboxError> {
     }
 }
 
-/// Makes an engine that compiles for [`for_running`] and reports each function
+/// Makes the engine that runs verifiers: components, allocated on demand, since
+/// each has other memories and tables.
+pub(crate) fn for_components() -> Result<Engine, SandboxError> {
+    make(&base())
+}
+
+/// Makes an engine that compiles for the other engines and reports each function
 /// that it has compiled to `progress`.
 pub(crate) fn for_compiling(
     progress: Arc<dyn wasmtime::CacheStore>,

@@ -48,6 +48,12 @@ pub enum SandboxError {
         /// What the interpreter needs, in bytes.
         needed: u64,
     },
+    /// A verifier was to be shown something that is no outcome.
+    #[error("the outcome is not of the verifier contract: {message}")]
+    Outcome {
+        /// What is wrong.
+        message: String,
+    },
     /// No worker answered for a long time.
     #[error("no sandbox worker answered for {} s", waited.as_secs())]
     Watchdog {

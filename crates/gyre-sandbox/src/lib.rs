@@ -25,6 +25,7 @@ mod engine;
 mod error;
 mod guest;
 mod host;
+pub mod plugin;
 mod pool;
 mod prefault;
 mod protocol;

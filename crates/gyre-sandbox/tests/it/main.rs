@@ -3,6 +3,8 @@
 mod bounds;
 mod cache;
 mod determinism;
+mod plugin;
+mod plugin_fixture;
 mod sessions;
 mod support;
 mod surroundings;

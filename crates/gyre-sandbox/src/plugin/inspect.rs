@@ -1,0 +1,171 @@
+//! What a component lacks or wrongly imports, read off its bytes before any of
+//! it is compiled.
+
+use std::fmt;
+
+use wasmparser::{BinaryReaderError, Encoding, Parser, Payload};
+
+use super::INTERFACE;
+
+/// One reason why a component is no verifier, in words for its author.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ComponentProblem {
+    /// It is larger than a component may be.
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// It is not WebAssembly.
+    NotWasm,
+    /// It is a core module, not a component.
+    CoreModule,
+    /// It is WebAssembly that does not parse or validate.
+    Invalid {
+        /// The parser's own words.
+        message: String,
+    },
+    /// It imports something; a verifier imports nothing.
+    Imports {
+        /// The full name of the import.
+        name: String,
+    },
+    /// It does not export the interface.
+    MissingInterface {
+        /// What it exports instead.
+        exports: Vec<String>,
+    },
+    /// It exports the interface without its function.
+    MissingFunction,
+    /// The function has another type than the interface says.
+    WrongType {
+        /// The engine's own words.
+        message: String,
+    },
+    /// It cannot be instantiated within the limits.
+    DoesNotStart {
+        /// What it did.
+        message: String,
+    },
+}
+
+impl fmt::Display for ComponentProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { bytes, bytes_max } => {
+                write!(f, "it has {bytes} bytes, more than the {bytes_max} that are read")
+            }
+            Self::NotWasm => f.write_str("it is not WebAssembly: it does not begin with `\\0asm`"),
+            Self::CoreModule => f.write_str(
+                "it is a core module, not a component: build for wasm32-wasip2, or wrap it with \
+                 `wasm-tools component new`",
+            ),
+            Self::Invalid { message } => write!(f, "it is no valid component: {message}"),
+            Self::Imports { name } => {
+                write!(f, "it imports {name} ({}), and a verifier imports nothing", offers(name))
+            }
+            Self::MissingInterface { exports } => missing_interface(f, exports),
+            Self::MissingFunction => {
+                write!(f, "it exports {INTERFACE} without its function `verify`")
+            }
+            Self::WrongType { message } => {
+                write!(f, "`verify` has another type than {INTERFACE} says: {message}")
+            }
+            Self::DoesNotStart { message } => write!(f, "it cannot be started: {message}"),
+        }
+    }
+}
+
+fn missing_interface(f: &mut fmt::Formatter<'_>, exports: &[String]) -> fmt::Result {
+    write!(f, "it does not export {INTERFACE}")?;
+    let (stem, _) = INTERFACE.split_once('@').unwrap_or((INTERFACE, ""));
+    match exports {
+        [] => f.write_str(", nor anything else"),
+        all => match all.iter().find(|name| name.starts_with(stem)) {
+            Some(other) => write!(f, " but {other}, which this Gyre does not know"),
+            None => write!(f, ", it exports {}", all.join(", ")),
+        },
+    }
+}
+
+/// What an import would give, for people who did not ask for it knowingly.
+fn offers(import: &str) -> &'static str {
+    const KNOWN: &[(&str, &str)] = &[
+        ("wasi:sockets/", "the network"),
+        ("wasi:http/", "the network"),
+        ("wasi:filesystem/", "files"),
+        ("wasi:clocks/", "the clock"),
+        ("wasi:random/", "randomness"),
+        ("wasi:cli/", "the environment and standard streams"),
+        ("wasi:io/", "streams"),
+        ("gyre:verifier/", "the verifier's own interface, which is exported, not imported"),
+    ];
+    let known = KNOWN.iter().find(|(prefix, _)| import.starts_with(prefix));
+    known.map_or("which nothing here offers", |(_, what)| what)
+}
+
+/// Reads a component's imports and exports. Gives how many functions it has to
+/// compile, or everything that is wrong with it.
+pub(super) fn inspect(bytes: &[u8], bytes_max: usize) -> Result<u32, Vec<ComponentProblem>> {
+    if bytes.len() > bytes_max {
+        return Err(vec![ComponentProblem::TooLarge { bytes: bytes.len(), bytes_max }]);
+    }
+    if !bytes.starts_with(b"\0asm") {
+        return Err(vec![ComponentProblem::NotWasm]);
+    }
+    let seen = Seen::read(bytes);
+    let seen =
+        seen.map_err(|error| vec![ComponentProblem::Invalid { message: error.to_string() }])?;
+    if seen.is_module {
+        return Err(vec![ComponentProblem::CoreModule]);
+    }
+    let imports = seen.imports.into_iter().map(|name| ComponentProblem::Imports { name });
+    let mut problems: Vec<_> = imports.collect();
+    if !seen.exports.iter().any(|name| name == INTERFACE) {
+        problems.push(ComponentProblem::MissingInterface { exports: seen.exports });
+    }
+    if problems.is_empty() { Ok(seen.functions) } else { Err(problems) }
+}
+
+/// The outermost component's face, and the size of all that is within.
+#[derive(Default)]
+struct Seen {
+    is_module: bool,
+    imports: Vec<String>,
+    exports: Vec<String>,
+    functions: u32,
+}
+
+impl Seen {
+    fn read(bytes: &[u8]) -> Result<Self, BinaryReaderError> {
+        let mut seen = Self::default();
+        let mut depth = 0_u32;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload? {
+                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                    seen.is_module = true;
+                    break;
+                }
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::CodeSectionStart { count, .. } => {
+                    seen.functions = seen.functions.saturating_add(count);
+                }
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        seen.imports.push(import?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        seen.exports.push(export?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(seen)
+    }
+}
