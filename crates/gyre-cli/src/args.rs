@@ -172,6 +172,9 @@ pub(crate) enum TaskCommand {
         /// The folder of families.
         #[arg(long, default_value = "tasks")]
         tasks_dir: PathBuf,
+        /// Let families be judged by programs of this machine, outside the sandbox.
+        #[arg(long)]
+        allow_commands: bool,
     },
     /// Generate one task and show it, key and all (or write it as a task file with --json).
     Show {
@@ -186,6 +189,9 @@ pub(crate) enum TaskCommand {
         /// The folder of families.
         #[arg(long, default_value = "tasks")]
         tasks_dir: PathBuf,
+        /// Let families be judged by programs of this machine, outside the sandbox.
+        #[arg(long)]
+        allow_commands: bool,
     },
     /// Turn a file of tasks in another project's format into a family.
     Import {
@@ -234,6 +240,9 @@ pub(crate) struct JudgeArgs {
     /// Files with the programs to judge; `-` reads one from standard input.
     #[arg(required = true, value_name = "ANSWER")]
     pub(crate) answers: Vec<PathBuf>,
+    /// Let a task be judged by a program of this machine, outside the sandbox.
+    #[arg(long)]
+    pub(crate) allow_commands: bool,
 }
 
 #[derive(Debug, Subcommand)]

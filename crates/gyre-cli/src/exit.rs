@@ -24,7 +24,8 @@ Exit codes:
   60 unknown id                        70  audit found something
   61 task or family refused            71  replay differs
   62 judged: not every answer passed   130 stopped by Ctrl-C
-  63 verifier refused or revoked";
+  63 verifier refused or revoked
+  64 verifier gave no verdict";
 
 /// A command's own failure, with its exit code.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ impl Failure {
     pub(crate) const TASK_REFUSED: u8 = 61;
     pub(crate) const NOT_PASSED: u8 = 62;
     pub(crate) const VERIFIER_REFUSED: u8 = 63;
+    pub(crate) const VERIFIER_FAULT: u8 = 64;
     pub(crate) const AUDIT_FOUND: u8 = 70;
     pub(crate) const REPLAY_DIFFERS: u8 = 71;
     pub(crate) const UNKNOWN_ID: u8 = 60;
@@ -107,6 +109,8 @@ fn code_of(error: &Error) -> u8 {
         Error::Sandbox(error) => sandbox_code(error),
         Error::Tasks(_) | Error::TooFewTasks { .. } => Failure::TASK_REFUSED,
         Error::Io { source, .. } => io_code(source),
+        Error::VerifierUnusable { .. } => Failure::VERIFIER_REFUSED,
+        Error::VerifierFault { .. } => Failure::VERIFIER_FAULT,
         Error::NotFound { .. } => Failure::UNKNOWN_ID,
         Error::NothingToResume { .. } => 14,
         Error::PartsChanged { .. } | Error::StaleChampion { .. } => 15,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use gyre_lineage::DatabaseUrl;
-use gyre_orchestrator::{Cancel, Project, RunConfig};
+use gyre_orchestrator::{Cancel, Judging, Project, RunConfig, default_cache_dir};
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
@@ -59,6 +59,18 @@ pub(crate) fn open_existing(global: &Global, runtime: &Runtime) -> anyhow::Resul
         return Err(Failure::error(Failure::UNKNOWN_ID, message));
     }
     open_project(global, runtime, None)
+}
+
+/// What verifiers are made ready with, outside a run: the registry of the data
+/// folder, where there is one.
+pub(crate) fn judging(
+    global: &Global,
+    runtime: &Runtime,
+    allow_commands: bool,
+) -> anyhow::Result<Judging> {
+    let is_there = global.database.is_some() || global.data_dir.join("lineage.db").is_file();
+    let registry = if is_there { Some(open_project(global, runtime, None)?) } else { None };
+    Ok(Judging { registry, cache_dir: default_cache_dir(), allow_commands })
 }
 
 /// Reads a configuration file, or the built-in one.

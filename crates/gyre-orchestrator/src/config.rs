@@ -49,6 +49,9 @@ pub struct RunConfig {
     /// The embedded policy and its trainer.
     #[serde(default)]
     pub learner: LearnerConfig,
+    /// What verifiers may be, and what their faults do. Never changes a result.
+    #[serde(default, skip_serializing_if = "VerifiersConfig::is_default")]
+    pub verifiers: VerifiersConfig,
     /// The sandbox's use of the machine. Never changes a result.
     #[serde(default)]
     pub sandbox: SandboxSettings,
@@ -162,6 +165,35 @@ impl Default for RolloutConfig {
             tasks_per_wave: 150,
         }
     }
+}
+
+/// What verifiers may be, and what their faults do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct VerifiersConfig {
+    /// Whether families may be judged by programs of this machine, outside the
+    /// sandbox and with the user's rights.
+    pub allow_commands: bool,
+    /// What happens when a verifier gives no verdict. The rollout is invalid
+    /// either way.
+    pub on_fault: OnFault,
+}
+
+impl VerifiersConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a verifier's fault does to its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFault {
+    /// The run goes on.
+    #[default]
+    Continue,
+    /// The run stops before anything of the wave is recorded.
+    Stop,
 }
 
 /// The sandbox's use of the machine.
@@ -323,6 +355,7 @@ impl RunConfig {
             name: String::new(),
             tasks: TasksConfig { dir: PathBuf::new() },
             rounds: 0,
+            verifiers: VerifiersConfig::default(),
             sandbox: SandboxSettings::default(),
             database: DatabaseConfig::default(),
             ablation: vec![],

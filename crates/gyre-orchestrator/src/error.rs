@@ -112,6 +112,26 @@ pub enum Error {
         /// The champion now.
         current: CheckpointId,
     },
+    /// A family's verifier cannot be used.
+    #[error("the verifier of family {family} cannot be used: {why}")]
+    VerifierUnusable {
+        /// The family.
+        family: String,
+        /// What is missing or not allowed, and what to do.
+        why: String,
+    },
+    /// A verifier gave no verdict, and the run was told to stop then.
+    #[error(
+        "the verifier of family {family} gave no verdict on {count} answers, such as: {why}; the run stops here (`verifiers.on_fault`), and `gyre run --resume` goes on once the verifier is put right"
+    )]
+    VerifierFault {
+        /// The family.
+        family: String,
+        /// How many answers of the wave.
+        count: usize,
+        /// What it did the first time.
+        why: String,
+    },
     /// Too few tasks came through admission.
     #[error(
         "only {admitted} of {asked} {what} tasks were admitted (refused: {refused}); `gyre task check` shows why"

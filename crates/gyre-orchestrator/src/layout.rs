@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use gyre_types::{RunId, Split};
+use gyre_types::{Digest, RunId, Split};
 
 /// The data folder: everything that Gyre keeps, beside the database.
 ///
 /// ```text
 /// lineage.db                          SQLite, unless another database is named
+/// verifiers/<digest>.wasm             registered verifiers
 /// runs/<run>/dataset/                 the published dataset
 /// runs/<run>/rollouts/round-0001/…    every rollout, in Parquet
 /// runs/<run>/checkpoints/round-0001/  the candidate of the round
@@ -38,6 +39,11 @@ impl DataDir {
     /// A file that the lineage names.
     pub fn file(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
+    }
+
+    /// The file of a registered verifier, by its digest: `wasm` or `py`.
+    pub fn verifier(&self, digest: &Digest, extension: &str) -> PathBuf {
+        self.root.join("verifiers").join(format!("{digest}.{extension}"))
     }
 
     /// A run's folder.

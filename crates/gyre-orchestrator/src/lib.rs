@@ -19,6 +19,7 @@ mod config;
 mod error;
 mod failpoint;
 pub mod inspect;
+mod judging;
 mod layout;
 mod local_policy;
 mod progress;
@@ -31,11 +32,12 @@ mod workshop;
 pub use audit::{AuditFinding, RunAudit, audit};
 pub use cancel::Cancel;
 pub use config::{
-    ColdStartConfig, ConfigError, DatabaseConfig, HeldOutConfig, RolloutConfig, RunConfig,
-    SandboxSettings, TasksConfig,
+    ColdStartConfig, ConfigError, DatabaseConfig, HeldOutConfig, OnFault, RolloutConfig, RunConfig,
+    SandboxSettings, TasksConfig, VerifiersConfig,
 };
 pub use error::Error;
 pub use failpoint::Failpoints;
+pub use judging::Judging;
 pub use layout::DataDir;
 pub use local_policy::EmbeddedPolicy;
 pub use progress::{Observer, Progress, Silent};

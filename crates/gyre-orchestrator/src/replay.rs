@@ -1,5 +1,6 @@
 //! Runs a recorded rollout again and compares every byte.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,12 +9,14 @@ use gyre_learner::LocalPolicy;
 use gyre_lineage::RolloutWithVerdict;
 use gyre_rollout::{EpisodeSettings, RolloutRequest, run_wave};
 use gyre_sandbox::Sandbox;
+use gyre_tasks::Family;
 use gyre_types::{CheckpointId, RolloutId, RolloutRecord, RunId, Verdict};
-use gyre_verify::{Submission, judge_batch};
+use gyre_verify::{Submission, Verifier};
 use serde::Serialize;
 
 use crate::config::RunConfig;
 use crate::error::Error;
+use crate::judging::Judging;
 use crate::local_policy::EmbeddedPolicy;
 use crate::project::Project;
 
@@ -35,6 +38,7 @@ pub struct Replayer<'a> {
     sandbox: &'a Sandbox,
     config: RunConfig,
     policy: Option<Arc<EmbeddedPolicy>>,
+    verifiers: BTreeMap<String, Verifier>,
 }
 
 impl<'a> Replayer<'a> {
@@ -45,7 +49,7 @@ impl<'a> Replayer<'a> {
         config: RunConfig,
         sandbox: &'a Sandbox,
     ) -> Self {
-        Self { project, run, sandbox, config, policy: None }
+        Self { project, run, sandbox, config, policy: None, verifiers: BTreeMap::new() }
     }
 
     /// Runs a rollout again from its seed and checkpoint, judges it again, and
@@ -81,7 +85,13 @@ impl<'a> Replayer<'a> {
             |made| differences(&stored, &made.record),
         );
         let submission = Submission { task: &task, key: &key, answer: &stored.answer };
-        let judged = judge_batch(&[submission], |jobs| self.sandbox.execute(jobs));
+        let verifier = self.verifier(&task.family)?;
+        if let Some(then) = row.verdict.as_ref().map(|verdict| verdict.verifier_digest)
+            && verifier.digest() != Some(then)
+        {
+            differences.push("verifier: it is another one now".to_owned());
+        }
+        let judged = verifier.judge(&[submission], |jobs| self.sandbox.execute(jobs));
         let recorded = row.verdict.as_ref().map(|v| (&v.verdict, &v.checks));
         let invalid = recorded.is_some_and(|(verdict, _)| verdict.is_invalid());
         let again = judged.first().map(|j| (&j.verdict, &j.checks));
@@ -90,6 +100,19 @@ impl<'a> Replayer<'a> {
             differences.push(format!("verdict: {} then, {} now", name(recorded), name(again)));
         }
         Ok(Replay { rollout: stored.id, identical: differences.is_empty(), differences })
+    }
+
+    /// What decides a family's answers, made ready once.
+    fn verifier(&mut self, family: &str) -> Result<Verifier, Error> {
+        if let Some(verifier) = self.verifiers.get(family) {
+            return Ok(verifier.clone());
+        }
+        let folder = self.config.tasks.dir.join(family);
+        let mut loaded = Family::load(&folder)?;
+        let judging = Judging::of(&self.config, Some(self.project));
+        judging.prepare(&mut loaded, &folder)?;
+        self.verifiers.insert(family.to_owned(), loaded.verifier.clone());
+        Ok(loaded.verifier)
     }
 
     fn policy(&mut self, record: &RolloutRecord) -> Result<Arc<EmbeddedPolicy>, Error> {

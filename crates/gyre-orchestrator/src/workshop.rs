@@ -6,11 +6,14 @@ use std::path::PathBuf;
 
 use gyre_sandbox::{OpenProgress, Sandbox, SandboxConfig, WorkerKind, WorkerProgram};
 use gyre_tasks::Family;
-use gyre_types::Digest;
+use gyre_types::{Digest, Judgement};
+use gyre_verify::{Submission, Verifier};
 
 use crate::config::{RunConfig, SandboxSettings};
 use crate::error::Error;
+use crate::judging::Judging;
 use crate::progress::{Observer, Progress};
+use crate::project::Project;
 
 /// The sandbox and the families of a run, ready to work.
 #[derive(Clone)]
@@ -26,8 +29,14 @@ impl Workshop {
     ///
     /// # Errors
     ///
-    /// When a family cannot be loaded or the sandbox cannot be opened.
-    pub fn open(config: &RunConfig, observer: &mut dyn Observer) -> Result<Self, Error> {
+    /// When a family cannot be loaded, its verifier cannot be used, or the
+    /// sandbox cannot be opened.
+    /// `registry` is where components are registered, if any are to be used.
+    pub fn open(
+        config: &RunConfig,
+        registry: Option<&Project>,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
         let named: BTreeSet<&String> = config
             .curriculum
             .families
@@ -35,7 +44,13 @@ impl Workshop {
             .map(|family| &family.family)
             .chain([&config.cold_start.family])
             .collect();
-        let load = |name: &String| Ok((name.clone(), Family::load(&config.tasks.dir.join(name))?));
+        let judging = Judging::of(config, registry);
+        let load = |name: &String| {
+            let folder = config.tasks.dir.join(name);
+            let mut family = Family::load(&folder)?;
+            judging.prepare(&mut family, &folder)?;
+            Ok((name.clone(), family))
+        };
         let families = named.into_iter().map(load).collect::<Result<_, Error>>()?;
         Ok(Self { sandbox: open_sandbox(&config.sandbox, observer)?, families })
     }
@@ -44,7 +59,27 @@ impl Workshop {
     pub fn digest(&self) -> Digest {
         let families: BTreeMap<_, _> = self.family_digests();
         let learner = gyre_learner::ENGINE_VERSION;
-        Digest::of_json(&(self.sandbox.digest(), families, gyre_verify::verifier_digest(), learner))
+        let verifier = gyre_verify::verifier_digest();
+        let built_in = Digest::of_json(&(self.sandbox.digest(), families, verifier, learner));
+        match self.verifier_digests() {
+            own if own.is_empty() => built_in,
+            own => Digest::of_json(&(built_in, own)),
+        }
+    }
+
+    /// The verifier of each family that has one of its own.
+    pub fn verifier_digests(&self) -> BTreeMap<String, Digest> {
+        let own = |(name, family): (&String, &Family)| match &family.verifier {
+            Verifier::Cases => None,
+            verifier => Some((name.clone(), verifier.digest()?)),
+        };
+        self.families.iter().filter_map(own).collect()
+    }
+
+    /// The identity of what decides a family's answers.
+    pub fn verifier_digest(&self, family: &str) -> Digest {
+        let own = self.families.get(family).and_then(|family| family.verifier.digest());
+        own.unwrap_or_else(gyre_verify::verifier_digest)
     }
 
     /// Digest of each family's files.
@@ -53,7 +88,31 @@ impl Workshop {
     }
 }
 
-/// Opens the sandbox, whose workers are processes of this program, and tells how the one-time compilation goes.
+impl Workshop {
+    /// Judges answers, each by what decides its family's. Judgements come in
+    /// the order of the submissions.
+    pub fn judge(&self, submissions: &[Submission<'_>]) -> Vec<Judgement> {
+        let mut groups = BTreeMap::<Digest, Vec<usize>>::new();
+        for (at, submission) in submissions.iter().enumerate() {
+            groups.entry(self.verifier_digest(&submission.task.family)).or_default().push(at);
+        }
+        let mut judgements: Vec<Option<Judgement>> = vec![None; submissions.len()];
+        for group in groups.values() {
+            let of_group: Vec<_> = group.iter().map(|&at| submissions[at]).collect();
+            let family = of_group.first().and_then(|s| self.families.get(&s.task.family));
+            let verifier = family.map_or(&Verifier::Cases, |family| &family.verifier);
+            let judged = verifier.judge(&of_group, |jobs| self.sandbox.execute(jobs));
+            for (&at, judgement) in group.iter().zip(judged) {
+                judgements[at] = Some(judgement);
+            }
+        }
+        // Each verifier gives one for each of its group.
+        judgements.into_iter().flatten().collect()
+    }
+}
+
+/// Opens the sandbox, whose workers are processes of this program, and tells
+/// how the one-time compilation goes.
 ///
 /// # Errors
 ///

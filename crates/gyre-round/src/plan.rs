@@ -22,8 +22,12 @@ pub struct RoundPlan {
     pub champion: Option<CheckpointId>,
     /// The sandbox that runs every guest of the round.
     pub sandbox: Digest,
-    /// The verifier that judges every rollout of the round.
+    /// The verifier that judges every rollout of the round, but for those of
+    /// families with one of their own.
     pub verifier: Digest,
+    /// The verifiers of families with one of their own, by the family's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub verifiers: BTreeMap<String, Digest>,
     /// Digest of each family's files, by name.
     pub families: BTreeMap<String, Digest>,
     /// Training tasks to generate.

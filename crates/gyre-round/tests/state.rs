@@ -20,6 +20,7 @@ fn plan(round: u32, phases: usize) -> RoundPlan {
         champion: (round > 0).then(|| CheckpointId::from_digest(&Digest::of(b"champion"))),
         sandbox: Digest::of(b"sandbox"),
         verifier: Digest::of(b"verifier"),
+        verifiers: BTreeMap::new(),
         families: BTreeMap::new(),
         slots: vec![],
         curriculum: CurriculumState::default(),

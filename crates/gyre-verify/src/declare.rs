@@ -30,9 +30,10 @@ pub enum VerifierDeclaration {
         /// The name that it was registered under.
         #[serde(rename = "use")]
         name: String,
-        /// Its digest, to accept no other under that name.
+        /// Its digest, as the registry shows it, to accept no other under that
+        /// name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        sha256: Option<Digest>,
+        digest: Option<Digest>,
     },
     /// A program of the host's, trusted: it needs `allow_commands` under
     /// `[verifiers]` in the run's configuration.

@@ -47,7 +47,7 @@ pub use report::{
 };
 pub use verifier::{
     COMMAND_MS_MAX, ExternalReply, ExternalVerifier, PYTHON_BYTES_MAX, PythonVerifier, Verifier,
-    VerifierFault, command_digest, component_digest,
+    VerifierFault, command_digest,
 };
 
 use gyre_types::Digest;

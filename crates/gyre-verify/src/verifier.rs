@@ -240,13 +240,6 @@ impl fmt::Debug for ExternalVerifier {
     }
 }
 
-/// The identity of a component: that of its bytes, which name the version of
-/// the contract that they speak. So it is the same number everywhere: in a
-/// family, in the registry, in a verdict, and from `sha256sum`.
-pub fn component_digest(bytes: &[u8]) -> Digest {
-    Digest::of(bytes)
-}
-
 /// The identity of a command: its program's digest, its arguments, and the
 /// contract's version.
 pub fn command_digest(sha256: &Digest, argv: &[String]) -> Digest {

@@ -39,7 +39,7 @@ struct Figure {
 pub(crate) fn bench(global: &Global, args: &BenchArgs) -> anyhow::Result<()> {
     let config = session::read_config(None)?;
     let mut view = View::choose(global.json);
-    let workshop = Workshop::open(&config, &mut view)?;
+    let workshop = Workshop::open(&config, None, &mut view)?;
     view.finish();
     let sandbox = &workshop.sandbox;
     let n = args.count.max(1);

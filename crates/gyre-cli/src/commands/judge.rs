@@ -3,23 +3,24 @@ use std::path::Path;
 
 use gyre_orchestrator::{Error, SandboxSettings, open_sandbox};
 use gyre_tasks::TaskFile;
-use gyre_verify::{Submission, judge_batch};
+use gyre_verify::{Submission, Verifier};
 use serde_json::json;
 
 use crate::args::{Global, JudgeArgs};
 use crate::exit::Failure;
 use crate::live::View;
-use crate::output;
+use crate::{output, session};
 
 pub(crate) fn judge(global: &Global, args: &JudgeArgs) -> anyhow::Result<()> {
     let file = TaskFile::read(&args.task).map_err(Error::from)?;
     let answers = args.answers.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let sandbox = open_sandbox(&SandboxSettings::default(), &mut View::choose(global.json))?;
+    let verifier = verifier(global, args, &file)?;
     let submissions: Vec<_> = answers
         .iter()
         .map(|answer| Submission { task: &file.task, key: &file.key, answer })
         .collect();
-    let judgements = judge_batch(&submissions, |jobs| sandbox.execute(jobs));
+    let judgements = verifier.judge(&submissions, |jobs| sandbox.execute(jobs));
     let mut not_passed = 0;
     for (path, judgement) in args.answers.iter().zip(&judgements) {
         not_passed += usize::from(!judgement.verdict.is_pass());
@@ -44,6 +45,16 @@ pub(crate) fn judge(global: &Global, args: &JudgeArgs) -> anyhow::Result<()> {
             format!("{n} of {} answers did not pass", answers.len()),
         )),
     }
+}
+
+/// What decides the task. A command's program is found from the working folder.
+fn verifier(global: &Global, args: &JudgeArgs, file: &TaskFile) -> anyhow::Result<Verifier> {
+    let verifier = file.verifier().map_err(|why| Failure::error(Failure::TASK_REFUSED, why))?;
+    let Some(written) = &file.verifier else { return Ok(verifier) };
+    let runtime = session::runtime()?;
+    let judging = session::judging(global, &runtime, args.allow_commands)?;
+    let (declaration, family) = (Some(&written.declaration), &file.task.family);
+    Ok(judging.resolve(verifier, declaration, family, Path::new("."))?)
 }
 
 fn read(path: &Path) -> Result<String, Error> {

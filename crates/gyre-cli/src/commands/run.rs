@@ -80,7 +80,7 @@ fn start(
     cancel: &Cancel,
     observer: &mut dyn Observer,
 ) -> Result<RunSummary, Error> {
-    let workshop = Workshop::open(&config, observer)?;
+    let workshop = Workshop::open(&config, Some(project), observer)?;
     Runner::start(project.clone(), workshop, config, now_ms, cancel.clone(), observer)?.drive()
 }
 
@@ -95,7 +95,7 @@ fn resume(
         None => unfinished(project)?
             .ok_or_else(|| Error::NothingToResume { data_dir: project.data.root().to_owned() })?,
     };
-    let workshop = Workshop::open(&project.config_of(&run)?, observer)?;
+    let workshop = Workshop::open(&project.config_of(&run)?, Some(project), observer)?;
     Runner::resume(project.clone(), workshop, run, now_ms, cancel.clone(), observer)?.drive()
 }
 

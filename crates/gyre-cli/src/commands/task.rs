@@ -8,6 +8,7 @@ use gyre_tasks::{
     import_humaneval, load_all, scaffold,
 };
 use gyre_types::{RunId, Seed, Split};
+use gyre_verify::Verifier;
 
 use crate::args::{Global, ImportFormat, TaskCommand};
 use crate::exit::Failure;
@@ -21,12 +22,13 @@ pub(crate) fn task(global: &Global, command: TaskCommand) -> anyhow::Result<()> 
         }
         TaskCommand::Ls { tasks_dir, .. } => ls_families(global, &tasks_dir),
         TaskCommand::New { name, tasks_dir } => new(global, &tasks_dir, &name),
-        TaskCommand::Check { family, count, seed, tasks_dir } => {
+        TaskCommand::Check { family, count, seed, tasks_dir, allow_commands } => {
             let plan = CheckPlan { seed: Seed(seed), tasks_per_level: count };
-            check(global, &load(&family, &tasks_dir)?, plan)
+            check(global, &load(global, &family, &tasks_dir, allow_commands)?, plan)
         }
-        TaskCommand::Show { family, difficulty, seed, tasks_dir } => {
-            show(global, &load(&family, &tasks_dir)?, difficulty, Seed(seed))
+        TaskCommand::Show { family, difficulty, seed, tasks_dir, allow_commands } => {
+            let family = load(global, &family, &tasks_dir, allow_commands)?;
+            show(global, &family, difficulty, Seed(seed))
         }
         TaskCommand::Import { format: ImportFormat::Humaneval, file, name, tasks_dir } => {
             import(global, &file, name, &tasks_dir)
@@ -34,14 +36,25 @@ pub(crate) fn task(global: &Global, command: TaskCommand) -> anyhow::Result<()> 
     }
 }
 
-/// A family by its folder, or by its name below the folder of families.
-fn load(family: &Path, tasks_dir: &Path) -> Result<Family, Error> {
+/// A family by its folder, or by its name below the folder of families, with
+/// its verifier ready.
+fn load(
+    global: &Global,
+    family: &Path,
+    tasks_dir: &Path,
+    allow_commands: bool,
+) -> anyhow::Result<Family> {
     let dir = if family.join("family.toml").is_file() {
         family.to_owned()
     } else {
         tasks_dir.join(family)
     };
-    Ok(Family::load(&dir)?)
+    let mut family = Family::load(&dir).map_err(Error::from)?;
+    if let Verifier::Unresolved { .. } = family.verifier {
+        let runtime = session::runtime()?;
+        session::judging(global, &runtime, allow_commands)?.prepare(&mut family, &dir)?;
+    }
+    Ok(family)
 }
 
 fn sandbox(global: &Global) -> Result<Sandbox, Error> {

@@ -6,10 +6,11 @@ use gyre_lineage::VerdictRow;
 use gyre_round::{RoundEvent, RoundState, VerdictCounts, WaveIndex};
 use gyre_tasks::AdmittedTask;
 use gyre_types::{InvalidReason, Judgement, RolloutRecord, Split, StopReason, TaskId, Verdict};
-use gyre_verify::{Submission, judge_batch};
+use gyre_verify::Submission;
 
 use super::generate::planned;
 use super::{Done, Runner};
+use crate::config::OnFault;
 use crate::error::Error;
 use crate::layout::wave_part;
 
@@ -42,11 +43,10 @@ impl Runner<'_> {
             .iter()
             .map(|record| self.submission(&set.tasks, record))
             .collect::<Result<Vec<_>, _>>()?;
-        let judgements = self.judge_twice(&submissions);
-        let row = |(record, judgement): (&&RolloutRecord, Judgement)| {
-            self.verdict_row(record.id.clone(), judgement)
-        };
-        Ok(open.iter().zip(judgements).map(row).collect())
+        let judgements = self.judge_twice(&submissions)?;
+        let row =
+            |(record, judgement): (&&RolloutRecord, Judgement)| self.verdict_row(record, judgement);
+        open.iter().zip(judgements).map(row).collect()
     }
 
     fn submission<'a>(
@@ -61,10 +61,8 @@ impl Runner<'_> {
     }
 
     /// Judges, and once more what the infrastructure failed at.
-    fn judge_twice(&self, submissions: &[Submission<'_>]) -> Vec<Judgement> {
-        let judge = |submissions: &[Submission<'_>]| {
-            judge_batch(submissions, |jobs| self.workshop.sandbox.execute(jobs))
-        };
+    fn judge_twice(&self, submissions: &[Submission<'_>]) -> Result<Vec<Judgement>, Error> {
+        let judge = |submissions: &[Submission<'_>]| self.workshop.judge(submissions);
         let mut judgements = judge(submissions);
         let failed: Vec<usize> =
             (0..judgements.len()).filter(|&i| is_fault(&judgements[i].verdict)).collect();
@@ -74,7 +72,35 @@ impl Runner<'_> {
                 judgements[at] = judgement;
             }
         }
-        judgements
+        self.stop_on_fault(submissions, &judgements)?;
+        Ok(judgements)
+    }
+
+    /// Stops where a verifier gave no verdict, if the configuration says so.
+    fn stop_on_fault(
+        &self,
+        submissions: &[Submission<'_>],
+        judgements: &[Judgement],
+    ) -> Result<(), Error> {
+        if self.config.verifiers.on_fault == OnFault::Continue {
+            return Ok(());
+        }
+        let fault =
+            |(submission, judgement): (&Submission<'_>, &Judgement)| match &judgement.verdict {
+                Verdict::Invalid { reason: InvalidReason::Verifier { detail } } => {
+                    Some((submission.task.family.clone(), detail.clone()))
+                }
+                _ => None,
+            };
+        let faults: Vec<_> = submissions.iter().zip(judgements).filter_map(fault).collect();
+        match faults.first() {
+            None => Ok(()),
+            Some((family, why)) => Err(Error::VerifierFault {
+                family: family.clone(),
+                count: faults.iter().filter(|(other, _)| other == family).count(),
+                why: why.clone(),
+            }),
+        }
     }
 }
 

@@ -27,6 +27,7 @@ impl Runner<'_> {
             champion: None,
             sandbox: self.workshop.sandbox.digest(),
             verifier: gyre_verify::verifier_digest(),
+            verifiers: self.workshop.verifier_digests(),
             families: self.workshop.family_digests(),
             slots: vec![],
             curriculum: CurriculumState::default(),

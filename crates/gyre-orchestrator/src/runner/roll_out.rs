@@ -149,20 +149,41 @@ impl Runner<'_> {
             .iter()
             .zip(faults)
             .filter_map(|(record, fault)| Some(self.faulted(record, fault?)))
-            .collect();
+            .collect::<Result<_, _>>()?;
         Ok(Stored { part, rows, faulted, records })
     }
 
     /// The verdict of a rollout that the infrastructure ended.
-    fn faulted(&self, record: &RolloutRecord, detail: String) -> VerdictRow {
+    fn faulted(&self, record: &RolloutRecord, detail: String) -> Result<VerdictRow, Error> {
         let verdict = Verdict::Invalid { reason: InvalidReason::Infrastructure { detail } };
         let judgement = Judgement { verdict, checks: vec![], fuel: 0, guests: 0 };
-        self.verdict_row(record.id.clone(), judgement)
+        self.verdict_row(record, judgement)
     }
 
-    pub(super) fn verdict_row(&self, rollout: RolloutId, judgement: Judgement) -> VerdictRow {
+    pub(super) fn verdict_row(
+        &self,
+        record: &RolloutRecord,
+        judgement: Judgement,
+    ) -> Result<VerdictRow, Error> {
+        let verifier = self.verifier_digest_of(&record.task)?;
         let sandbox = self.workshop.sandbox.digest();
-        VerdictRow::of(rollout, judgement, gyre_verify::verifier_digest(), sandbox)
+        Ok(VerdictRow::of(record.id.clone(), judgement, verifier, sandbox))
+    }
+
+    /// The identity of what decides a task's answers.
+    fn verifier_digest_of(&self, task: &TaskId) -> Result<Digest, Error> {
+        if self.workshop.verifier_digests().is_empty() {
+            return Ok(gyre_verify::verifier_digest());
+        }
+        let at_hand = self.tasks.as_ref().and_then(|set| set.tasks.get(task));
+        let family = match at_hand {
+            Some(admitted) => admitted.task.family.clone(),
+            None => {
+                let (task, _) = crate::inspect::task_with_key(&self.project, &self.run.id, task)?;
+                task.family
+            }
+        };
+        Ok(self.workshop.verifier_digest(&family))
     }
 
     pub(super) fn request<'a>(
