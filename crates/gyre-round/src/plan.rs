@@ -40,8 +40,8 @@ pub struct RoundPlan {
     pub curation: CurationConfig,
     /// The gate's rule; none at the cold start, whose candidate is the first champion.
     pub gate: Option<GatePlan>,
-    /// How the round checks those who judge it; none at the cold start, and in
-    /// plans that were made before there were such checks.
+    /// How the round checks those who judge it; none in plans that were made
+    /// before there were such checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guards: Option<GuardPlan>,
 }

@@ -288,7 +288,7 @@ impl RoundState {
         let Some(plan) = &self.plan else { return Stage::Curating };
         if self.phases.len() < plan.phases.len() {
             Stage::RollingOut
-        } else if plan.guards.is_some() {
+        } else if plan.guards.is_some() && !plan.phases.is_empty() {
             Stage::Checking
         } else {
             Stage::Curating

@@ -34,6 +34,7 @@ impl Runner<'_> {
             phases: vec![],
             curation: self.config.curation.clone(),
             gate: None,
+            guards: Some(self.config.guards()),
         }
     }
 
