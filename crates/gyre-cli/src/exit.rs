@@ -24,7 +24,7 @@ Exit codes:
   60 unknown id                        70  audit found something
   61 task or family refused            71  replay differs
   62 judged: not every answer passed   130 stopped by Ctrl-C
-  63 verifier refused or revoked
+  63 verifier refused or revoked       72 verifier not to be believed: run ended
   64 verifier gave no verdict";
 
 /// A command's own failure, with its exit code.
@@ -41,6 +41,7 @@ impl Failure {
     pub(crate) const VERIFIER_FAULT: u8 = 64;
     pub(crate) const AUDIT_FOUND: u8 = 70;
     pub(crate) const REPLAY_DIFFERS: u8 = 71;
+    pub(crate) const UNTRUSTED: u8 = 72;
     pub(crate) const UNKNOWN_ID: u8 = 60;
 
     pub(crate) fn error(code: u8, message: impl Into<String>) -> anyhow::Error {
@@ -115,6 +116,7 @@ fn code_of(error: &Error) -> u8 {
         Error::NothingToResume { .. } => 14,
         Error::PartsChanged { .. } | Error::StaleChampion { .. } => 15,
         Error::Illegal { .. } | Error::Recorded { .. } => Failure::AUDIT_FOUND,
+        Error::Untrusted { .. } => Failure::UNTRUSTED,
         Error::Interrupted => 130,
         Error::Episode(_) => 1,
     }

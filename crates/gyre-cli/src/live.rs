@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use gyre_orchestrator::{Observer, Progress, RoundSummary};
-use gyre_round::{RoundEvent, RoundState};
+use gyre_lineage::AlarmRow;
+use gyre_orchestrator::{Observer, Progress, RoundSummary, inspect};
+use gyre_round::{RoundEvent, RoundState, VerdictCounts};
 use gyre_types::RunId;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -62,6 +63,10 @@ fn json(progress: &Progress<'_>) {
         Progress::RoundFinished { run, summary } => {
             serde_json::json!({ "event": "round_finished", "run": run, "summary": summary })
         }
+        Progress::Alarmed { run, alarm } => serde_json::json!({
+            "event": "alarm", "run": run, "round": alarm.round, "kind": alarm.kind,
+            "subject": alarm.subject, "body": alarm.body,
+        }),
         Progress::CompilingGuest { .. }
         | Progress::CompilingVerifier { .. }
         | Progress::Working { .. } => return,
@@ -108,6 +113,7 @@ impl Lines {
                     output::line(format!("{}: {text}", title(*round)));
                 }
             }
+            Progress::Alarmed { alarm, .. } => output::line(alarmed(alarm)),
             Progress::RoundFinished { summary, .. } => output::line(finished(summary)),
             _ => {}
         }
@@ -128,9 +134,7 @@ struct Status {
     stage: String,
     rollouts: u32,
     planned: u32,
-    passed: u32,
-    judged: u32,
-    invalid: u32,
+    counts: VerdictCounts,
     tokens: u64,
     rounds_done: u32,
 }
@@ -168,6 +172,7 @@ impl Terminal {
             Progress::Working { what, done, total, .. } => {
                 self.draw((*what).to_owned(), (*done, *total));
             }
+            Progress::Alarmed { alarm, .. } => self.say(alarmed(alarm)),
             Progress::RoundFinished { summary, .. } => {
                 self.status.rounds_done += 1;
                 self.say(finished(summary));
@@ -203,9 +208,7 @@ impl Status {
         self.round = round;
         self.rollouts = state.rollouts;
         self.planned = state.phases.iter().map(|phase| phase.rollouts).sum();
-        self.passed = state.counts.passed;
-        self.judged = state.counts.total();
-        self.invalid = state.counts.invalid;
+        self.counts = state.counts;
         self.tokens = state.tokens;
     }
 
@@ -214,11 +217,10 @@ impl Status {
         if self.planned > 0 {
             text.push_str(&format!(" · {}/{} rollouts", self.rollouts, self.planned));
         }
-        if self.judged > 0 {
-            let rate = f64::from(self.passed) / f64::from(self.judged);
+        if let Some(rate) = self.counts.pass_rate() {
             text.push_str(&format!(" · pass {}", output::percent(rate)));
         }
-        text.push_str(&format!(" · invalid {}", self.invalid));
+        text.push_str(&format!(" · invalid {}", self.counts.invalid));
         if self.tokens > 0 {
             text.push_str(&format!(" · {} tokens", output::count(self.tokens)));
         }
@@ -249,20 +251,30 @@ fn told(event: &RoundEvent, state: &RoundState) -> Option<String> {
         }
         RoundEvent::WaveVerified { .. } if state.stage.name() != "verifying" => {
             let counts = state.counts;
-            let rate = f64::from(counts.passed) / f64::from(counts.total().max(1));
             let (rollouts, tokens) = (state.rollouts, output::count(state.tokens));
-            let (rate, invalid) = (output::percent(rate), counts.invalid);
+            let rate = counts.pass_rate().map_or("none".to_owned(), output::percent);
+            let invalid = counts.invalid;
             Some(format!(
                 "{rollouts} rollouts verified, {rate} passed, {invalid} invalid, {tokens} tokens"
             ))
+        }
+        RoundEvent::Checked { canaries, .. } if canaries.total() > 0 => {
+            let (refused, all, again) =
+                (canaries.failed, canaries.total(), state.rechecked.repeated);
+            Some(format!("{refused} of {all} impossible tasks refused, {again} accepts rechecked"))
         }
         RoundEvent::Curated { rows, .. } if *rows > 0 => Some(format!("{rows} rows published")),
         RoundEvent::Trained { candidate, steps, loss, .. } => {
             Some(format!("trained {candidate}: {steps} steps, loss {loss:.3}"))
         }
-        RoundEvent::Failed { cause } => Some(format!("failed: {cause}")),
+        RoundEvent::Failed { cause, .. } => Some(format!("failed: {}", output::visible(cause))),
         _ => None,
     }
+}
+
+fn alarmed(alarm: &AlarmRow) -> String {
+    let text = output::visible(&inspect::alarm_text(alarm));
+    format!("{}: alarm: {text}", title(alarm.round))
 }
 
 pub(crate) fn finished(summary: &RoundSummary) -> String {

@@ -124,6 +124,12 @@ fn state_digest(project: &Project, run: &RunRow) -> Result<Digest, Error> {
     for promotion in project.wait(store.promotions(id, None, PAGE))? {
         state = chain(state, &(promotion.round, promotion.champion, promotion.previous));
     }
+    for canary in project.wait(store.canaries(id, None, PAGE))? {
+        state = chain(state, &(canary.round, canary.rollout, canary.verdict, canary.checks));
+    }
+    for alarm in project.wait(store.alarms(id, PAGE))? {
+        state = chain(state, &(alarm.round, alarm.kind, alarm.subject, alarm.body));
+    }
     Ok(state)
 }
 

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use gyre_learner::{LearnerConfig, LearnerError};
 use gyre_rollout::EpisodeSettings;
-use gyre_round::{CurationConfig, CurationMode, CurriculumConfig, GateConfig, PoolConfig};
+use gyre_round::{
+    AlarmConfig, CanaryConfig, CurationConfig, CurationMode, CurriculumConfig, GateConfig,
+    GuardPlan, PoolConfig, RecheckConfig,
+};
 use gyre_types::{Sampling, Seed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,6 +46,15 @@ pub struct RunConfig {
     /// What a training set holds.
     #[serde(default)]
     pub pool: PoolConfig,
+    /// Impossible tasks among each round's own.
+    #[serde(default)]
+    pub canaries: CanaryConfig,
+    /// Accepts that are judged again.
+    #[serde(default)]
+    pub recheck: RecheckConfig,
+    /// When a jump of a verifier's accept rate is told.
+    #[serde(default)]
+    pub alarms: AlarmConfig,
     /// When a candidate is promoted.
     #[serde(default)]
     pub gate: GateConfig,
@@ -349,9 +361,16 @@ impl RunConfig {
         self.cold_start.demonstrations.iter().filter_map(parse).collect()
     }
 
-    /// The settings that decide results, without those that do not.
-    pub fn semantic(&self) -> Self {
-        Self {
+    /// How each round checks those who judge it.
+    pub fn guards(&self) -> GuardPlan {
+        GuardPlan { canaries: self.canaries, recheck: self.recheck, alarms: self.alarms }
+    }
+
+    /// The settings that decide results, without those that do not. How a run
+    /// watches its verifiers is among the latter: it may end a run or take a row
+    /// out, and changes nothing else.
+    pub fn semantic(&self) -> serde_json::Value {
+        let settings = Self {
             name: String::new(),
             tasks: TasksConfig { dir: PathBuf::new() },
             rounds: 0,
@@ -360,7 +379,12 @@ impl RunConfig {
             database: DatabaseConfig::default(),
             ablation: vec![],
             ..self.clone()
+        };
+        let mut settings = serde_json::to_value(settings).unwrap_or_default();
+        if let Some(settings) = settings.as_object_mut() {
+            settings.retain(|key, _| !matches!(key.as_str(), "canaries" | "recheck" | "alarms"));
         }
+        settings
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
@@ -383,6 +407,7 @@ impl RunConfig {
                 1_000_000,
             ),
             ("sandbox.workers", self.sandbox.workers, 0, 1_024),
+            ("canaries.per_round", self.canaries.per_round, 0, 1_000),
         ];
         for (key, value, min, max) in bounds {
             if !(min..=max).contains(&value) {

@@ -132,6 +132,16 @@ pub enum Error {
         /// What it did the first time.
         why: String,
     },
+    /// The run's verifier is not to be believed.
+    #[error("{run} ended in round {round}: {cause}")]
+    Untrusted {
+        /// The run.
+        run: RunId,
+        /// The round.
+        round: u32,
+        /// What was seen.
+        cause: String,
+    },
     /// Too few tasks came through admission.
     #[error(
         "only {admitted} of {asked} {what} tasks were admitted (refused: {refused}); `gyre task check` shows why"

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gyre_lineage::{CellRate, GateRow, RolloutFilter, RunRow, ShardRow};
+use gyre_lineage::{AlarmRow, CellRate, GateRow, RolloutFilter, RunRow, ShardRow};
 use gyre_round::{
-    Confidence, Decision, Estimate, PairTable, RoundEvent, RoundState, Stage, fold, wilson,
+    Confidence, Decision, Estimate, PairTable, RoundEvent, RoundState, Stage, VerdictCounts, fold,
+    wilson,
 };
 use gyre_types::{CheckpointId, RunId, Split, Task, TaskId, Verdict};
 use gyre_verify::GradingKey;
@@ -53,9 +54,18 @@ pub fn round_summary(project: &Project, run: &RunRow, round: u32) -> Result<Roun
         RoundEvent::Decided { decision: Decision::Reject { reasons }, .. } => Some(reasons.clone()),
         _ => None,
     });
+    let cause = match &state.stage {
+        Stage::Failed { cause, .. } => Some(cause.clone()),
+        _ => None,
+    };
     Ok(RoundSummary {
         round,
         stage: state.stage.name().to_owned(),
+        cause,
+        invalid: invalid_reasons(project, &run.id, round)?,
+        alarms: alarms(project, &run.id, round)?,
+        rechecked: state.rechecked,
+        canaries: canary_counts(project, &run.id, round)?,
         checkpoint: state.candidate,
         pass_at_1: all.map(|all| all.pass_at_1),
         interval: all.map(|all| {
@@ -72,6 +82,43 @@ pub fn round_summary(project: &Project, run: &RunRow, round: u32) -> Result<Roun
         rows: state.rows,
         seconds: seconds(&events),
     })
+}
+
+/// Why rollouts of a round have no verdict, and how many.
+fn invalid_reasons(
+    project: &Project,
+    run: &RunId,
+    round: u32,
+) -> Result<BTreeMap<String, u32>, Error> {
+    let reasons = project.wait(project.store.invalid_reasons(run))?;
+    let own = reasons.into_iter().filter(|count| count.round == round);
+    Ok(own.map(|count| (count.kind, count.rollouts as u32)).collect())
+}
+
+/// What a round noticed of the verifiers, in words.
+fn alarms(project: &Project, run: &RunId, round: u32) -> Result<Vec<String>, Error> {
+    let alarms = project.wait(project.store.alarms(run, PAGE))?;
+    Ok(alarms.iter().filter(|alarm| alarm.round == round).map(alarm_text).collect())
+}
+
+/// An alarm in words.
+pub fn alarm_text(alarm: &AlarmRow) -> String {
+    let detail = alarm.body["detail"].as_str().unwrap_or("no detail is recorded");
+    format!("{} ({}): {detail}", alarm.kind.replace('_', " "), alarm.subject)
+}
+
+/// Verdicts of a round's impossible tasks, whether or not it went on.
+fn canary_counts(project: &Project, run: &RunId, round: u32) -> Result<VerdictCounts, Error> {
+    let canaries = project.wait(project.store.canaries(run, Some(round), PAGE))?;
+    let mut counts = VerdictCounts::default();
+    for canary in canaries {
+        match canary.verdict {
+            Verdict::Pass => counts.passed += 1,
+            Verdict::Fail { .. } => counts.failed += 1,
+            Verdict::Invalid { .. } => counts.invalid += 1,
+        }
+    }
+    Ok(counts)
 }
 
 /// What came of a run so far.
@@ -129,7 +176,12 @@ fn gain(
     let of_champion = outcomes(project, run, Split::Test, champion)?;
     let mut table = PairTable::default();
     for (task, base) in &of_base {
-        let champion = of_champion.get(task).is_some_and(Verdict::is_pass);
+        // A pair of which one side has no verdict says nothing: it is no zero.
+        let Some(champion) = of_champion.get(task).filter(|v| !v.is_invalid()) else { continue };
+        if base.is_invalid() {
+            continue;
+        }
+        let champion = champion.is_pass();
         table.n += 1;
         *match (base.is_pass(), champion) {
             (false, true) => &mut table.wins,
@@ -183,7 +235,8 @@ fn measure(project: &Project, run: &RunId, checkpoint: &CheckpointId) -> Result<
         let name = format!("{} {}", cell.family, cell.difficulty);
         for level in [measure.levels.entry(name).or_default(), &mut measure.all] {
             level.passed += cell.count.passed as u32;
-            level.tasks += cell.count.rollouts as u32;
+            level.tasks += (cell.count.passed + cell.count.failed) as u32;
+            level.invalid += cell.count.invalid as u32;
             level.pass_at_1 = f64::from(level.passed) / f64::from(level.tasks.max(1));
         }
     }

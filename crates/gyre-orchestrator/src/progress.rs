@@ -1,5 +1,6 @@
 //! What a run tells those who watch it.
 
+use gyre_lineage::AlarmRow;
 use gyre_round::{RoundEvent, RoundState};
 use gyre_types::RunId;
 
@@ -40,6 +41,13 @@ pub enum Progress<'a> {
         event: &'a RoundEvent,
         /// The round after it.
         state: &'a RoundState,
+    },
+    /// Something about a verifier was noticed and recorded.
+    Alarmed {
+        /// The run.
+        run: &'a RunId,
+        /// What.
+        alarm: &'a AlarmRow,
     },
     /// Work goes on inside an action.
     Working {

@@ -1,5 +1,7 @@
 //! The driver: folds what is recorded, executes what is outstanding, records it.
 
+mod canary;
+mod check;
 mod curate;
 mod evaluate;
 mod garbage;
@@ -7,6 +9,7 @@ mod generate;
 mod judge;
 mod lease;
 mod plan;
+mod recheck;
 mod roll_out;
 mod summarise;
 mod train;
@@ -186,7 +189,12 @@ impl<'o> Runner<'o> {
             self.observer
                 .observe(&Progress::RoundFinished { run: &self.run.id, summary: &summary });
         }
-        Ok(())
+        match state.stage {
+            Stage::Failed { cause, .. } if state.ends_run => {
+                Err(Error::Untrusted { run: self.run.id.clone(), round, cause })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn execute(&mut self, round: u32, state: &RoundState, action: Action) -> Result<Done, Error> {
@@ -197,6 +205,7 @@ impl<'o> Runner<'o> {
             Action::OpenPhase(phase) => self.open_phase(state, phase),
             Action::RollOut(at) => self.roll_out(state, at),
             Action::Verify(at) => self.verify(state, at),
+            Action::Check => self.check(state),
             Action::Curate => self.curate(state),
             Action::Train => self.train(state),
             Action::Evaluate(part) => self.evaluate(state, part),
@@ -216,6 +225,7 @@ impl<'o> Runner<'o> {
         let (next, _) = step(state, &event).map_err(|source| self.illegal(round, source))?;
         let body = serde_json::to_value(&event).unwrap_or_default();
         let new = NewEvent { round, kind: event.kind().to_owned(), body };
+        let alarms = rows.alarms.clone();
         self.commit(Commit { events: vec![new], ..rows })?;
         if matches!(event, RoundEvent::Curated { .. }) {
             self.write_index()?;
@@ -227,6 +237,9 @@ impl<'o> Runner<'o> {
             event: &event,
             state: &next,
         });
+        for alarm in &alarms {
+            self.observer.observe(&Progress::Alarmed { run: &self.run.id, alarm });
+        }
         Ok(next)
     }
 

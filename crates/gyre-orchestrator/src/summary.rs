@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gyre_round::{Estimate, RejectReason, VerdictCounts};
+use gyre_round::{Estimate, Rechecked, RejectReason, VerdictCounts};
 use gyre_types::{CheckpointId, RunId, Seed};
 use serde::Serialize;
 
@@ -33,12 +33,14 @@ pub struct RunSummary {
 /// One level of the test part.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Default)]
 pub struct Level {
-    /// Share solved.
+    /// Share solved of those that have a verdict.
     pub pass_at_1: f64,
     /// Tasks solved.
     pub passed: u32,
-    /// Tasks.
+    /// Tasks that have a verdict.
     pub tasks: u32,
+    /// Tasks without one: never counted as failed.
+    pub invalid: u32,
 }
 
 /// What came of a round.
@@ -50,12 +52,14 @@ pub struct RoundSummary {
     pub stage: String,
     /// Its candidate; none where the round has none.
     pub checkpoint: Option<CheckpointId>,
+    /// Why it failed, where it did.
+    pub cause: Option<String>,
     /// Share of test tasks that the candidate solves greedily at the first
-    /// attempt; none where it was not evaluated.
+    /// attempt, of those that have a verdict; none where it was not evaluated.
     pub pass_at_1: Option<f64>,
     /// The 95% Wilson interval of that share.
     pub interval: Option<[f64; 2]>,
-    /// Test tasks.
+    /// Test tasks that have a verdict.
     pub tasks: u32,
     /// The same by family and level.
     pub levels: BTreeMap<String, Level>,
@@ -65,6 +69,14 @@ pub struct RoundSummary {
     pub reasons: Vec<RejectReason>,
     /// Verdicts of its training rollouts.
     pub verdicts: VerdictCounts,
+    /// Rollouts without a verdict, held-out ones included, by kind of reason.
+    pub invalid: BTreeMap<String, u32>,
+    /// Accepts that were judged again.
+    pub rechecked: Rechecked,
+    /// Verdicts of impossible tasks.
+    pub canaries: VerdictCounts,
+    /// What was noticed of the verifiers.
+    pub alarms: Vec<String>,
     /// Rollouts sampled for training.
     pub rollouts: u32,
     /// Tokens sampled for training.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gyre_types::{CheckpointId, Digest, ShardId, Split};
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, RoundPlan};
+use crate::{Decision, Rechecked, RoundPlan};
 
 /// One thing that happened in a round, after it is durable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,17 @@ pub enum RoundEvent {
         at: WaveIndex,
         /// What was found.
         counts: VerdictCounts,
+        /// Accepts that were judged again.
+        #[serde(default, skip_serializing_if = "Rechecked::is_none")]
+        rechecked: Rechecked,
+    },
+    /// Those who judge were checked: impossible tasks were refused, and what was
+    /// noticed of accept rates does not end the run.
+    Checked {
+        /// Verdicts of the impossible tasks.
+        canaries: VerdictCounts,
+        /// Alarms of the round.
+        alarms: u32,
     },
     /// The rows to train on were chosen and published.
     Curated {
@@ -80,6 +91,9 @@ pub enum RoundEvent {
         part: Split,
         /// What was found.
         counts: VerdictCounts,
+        /// Accepts that were judged again.
+        #[serde(default, skip_serializing_if = "Rechecked::is_none")]
+        rechecked: Rechecked,
     },
     /// The gate decided.
     Decided {
@@ -92,6 +106,9 @@ pub enum RoundEvent {
     Failed {
         /// Why, for people.
         cause: String,
+        /// Whether the run ends with it: who judges is not to be believed.
+        #[serde(default, skip_serializing_if = "is_false")]
+        ends_run: bool,
     },
     /// Someone ended the round; the champion stays.
     Cancelled,
@@ -106,6 +123,7 @@ impl RoundEvent {
             Self::PhaseOpened { .. } => "phase_opened",
             Self::WaveRolledOut { .. } => "wave_rolled_out",
             Self::WaveVerified { .. } => "wave_verified",
+            Self::Checked { .. } => "checked",
             Self::Curated { .. } => "curated",
             Self::Trained { .. } => "trained",
             Self::Evaluated { .. } => "evaluated",
@@ -114,6 +132,11 @@ impl RoundEvent {
             Self::Cancelled => "cancelled",
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Which wave of which phase.
@@ -142,6 +165,12 @@ impl VerdictCounts {
     /// All of them.
     pub fn total(self) -> u32 {
         self.passed + self.failed + self.invalid
+    }
+
+    /// The share that passed of those that have a verdict; none where none has.
+    pub fn pass_rate(self) -> Option<f64> {
+        let judged = self.passed + self.failed;
+        (judged > 0).then(|| f64::from(self.passed) / f64::from(judged))
     }
 
     /// Both together.

@@ -19,7 +19,9 @@ pub use record::{
     Breakdown, Contest, Decision, Estimate, GATE_RECORD_VERSION, GateRecord, LevelBreakdown,
     Outcome, PairTable, PairedOutcome, RejectReason, Unknown,
 };
-pub use stats::{Confidence, Interval, mcnemar_p_value, paired_interval, pass_at_k, wilson};
+pub use stats::{
+    Confidence, Interval, exact_interval, mcnemar_p_value, paired_interval, pass_at_k, wilson,
+};
 
 /// Decides whether the candidate replaces the champion, and records why.
 ///

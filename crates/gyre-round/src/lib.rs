@@ -5,15 +5,18 @@
 //! randomness: seeds, counts and verdicts are arguments, so that every choice
 //! of a round can be made again, and checked, from what was recorded.
 
+mod alarm;
 mod curation;
 mod curriculum;
 mod event;
 mod gate;
+mod guards;
 mod plan;
 mod pool;
 mod share;
 mod state;
 
+pub use alarm::{AcceptCount, AlarmConfig, RateAlarm, rate_alarms};
 pub use curation::{
     Curated, CurationCandidate, CurationConfig, CurationMode, CurationReject, Funnel, PassRateBand,
     Rejected, VerdictKind, curate,
@@ -26,7 +29,11 @@ pub use event::{RoundEvent, VerdictCounts, WaveIndex};
 pub use gate::{
     Breakdown, Confidence, Contest, Decision, Estimate, GATE_RECORD_VERSION, GateConfig,
     GateHistory, GateRecord, Interval, LevelBreakdown, Outcome, PairTable, PairedOutcome,
-    RejectReason, Spending, Unknown, decide, mcnemar_p_value, paired_interval, pass_at_k, wilson,
+    RejectReason, Spending, Unknown, decide, exact_interval, mcnemar_p_value, paired_interval,
+    pass_at_k, wilson,
+};
+pub use guards::{
+    CanaryConfig, GuardPlan, RecheckConfig, Rechecked, select_canaries, select_rechecks,
 };
 pub use plan::{GatePlan, PhasePlan, PhaseTasks, RoundPlan};
 pub use pool::{PoolConfig, RoundAccepted, TrainingPool, select_pool};

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use gyre_types::{CheckpointId, Digest, Seed};
 use serde::{Deserialize, Serialize};
 
-use crate::{CurationConfig, CurriculumState, GateConfig, GateHistory, SkillWeights, TaskSlot};
+use crate::{
+    CurationConfig, CurriculumState, GateConfig, GateHistory, GuardPlan, SkillWeights, TaskSlot,
+};
 
 /// Everything that a round will do, chosen before anything runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,10 @@ pub struct RoundPlan {
     pub curation: CurationConfig,
     /// The gate's rule; none at the cold start, whose candidate is the first champion.
     pub gate: Option<GatePlan>,
+    /// How the round checks those who judge it; none in plans that were made
+    /// before there were such checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<GuardPlan>,
 }
 
 /// The gate's rule for one round.

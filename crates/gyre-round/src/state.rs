@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gyre_types::{CheckpointId, Digest, ShardId, Split};
 
-use crate::Decision;
 use crate::event::{RoundEvent, VerdictCounts, WaveIndex};
 use crate::plan::RoundPlan;
+use crate::{Decision, Rechecked};
 
 /// Where a round stands. Nothing but [`step`] makes one.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -29,6 +29,16 @@ pub struct RoundState {
     pub tokens: u64,
     /// Verdicts over all waves.
     pub counts: VerdictCounts,
+    /// Accepts judged again, over all waves and held-out parts.
+    pub rechecked: Rechecked,
+    /// Verdicts of impossible tasks.
+    pub canaries: VerdictCounts,
+    /// Whether those who judge were checked.
+    pub checked: bool,
+    /// Alarms when they were.
+    pub alarms: u32,
+    /// Whether the run ended with this round.
+    pub ends_run: bool,
     /// Rows published.
     pub rows: u32,
     /// The shard that holds them.
@@ -62,6 +72,8 @@ pub enum Stage {
     RollingOut,
     /// Rollouts of the last opened phase are being judged.
     Verifying,
+    /// Those who judge are being checked.
+    Checking,
     /// Rows are being chosen.
     Curating,
     /// A candidate is being trained.
@@ -93,6 +105,7 @@ impl Stage {
             Self::Generating => "generating",
             Self::RollingOut => "rolling out",
             Self::Verifying => "verifying",
+            Self::Checking => "checking",
             Self::Curating => "curating",
             Self::Training => "training",
             Self::Evaluating => "evaluating",
@@ -124,6 +137,8 @@ pub enum Action {
     RollOut(WaveIndex),
     /// Judge a wave.
     Verify(WaveIndex),
+    /// Check those who judge: impossible tasks, accept rates.
+    Check,
     /// Choose and publish rows.
     Curate,
     /// Train a candidate.
@@ -196,6 +211,7 @@ impl RoundState {
             Stage::Verifying => {
                 self.waves_missing(&self.verified).into_iter().map(Action::Verify).collect()
             }
+            Stage::Checking => vec![Action::Check],
             Stage::Curating => vec![Action::Curate],
             Stage::Training => vec![Action::Train],
             Stage::Evaluating => [Split::Gate, Split::Test]
@@ -224,8 +240,16 @@ impl RoundState {
             (Stage::RollingOut, RoundEvent::WaveRolledOut { at, rollouts, tokens, .. }) => {
                 self.roll_out(*at, *rollouts, *tokens)?;
             }
-            (Stage::Verifying, RoundEvent::WaveVerified { at, counts }) => {
+            (Stage::Verifying, RoundEvent::WaveVerified { at, counts, rechecked }) => {
                 self.verify(*at, *counts)?;
+                self.rechecked = self.rechecked.plus(*rechecked);
+            }
+            (Stage::Checking, RoundEvent::Checked { canaries, alarms }) => {
+                if canaries.passed > 0 {
+                    return Err("an impossible task was accepted");
+                }
+                (self.canaries, self.alarms, self.checked) = (*canaries, *alarms, true);
+                self.stage = Stage::Curating;
             }
             (Stage::Curating, RoundEvent::Curated { rows, shard, .. }) => {
                 self.rows = *rows;
@@ -236,8 +260,9 @@ impl RoundState {
                 self.candidate = Some(candidate.clone());
                 self.stage = Stage::Evaluating;
             }
-            (Stage::Evaluating, RoundEvent::Evaluated { part, counts }) => {
+            (Stage::Evaluating, RoundEvent::Evaluated { part, counts, rechecked }) => {
                 self.evaluate(*part, *counts)?;
+                self.rechecked = self.rechecked.plus(*rechecked);
             }
             (Stage::Deciding, RoundEvent::Decided { decision, gate }) => {
                 self.gate = *gate;
@@ -248,7 +273,8 @@ impl RoundState {
             }
             (stage, _) if stage.is_terminal() => return Err("the round is over"),
             (Stage::Unplanned, _) => return Err("there is no plan yet"),
-            (stage, RoundEvent::Failed { cause }) => {
+            (stage, RoundEvent::Failed { cause, ends_run }) => {
+                self.ends_run = *ends_run;
                 self.stage = Stage::Failed { at: stage.name(), cause: cause.clone() };
             }
             (_, RoundEvent::Cancelled) => self.stage = Stage::Cancelled,
@@ -259,8 +285,14 @@ impl RoundState {
 
     /// The stage once every opened phase is judged.
     fn after_phase(&self) -> Stage {
-        let planned = self.plan.as_ref().map_or(0, |plan| plan.phases.len());
-        if self.phases.len() < planned { Stage::RollingOut } else { Stage::Curating }
+        let Some(plan) = &self.plan else { return Stage::Curating };
+        if self.phases.len() < plan.phases.len() {
+            Stage::RollingOut
+        } else if plan.guards.is_some() && !plan.phases.is_empty() {
+            Stage::Checking
+        } else {
+            Stage::Curating
+        }
     }
 
     fn waves_missing(&self, done: &BTreeSet<WaveIndex>) -> Vec<WaveIndex> {

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use gyre_round::{
-    Action, CurationConfig, CurriculumState, Decision, GateConfig, GateHistory, GatePlan,
-    PhasePlan, PhaseTasks, RejectReason, RoundEvent, RoundPlan, RoundState, Stage, VerdictCounts,
-    WaveIndex, fold, step,
+    Action, AlarmConfig, CanaryConfig, CurationConfig, CurriculumState, Decision, GateConfig,
+    GateHistory, GatePlan, GuardPlan, PhasePlan, PhaseTasks, RecheckConfig, Rechecked,
+    RejectReason, RoundEvent, RoundPlan, RoundState, Stage, VerdictCounts, WaveIndex, fold, step,
 };
 use gyre_types::{CheckpointId, Digest, Seed, ShardId, Split};
 use proptest::prelude::*;
@@ -29,12 +29,19 @@ fn plan(round: u32, phases: usize) -> RoundPlan {
         curation: CurationConfig::default(),
         gate: (round > 0)
             .then(|| GatePlan { config: GateConfig::default(), history: GateHistory::default() }),
+        // Plans with two phases check those who judge; others are as they were.
+        guards: (phases == 2).then(|| GuardPlan {
+            canaries: CanaryConfig::default(),
+            recheck: RecheckConfig::default(),
+            alarms: AlarmConfig::default(),
+        }),
     }
 }
 
 /// What carrying out an action might record. `dice` decides what is free.
 fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
     let counts = VerdictCounts { passed: dice % 3, failed: 2 - dice % 3, invalid: 0 };
+    let rechecked = Rechecked { repeated: dice % 2, differed: 0 };
     match action {
         Action::Plan => RoundEvent::Planned { plan: Box::new(plan(1, phases)) },
         Action::GenerateTasks => RoundEvent::TasksGenerated {
@@ -46,9 +53,17 @@ fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
             RoundEvent::PhaseOpened { phase, rollouts: 2 * (dice % 4), waves: dice % 4 }
         }
         Action::RollOut(at) => RoundEvent::WaveRolledOut { at, rollouts: 2, tokens: 9, fuel: 9 },
-        Action::Verify(at) => RoundEvent::WaveVerified { at, counts },
+        Action::Verify(at) => RoundEvent::WaveVerified { at, counts, rechecked },
+        Action::Check if dice.is_multiple_of(5) => RoundEvent::Failed {
+            cause: "an impossible task was accepted".to_owned(),
+            ends_run: true,
+        },
+        Action::Check => RoundEvent::Checked {
+            canaries: VerdictCounts { passed: 0, failed: 3, invalid: 1 },
+            alarms: dice % 2,
+        },
         Action::Curate if dice.is_multiple_of(7) => {
-            RoundEvent::Failed { cause: "no rollout was accepted".to_owned() }
+            RoundEvent::Failed { cause: "no rollout was accepted".to_owned(), ends_run: false }
         }
         Action::Curate => RoundEvent::Curated {
             rows: dice,
@@ -62,7 +77,7 @@ fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
             tokens: 1,
             loss: 0.5,
         },
-        Action::Evaluate(part) => RoundEvent::Evaluated { part, counts },
+        Action::Evaluate(part) => RoundEvent::Evaluated { part, counts, rechecked },
         Action::Decide if dice.is_multiple_of(2) => {
             RoundEvent::Decided { decision: Decision::Promote, gate: Some(Digest::of(b"gate")) }
         }
@@ -173,8 +188,51 @@ fn more_verdicts_than_rollouts_are_refused() {
         carry_out(Action::GenerateTasks, 1, 1),
         RoundEvent::PhaseOpened { phase: 0, rollouts: 2, waves: 1 },
         RoundEvent::WaveRolledOut { at, rollouts: 2, tokens: 1, fuel: 1 },
-        RoundEvent::WaveVerified { at, counts },
+        RoundEvent::WaveVerified { at, counts, rechecked: Rechecked::default() },
     ];
     assert!(fold(&events[..4]).is_ok());
     assert_eq!(fold(&events).expect_err("one too many").why, "more verdicts than rollouts");
+}
+
+#[test]
+fn an_accepted_canary_never_lets_a_round_go_on() {
+    let events = [
+        RoundEvent::Planned { plan: Box::new(plan(1, 2)) },
+        carry_out(Action::GenerateTasks, 1, 2),
+        RoundEvent::PhaseOpened { phase: 0, rollouts: 0, waves: 0 },
+        RoundEvent::PhaseOpened { phase: 1, rollouts: 0, waves: 0 },
+    ];
+    let state = fold(&events).expect("legal");
+    assert_eq!(state.outstanding(), [Action::Check]);
+    let accepted = VerdictCounts { passed: 1, failed: 3, invalid: 0 };
+    let error = step(&state, &RoundEvent::Checked { canaries: accepted, alarms: 0 });
+    assert_eq!(error.expect_err("refused").why, "an impossible task was accepted");
+    let failed = RoundEvent::Failed { cause: "why".to_owned(), ends_run: true };
+    let (state, outstanding) = step(&state, &failed).expect("legal");
+    assert!(state.ends_run && outstanding.is_empty());
+}
+
+/// Events and plans as they were written before the loop checked its verifiers.
+#[test]
+fn what_older_runs_recorded_still_folds() {
+    let mut older = serde_json::to_value(plan(1, 1)).expect("JSON");
+    assert!(older.get("guards").is_none(), "absent stays absent");
+    let planned = serde_json::json!({ "event": "planned", "plan": older.take() });
+    let rest = [
+        r#"{"event":"tasks_generated","admitted":{"train":1},"refused":{},"tasks_digest":
+            "0000000000000000000000000000000000000000000000000000000000000000"}"#,
+        r#"{"event":"phase_opened","phase":0,"rollouts":2,"waves":1}"#,
+        r#"{"event":"wave_rolled_out","at":{"phase":0,"wave":0},"rollouts":2,"tokens":4,"fuel":5}"#,
+        r#"{"event":"wave_verified","at":{"phase":0,"wave":0},
+            "counts":{"passed":1,"failed":1,"invalid":0}}"#,
+        r#"{"event":"failed","cause":"no rollout was accepted"}"#,
+    ];
+    let rest = rest.iter().map(|text| serde_json::from_str(text).expect("an event"));
+    let planned = serde_json::from_value(planned).expect("an event");
+    let events: Vec<RoundEvent> = std::iter::once(planned).chain(rest).collect();
+    assert_eq!(fold(&events[..5]).expect("legal").outstanding(), [Action::Curate]);
+    let end = fold(&events).expect("legal");
+    assert_eq!((end.stage.name(), end.ends_run), ("failed", false));
+    let written = serde_json::to_value(&events[4]).expect("JSON");
+    assert!(written.get("rechecked").is_none(), "absent stays absent: {written}");
 }

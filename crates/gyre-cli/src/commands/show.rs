@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::args::{ById, Global};
 use crate::exit::Failure;
+use crate::output::visible;
 use crate::{output, session};
 
 /// Edges followed in each direction.
@@ -256,11 +257,4 @@ fn scalar_text(value: &Value) -> String {
         Value::String(text) => visible(text),
         other => other.to_string(),
     }
-}
-
-/// What a model or a guest wrote may hold terminal escapes: shown, not obeyed.
-fn visible(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect()
 }

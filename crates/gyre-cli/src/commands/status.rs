@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use gyre_orchestrator::{RoundSummary, inspect};
 use gyre_types::RunId;
 
@@ -6,11 +8,15 @@ use crate::{output, session};
 
 /// Runs listed, at most.
 const RUNS: u32 = 100;
+/// Alarms counted, at most.
+const ALARMS: u32 = 10_000;
 
 pub(crate) fn status(global: &Global) -> anyhow::Result<()> {
     let runtime = session::runtime()?;
     let project = session::open_existing(global, &runtime)?;
-    let mut table = output::table(["run", "status", "seed", "round", "stage", "champion", "begun"]);
+    let mut table = output::table([
+        "run", "status", "seed", "round", "stage", "champion", "invalid", "alarms", "begun",
+    ]);
     let mut rows = Vec::new();
     for run in project.wait(project.store.runs(RUNS))? {
         let config = project.config_of(&run)?;
@@ -24,6 +30,11 @@ pub(crate) fn status(global: &Global) -> anyhow::Result<()> {
         }
         let champion = project.wait(project.store.champion(&run.id))?;
         let champion = champion.map(|promotion| promotion.champion.to_string());
+        let mut reasons = BTreeMap::<String, u32>::new();
+        for count in project.wait(project.store.invalid_reasons(&run.id))? {
+            *reasons.entry(count.kind).or_default() += count.rollouts as u32;
+        }
+        let alarms = project.wait(project.store.alarms(&run.id, ALARMS))?.len();
         table.add_row([
             run.id.to_string(),
             run.status.to_string(),
@@ -31,6 +42,8 @@ pub(crate) fn status(global: &Global) -> anyhow::Result<()> {
             format!("{}/{}", current.0, config.rounds),
             current.1.clone(),
             champion.clone().unwrap_or_else(|| "-".to_owned()),
+            invalid(&reasons),
+            alarms.to_string(),
             output::time(run.created_at_ms),
         ]);
         rows.push(serde_json::json!({
@@ -41,6 +54,8 @@ pub(crate) fn status(global: &Global) -> anyhow::Result<()> {
             "rounds": config.rounds,
             "stage": current.1,
             "champion": champion,
+            "invalid": reasons,
+            "alarms": alarms,
             "created_at_ms": run.created_at_ms,
             "fingerprint": run.fingerprint,
         }));
@@ -90,28 +105,55 @@ pub(crate) fn print_rounds<'a>(rounds: impl IntoIterator<Item = &'a RoundSummary
         "time",
         "checkpoint",
     ]);
-    for round in rounds {
+    let rounds: Vec<_> = rounds.into_iter().collect();
+    for round in &rounds {
         let figure = match (round.pass_at_1, round.interval) {
             (Some(rate), Some(interval)) => output::percent_with(rate, interval),
             _ => "-".to_owned(),
         };
-        let judged = f64::from(round.verdicts.total());
-        let passed = if judged > 0.0 {
-            output::percent(f64::from(round.verdicts.passed) / judged)
-        } else {
-            "-".to_owned()
-        };
+        let passed = round.verdicts.pass_rate().map_or("-".to_owned(), output::percent);
         table.add_row([
             if round.round == 0 { "base".to_owned() } else { round.round.to_string() },
             figure,
             round.stage.clone(),
             round.rollouts.to_string(),
             passed,
-            round.verdicts.invalid.to_string(),
+            invalid(&round.invalid),
             round.rows.to_string(),
             output::seconds(round.seconds),
             round.checkpoint.as_ref().map_or("-".to_owned(), ToString::to_string),
         ]);
     }
     output::print(&table);
+    for round in rounds {
+        tell_guards(round);
+    }
+}
+
+/// What a round noticed of its verifiers, where there is something to tell.
+fn tell_guards(round: &RoundSummary) {
+    let title = if round.round == 0 { "base".to_owned() } else { format!("round {}", round.round) };
+    let differed = round.rechecked.differed;
+    if differed > 0 {
+        let repeated = round.rechecked.repeated;
+        output::line(format!(
+            "{title}: {differed} of {repeated} accepts were judged differently the second time"
+        ));
+    }
+    for alarm in &round.alarms {
+        output::line(format!("{title}: alarm: {}", output::visible(alarm)));
+    }
+    if let Some(cause) = &round.cause {
+        output::line(format!("{title}: failed: {}", output::visible(cause)));
+    }
+}
+
+/// `3 (infrastructure 1, verifier 2)`.
+fn invalid(reasons: &BTreeMap<String, u32>) -> String {
+    let all: u32 = reasons.values().sum();
+    if all == 0 {
+        return all.to_string();
+    }
+    let kinds: Vec<_> = reasons.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
+    format!("{all} ({})", kinds.join(", "))
 }

@@ -32,7 +32,10 @@ impl Runner<'_> {
             return match state.is_base() {
                 true => Ok(Done { event: event(0, None), rows: self.empty_commit() }),
                 false => Ok(Done {
-                    event: RoundEvent::Failed { cause: "no rollout was accepted".to_owned() },
+                    event: RoundEvent::Failed {
+                        cause: "no rollout was accepted".to_owned(),
+                        ends_run: false,
+                    },
                     rows: self.empty_commit(),
                 }),
             };

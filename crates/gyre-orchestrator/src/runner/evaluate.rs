@@ -17,7 +17,8 @@ impl Runner<'_> {
     /// One greedy turn at every task of a part. Rollouts and verdicts become
     /// durable in one commit.
     pub(super) fn evaluate(&mut self, state: &RoundState, part: Split) -> Result<Done, Error> {
-        let round = planned(state).round;
+        let plan = planned(state);
+        let round = plan.round;
         let candidate = candidate(state);
         let policy = self.policy(candidate)?;
         let what = if part == Split::Gate {
@@ -33,13 +34,19 @@ impl Runner<'_> {
         let settings = self.config.evaluation_episode();
         let stored = self.sample(round, &evaluation_part(part), &policy, &settings, &requests)?;
         let verdicts = self.judge_records(&stored.records)?;
-        let counts = count(&stored.records, &verdicts);
-        let mut done =
-            Done { event: RoundEvent::Evaluated { part, counts }, rows: self.empty_commit() };
+        let second = self.recheck(plan, &stored.records, &verdicts)?;
+        let counts = second.correct(count(&stored.records, &verdicts));
+        let rechecked = second.rechecked;
+        let mut done = Done {
+            event: RoundEvent::Evaluated { part, counts, rechecked },
+            rows: self.empty_commit(),
+        };
         done.rows.rollout_parts.push(stored.part);
         done.rows.rollouts = stored.rows;
         done.rows.verdicts = verdicts;
         done.rows.verdicts.extend(stored.faulted);
+        done.rows.verdicts.extend(second.corrections);
+        done.rows.alarms = second.alarms;
         Ok(done)
     }
 

@@ -16,16 +16,23 @@ use crate::layout::wave_part;
 
 impl Runner<'_> {
     pub(super) fn verify(&mut self, state: &RoundState, at: WaveIndex) -> Result<Done, Error> {
-        let round = planned(state).round;
+        let plan = planned(state);
+        let round = plan.round;
         let folder = self.project.data.rollouts(&self.run.id, round);
         let records =
             self.read_wave(&folder.join(format!("{}.parquet", wave_part(at.phase, at.wave))))?;
         self.task_set(round, Split::Train)?;
         let verdicts = self.judge_records(&records)?;
-        let counts = count(&records, &verdicts);
-        let mut done =
-            Done { event: RoundEvent::WaveVerified { at, counts }, rows: self.empty_commit() };
+        let second = self.recheck(plan, &records, &verdicts)?;
+        let counts = second.correct(count(&records, &verdicts));
+        let rechecked = second.rechecked;
+        let mut done = Done {
+            event: RoundEvent::WaveVerified { at, counts, rechecked },
+            rows: self.empty_commit(),
+        };
         done.rows.verdicts = verdicts;
+        done.rows.verdicts.extend(second.corrections);
+        done.rows.alarms = second.alarms;
         Ok(done)
     }
 

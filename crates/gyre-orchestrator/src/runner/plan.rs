@@ -35,6 +35,7 @@ impl Runner<'_> {
             phases: vec![],
             curation: self.config.curation.clone(),
             gate: None,
+            guards: Some(self.config.guards()),
         }
     }
 

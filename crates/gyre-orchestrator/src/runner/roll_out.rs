@@ -115,6 +115,17 @@ impl Runner<'_> {
         settings: &EpisodeSettings,
         requests: &[RolloutRequest<'_>],
     ) -> Result<Stored, Error> {
+        let made = self.attempt(policy, settings, requests)?;
+        self.store_part(round, name, made)
+    }
+
+    /// Makes rollouts, and once more those that the infrastructure failed at.
+    pub(super) fn attempt(
+        &self,
+        policy: &EmbeddedPolicy,
+        settings: &EpisodeSettings,
+        requests: &[RolloutRequest<'_>],
+    ) -> Result<Vec<RolledOut>, Error> {
         let sandbox = &self.workshop.sandbox;
         let mut made = run_wave(sandbox, policy, settings, requests)?;
         let failed: Vec<usize> = (0..made.len()).filter(|&i| made[i].fault.is_some()).collect();
@@ -125,7 +136,7 @@ impl Runner<'_> {
                 made[at] = retried;
             }
         }
-        self.store_part(round, name, made)
+        Ok(made)
     }
 
     fn store_part(&self, round: u32, name: &str, made: Vec<RolledOut>) -> Result<Stored, Error> {
@@ -154,7 +165,7 @@ impl Runner<'_> {
     }
 
     /// The verdict of a rollout that the infrastructure ended.
-    fn faulted(&self, record: &RolloutRecord, detail: String) -> Result<VerdictRow, Error> {
+    pub(super) fn faulted(&self, record: &RolloutRecord, detail: String) -> Result<VerdictRow, Error> {
         let verdict = Verdict::Invalid { reason: InvalidReason::Infrastructure { detail } };
         let judgement = Judgement { verdict, checks: vec![], fuel: 0, guests: 0 };
         self.verdict_row(record, judgement)

@@ -72,6 +72,69 @@ pub fn wilson(successes: u64, n: u64, confidence: Confidence) -> Interval {
     Interval { low, high }
 }
 
+/// The exact one-sided bounds of a proportion (C. J. Clopper and E. S. Pearson,
+/// *Biometrika* 26, 1934): each end lies on the wrong side of the truth with
+/// probability `alpha` at most.
+///
+/// Nothing observed gives the whole range. The cost is that of some sixty sums
+/// over at most `n` terms.
+pub fn exact_interval(successes: u64, n: u64, alpha: f64) -> Interval {
+    if n == 0 {
+        return Interval { low: 0.0, high: 1.0 };
+    }
+    let successes = successes.min(n);
+    let low = match successes {
+        0 => 0.0,
+        hits => solve(alpha, &|p| at_least(hits, n, p)),
+    };
+    // Few successes at a high rate are many failures at a low one.
+    let high = match n - successes {
+        0 => 1.0,
+        misses => 1.0 - solve(alpha, &|p| at_least(misses, n, p)),
+    };
+    Interval { low, high }
+}
+
+/// Where a rising function of a probability reaches `level`, from below.
+fn solve(level: f64, rising: &dyn Fn(f64) -> f64) -> f64 {
+    let (mut low, mut high) = (0.0_f64, 1.0_f64);
+    for _ in 0..60 {
+        let middle = low.midpoint(high);
+        if rising(middle) < level { low = middle } else { high = middle }
+    }
+    low
+}
+
+/// P(X >= `hits`) of `n` trials that each succeed with probability `p`.
+fn at_least(hits: u64, n: u64, p: f64) -> f64 {
+    if hits == 0 || p >= 1.0 {
+        return 1.0;
+    }
+    if p <= 0.0 {
+        return 0.0;
+    }
+    // Terms fall from the one nearest to the mean: sum that tail.
+    if hits as f64 > n as f64 * p {
+        tail(hits, n, p)
+    } else {
+        (1.0 - tail(n - hits + 1, n, 1.0 - p)).clamp(0.0, 1.0)
+    }
+}
+
+/// P(X >= `hits`) where `hits` lies above the mean.
+fn tail(hits: u64, n: u64, p: f64) -> f64 {
+    let ln_first = ln_choose(n, hits) + hits as f64 * p.ln() + (n - hits) as f64 * (-p).ln_1p();
+    let (mut term, mut sum) = (1.0, 1.0);
+    for k in hits..n {
+        term *= (n - k) as f64 / (k + 1) as f64 * (p / (1.0 - p));
+        sum += term;
+        if term < sum * f64::EPSILON / 4.0 {
+            break;
+        }
+    }
+    (ln_first + f64::ln(sum)).exp().min(1.0)
+}
+
 /// The interval of the difference between two paired proportions (candidate
 /// minus champion), by Agresti and Min's adjusted Wald method, "Wald+2"
 /// (*Statistics in Medicine* 24, 2005): half an observation is added to each

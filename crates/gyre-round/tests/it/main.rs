@@ -1,5 +1,6 @@
 //! The pure half of a round, through its public face.
 
+mod alarm;
 mod curation;
 mod curriculum;
 mod gate;

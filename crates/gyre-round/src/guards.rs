@@ -1,0 +1,113 @@
+use gyre_types::{Seed, TaskId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{AlarmConfig, Share};
+
+/// Impossible tasks among a round's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CanaryConfig {
+    /// Impossible tasks that the policy attempts in each round. One that is
+    /// accepted ends the run. Default 4; 0 turns them off.
+    pub per_round: u32,
+}
+
+impl Default for CanaryConfig {
+    fn default() -> Self {
+        Self { per_round: 4 }
+    }
+}
+
+/// Accepts that are judged again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecheckConfig {
+    /// The share of accepts that are judged again in fresh instances, rounded
+    /// up in each wave. Where verdict, checks or fuel differ, the rollout is
+    /// invalid. Default 0.02.
+    pub share: Share,
+}
+
+impl Default for RecheckConfig {
+    fn default() -> Self {
+        Self { share: Share::permille(20) }
+    }
+}
+
+/// How a round checks those who judge it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardPlan {
+    /// Impossible tasks.
+    pub canaries: CanaryConfig,
+    /// Accepts that are judged again.
+    pub recheck: RecheckConfig,
+    /// When a change of accept rates is told.
+    pub alarms: AlarmConfig,
+}
+
+/// What came of judging again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rechecked {
+    /// Accepts judged again.
+    pub repeated: u32,
+    /// Those whose second judgement was another: invalid now.
+    pub differed: u32,
+}
+
+impl Rechecked {
+    /// Whether nothing was judged again.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { repeated: self.repeated + other.repeated, differed: self.differed + other.differed }
+    }
+}
+
+/// Which of `accepts` are judged again: so many of them as the share asks for,
+/// at least one, drawn by seed. Gives positions, in order.
+///
+/// The draw depends on task and sample, so that it is the same after a crash
+/// and for the same work in other waves.
+pub fn select_rechecks(
+    config: &RecheckConfig,
+    seed: Seed,
+    accepts: &[(&TaskId, u32)],
+) -> Vec<usize> {
+    let count = config.share.ceil_of(accepts.len());
+    let draw = |&(task, sample): &(&TaskId, u32)| {
+        let task = gyre_types::Digest::of(task.as_str().as_bytes()).to_u64();
+        seed.derive("recheck", &[task, u64::from(sample)])
+    };
+    let mut order: Vec<usize> = (0..accepts.len()).collect();
+    order.sort_by_key(|&at| (draw(&accepts[at]), at));
+    order.truncate(count);
+    order.sort_unstable();
+    order
+}
+
+/// The tasks that impossible ones are made from, `count` of them: each family
+/// in turn, so that no verifier goes unwatched, and tasks by seed.
+pub fn select_canaries<'a>(
+    count: u32,
+    seed: Seed,
+    tasks: impl IntoIterator<Item = (&'a TaskId, &'a str)>,
+) -> Vec<TaskId> {
+    let mut families = std::collections::BTreeMap::<&str, Vec<(Seed, &TaskId)>>::new();
+    for (task, family) in tasks {
+        let own = gyre_types::Digest::of(task.as_str().as_bytes()).to_u64();
+        families.entry(family).or_default().push((seed.derive("canary", &[own]), task));
+    }
+    for tasks in families.values_mut() {
+        tasks.sort_unstable();
+    }
+    let deepest = families.values().map(Vec::len).max().unwrap_or(0);
+    let turns = (0..deepest).flat_map(|at| families.values().filter_map(move |own| own.get(at)));
+    turns.take(count as usize).map(|(_, task)| (*task).clone()).collect()
+}
