@@ -1,9 +1,13 @@
 //! What can be said on the command line.
 
+mod verifier;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use gyre_types::{RunId, Split};
+
+pub(crate) use verifier::{VerifierCommand, VerifierCorpusArgs};
 
 /// Gyre: agents that teach themselves where outcomes can be checked by execution.
 #[derive(Debug, Parser)]
@@ -54,6 +58,9 @@ pub(crate) enum Command {
     /// Look at, check, write and import tasks.
     #[command(subcommand)]
     Task(TaskCommand),
+    /// Write, check and measure verifiers.
+    #[command(subcommand)]
+    Verifier(VerifierCommand),
     /// Judge programs against a task file, outside any round.
     Judge(JudgeArgs),
     /// Check this machine: sandbox, cache, data folder, database.

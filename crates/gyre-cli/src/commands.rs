@@ -11,6 +11,7 @@ mod run;
 mod show;
 mod status;
 mod task;
+mod verifier;
 
 use crate::args::{Args, Command};
 
@@ -27,6 +28,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Audit(args) => audit::audit(&global, args.run.as_ref()),
         Command::Dataset(command) => dataset::dataset(&global, command),
         Command::Task(command) => task::task(&global, command),
+        Command::Verifier(command) => verifier::verifier(&global, command),
         Command::Judge(args) => judge::judge(&global, &args),
         Command::Doctor => doctor::doctor(&global),
         Command::Config(command) => config::config(&global, command),

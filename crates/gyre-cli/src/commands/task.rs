@@ -35,7 +35,7 @@ pub(crate) fn task(global: &Global, command: TaskCommand) -> anyhow::Result<()> 
 }
 
 /// A family by its folder, or by its name below the folder of families.
-fn load(family: &Path, tasks_dir: &Path) -> Result<Family, Error> {
+pub(super) fn load(family: &Path, tasks_dir: &Path) -> Result<Family, Error> {
     let dir = if family.join("family.toml").is_file() {
         family.to_owned()
     } else {

@@ -1,6 +1,7 @@
 //! Runs naive graders for real: the harness and the answer share one guest,
 //! and what the harness left behind is read by a second one.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use gyre_types::{
@@ -94,6 +95,7 @@ fn plan(trial: &WeakTrial<'_>, function: &str, args: Vec<Value>) -> SandboxJob {
             Step::Run { code: trial.control.source.to_owned() },
             Step::Call { function: function.to_owned(), args },
         ],
+        files: BTreeMap::new(),
     }
 }
 
