@@ -9,6 +9,7 @@ use gyre_types::{RunId, Split};
 
 pub(crate) use verifier::{
     CheckVerifierArgs, Language, NewVerifierArgs, TestVerifierArgs, VerifierCommand,
+    VerifierCorpusArgs,
 };
 
 /// Gyre: agents that teach themselves where outcomes can be checked by execution.
@@ -60,7 +61,7 @@ pub(crate) enum Command {
     /// Look at, check, write and import tasks.
     #[command(subcommand)]
     Task(TaskCommand),
-    /// Write, check and test verifiers of one's own.
+    /// Write, check, test and measure verifiers.
     #[command(subcommand)]
     Verifier(VerifierCommand),
     /// Judge programs against a task file, outside any round.

@@ -73,6 +73,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if code == 40 && !shown.contains("free some space") {
         shown.push_str("; free some space, and `gyre run --resume` goes on from here");
     }
+    let shown = crate::output::printable(&shown);
     if code == 130 {
         eprintln!("{shown}");
     } else {

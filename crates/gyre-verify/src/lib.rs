@@ -20,6 +20,7 @@
 mod batch;
 mod checks;
 mod compare;
+pub mod corpus;
 mod declare;
 mod judge;
 mod key;

@@ -11,6 +11,8 @@ pub(crate) enum VerifierCommand {
     Check(CheckVerifierArgs),
     /// Build a verifier and run its golden cases.
     Test(TestVerifierArgs),
+    /// Judge the corpus of attacks and odd solutions, and print what was accepted.
+    Corpus(VerifierCorpusArgs),
 }
 
 #[derive(Debug, Parser)]
@@ -53,4 +55,14 @@ pub(crate) struct TestVerifierArgs {
     /// Run again whenever a file of the project is saved, until Ctrl-C.
     #[arg(long)]
     pub(crate) watch: bool,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct VerifierCorpusArgs {
+    /// Judge by the verifier of this family (its folder or name) instead of the built-in one.
+    #[arg(long, value_name = "FAMILY")]
+    pub(crate) verifier: Option<PathBuf>,
+    /// The folder of families.
+    #[arg(long, default_value = "tasks", value_name = "DIR")]
+    pub(crate) tasks_dir: PathBuf,
 }

@@ -38,7 +38,7 @@ pub(crate) fn task(global: &Global, command: TaskCommand) -> anyhow::Result<()> 
 
 /// A family by its folder, or by its name below the folder of families, with
 /// its verifier ready.
-fn load(
+pub(super) fn load(
     global: &Global,
     family: &Path,
     tasks_dir: &Path,

@@ -1,6 +1,7 @@
 //! `gyre verifier …`: one module for what belongs together.
 
 mod author;
+mod corpus;
 mod golden;
 mod project;
 mod watch;
@@ -12,5 +13,6 @@ pub(crate) fn verifier(global: &Global, command: VerifierCommand) -> anyhow::Res
         VerifierCommand::New(args) => author::new(global, &args),
         VerifierCommand::Check(args) => author::check(global, &args),
         VerifierCommand::Test(args) => author::test(global, &args),
+        VerifierCommand::Corpus(args) => corpus::corpus(global, &args),
     }
 }

@@ -109,3 +109,45 @@ fn tasks_in_the_humaneval_format_become_a_family() {
     let said = task(folder.path(), ["check", "sample"]).ok().stdout;
     assert!(said.contains("clean"), "{said}");
 }
+
+/// What an answer raises or returns is shown to people, who must be able to
+/// believe their terminals.
+#[test]
+fn a_judged_answer_cannot_write_on_the_terminal() {
+    let corpus = repository().join("crates/gyre-verify/corpus");
+    let attacks = fs::read_dir(corpus.join("attacks/viewer_text")).unwrap();
+    let mut escapes = 0;
+    for attack in attacks.map(|entry| entry.unwrap().path()) {
+        let source = fs::read_to_string(&attack).unwrap();
+        let task = source.lines().find_map(|line| line.strip_prefix("# task: ")).unwrap();
+        let mut command = gyre();
+        command.arg("judge").arg("--task").arg(corpus.join(format!("tasks/{task}.json")));
+        let ran = run(command.arg(&attack)).fails(62, &["1 of 1 answers did not pass"]);
+        let shown = format!("{}{}", ran.stdout, ran.stderr);
+        let obeyed = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!shown.chars().any(obeyed), "{}: {shown:?}", attack.display());
+        escapes += usize::from(shown.contains("\\u001b") || shown.contains("\\x1b"));
+    }
+    assert!(escapes > 3, "{escapes} answers tried");
+}
+
+#[test]
+fn the_corpus_prints_both_tables() {
+    let ran = run(gyre().args(["verifier", "corpus"])).ok();
+    for shown in ["early exit", "viewer text", "odd but right", "judged as before"] {
+        assert!(ran.stdout.contains(shown), "{shown} is not in {}", ran.stdout);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    task(folder.path(), ["new", "credulous"]).ok();
+    let family = folder.path().join("credulous");
+    let manifest = fs::read_to_string(family.join("family.toml")).unwrap();
+    let declared = format!("{manifest}\n[verifier]\nkind = \"python\"\nfile = \"verify.py\"\n");
+    fs::write(family.join("family.toml"), declared).unwrap();
+    let yes = "def verify(outcome):\n    return {'passed': True, 'score': 1, 'checks': [{'name': \
+               'yes', 'passed': True, 'weight': 1, 'detail': ''}], 'metrics': {}}\n";
+    fs::write(family.join("verify.py"), yes).unwrap();
+    let mut command = gyre();
+    command.args(["verifier", "corpus", "--verifier", "credulous", "--tasks-dir"]);
+    let ran = run(command.arg(folder.path())).fails(63, &["accepted", "attacks"]);
+    assert!(ran.stdout.contains("problem: early_exit/exit_at_import"), "{}", ran.stdout);
+}

@@ -91,15 +91,15 @@ impl Runner<'_> {
         made: Vec<(TaskId, AdmittedTask)>,
         attempts: Vec<RolledOut>,
     ) -> Result<Vec<CanaryRow>, Error> {
-        let mut verdicts: Vec<_> = attempts
-            .iter()
-            .filter_map(|attempt| Some(self.faulted(&attempt.record, attempt.fault.clone()?)))
-            .collect();
-        let records: Vec<_> = attempts.into_iter().map(|attempt| attempt.record).collect();
         let origins: BTreeMap<_, _> =
             made.iter().map(|(from, made)| (made.task.id.clone(), from.clone())).collect();
         let tasks = made.into_iter().map(|(_, made)| (made.task.id.clone(), made)).collect();
         self.tasks = Some(TaskSet { round, split: Split::Train, tasks });
+        let mut verdicts: Vec<_> = attempts
+            .iter()
+            .filter_map(|attempt| Some(self.faulted(&attempt.record, attempt.fault.clone()?)))
+            .collect::<Result<_, _>>()?;
+        let records: Vec<_> = attempts.into_iter().map(|attempt| attempt.record).collect();
         verdicts.extend(self.judge_records(&records)?);
         // They are no tasks of the round: nothing else may find them there.
         let Some(set) = self.tasks.take() else { return Ok(vec![]) };

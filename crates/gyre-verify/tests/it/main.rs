@@ -1,4 +1,6 @@
-//! The judge over hand-made reports, and the comparison over hand-made values.
+//! The judge over hand-made reports, the comparison over hand-made values, and
+//! the corpus over real guests.
 
 mod compare;
+mod corpus;
 mod judge;

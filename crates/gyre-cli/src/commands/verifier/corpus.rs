@@ -1,0 +1,116 @@
+//! What a verifier makes of the corpus of attacks and odd solutions.
+
+use anyhow::Context;
+use gyre_orchestrator::{SandboxSettings, open_sandbox};
+use gyre_types::Verdict;
+use gyre_verify::Verifier;
+use gyre_verify::corpus::{Corpus, CorpusReport, check_corpus};
+
+use crate::args::{Global, VerifierCorpusArgs};
+use crate::commands::task;
+use crate::exit::Failure;
+use crate::live::View;
+use crate::output;
+
+pub(crate) fn corpus(global: &Global, args: &VerifierCorpusArgs) -> anyhow::Result<()> {
+    let verifier = match &args.verifier {
+        Some(family) => task::load(global, family, &args.tasks_dir, false)?.verifier,
+        None => Verifier::Cases,
+    };
+    if let Verifier::Unresolved { kind, name } = &verifier {
+        let message = format!("the {} {name:?} is not available here", kind.as_str());
+        return Err(Failure::error(Failure::VERIFIER_REFUSED, message));
+    }
+    let corpus = Corpus::embedded().context("the corpus of this build is broken")?;
+    let sandbox = open_sandbox(&SandboxSettings::default(), &mut View::choose(global.json))?;
+    let execute = |jobs| sandbox.execute(jobs);
+    let report = check_corpus(&corpus, |all| verifier.judge(all, execute), execute);
+    if global.json {
+        output::json_pretty(&report)?;
+    } else {
+        print_tables(&report);
+        print_problems(&report);
+    }
+    if report.is_clean() {
+        return Ok(());
+    }
+    Err(Failure::error(Failure::VERIFIER_REFUSED, summary(&report)))
+}
+
+fn print_tables(report: &CorpusReport) {
+    let mut table =
+        output::table(["attacks on", "programs", "accepted", "invalid", "weak controls fooled"]);
+    let mut total = [0; 4];
+    for row in &report.classes {
+        let counts = [row.attacks, row.accepted, row.invalid, row.weak_controls_fooled];
+        let class = row.class.as_str().replace('_', " ");
+        table.add_row(std::iter::once(class).chain(counts.map(|n| n.to_string())));
+        total = std::array::from_fn(|at| total[at] + counts[at]);
+    }
+    table.add_row(std::iter::once("all".to_owned()).chain(total.map(|n| n.to_string())));
+    output::print(&table);
+    output::line("");
+    let legitimate = &report.legitimate;
+    let mut table = output::table(["odd but right", "accepted", "rejected"]);
+    table.add_row([
+        legitimate.programs.to_string(),
+        legitimate.accepted.to_string(),
+        legitimate.rejected.len().to_string(),
+    ]);
+    output::print(&table);
+    output::line(format!(
+        "\n{} weak controls, each of which accepts the honest solution and rejects wrong ones; \
+         honest solutions are judged {} after all attacks",
+        report.controls.len() - report.bad_controls().count(),
+        if report.honest_unchanged { "as before" } else { "OTHERWISE than before" },
+    ));
+}
+
+fn print_problems(report: &CorpusReport) {
+    for row in report.bad_attacks() {
+        let verdict = match &row.verdict {
+            Verdict::Invalid { reason } => reason.to_string(),
+            verdict => verdict.name().to_owned(),
+        };
+        let control = match (&row.control_fault, row.fooled) {
+            (Some(why), _) => why.as_str(),
+            (None, true) => "is fooled",
+            (None, false) => "is not fooled",
+        };
+        output::line(format!(
+            "problem: {}/{} ({}): {verdict}; its weak control {} {control}",
+            row.class, row.name, row.idea, row.weak_control
+        ));
+    }
+    for row in report.bad_controls() {
+        output::line(format!(
+            "problem: the weak control {} is no grader of {}: honest solution {}, {} wrong ones \
+             rejected",
+            row.control,
+            row.task,
+            if row.honest_accepted { "accepted" } else { "rejected" },
+            row.wrong_rejected
+        ));
+    }
+    for row in &report.legitimate.rejected {
+        output::line(format!(
+            "problem: legitimate/{} ({}): {}: {}",
+            row.name,
+            row.idea,
+            row.verdict.name(),
+            row.detail
+        ));
+    }
+}
+
+fn summary(report: &CorpusReport) -> String {
+    let accepted: u32 = report.classes.iter().map(|row| row.accepted).sum();
+    let attacks = report.attacks.len();
+    let legitimate = &report.legitimate;
+    let rejected = legitimate.rejected.len();
+    format!(
+        "the verifier accepted {accepted} of {attacks} attacks and rejected {rejected} of {} right \
+         programs; each problem is listed above",
+        legitimate.programs
+    )
+}
