@@ -1,4 +1,6 @@
 //! The judge over hand-made reports, and the comparison over hand-made values.
 
+mod checks;
 mod compare;
 mod judge;
+mod report;
