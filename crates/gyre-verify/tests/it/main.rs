@@ -1,6 +1,8 @@
 //! The judge over hand-made reports, the comparison over hand-made values, and
 //! the corpus over real guests.
 
+mod checks;
 mod compare;
 mod corpus;
 mod judge;
+mod report;
