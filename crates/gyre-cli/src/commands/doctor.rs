@@ -68,12 +68,8 @@ fn sandbox(global: &Global) -> anyhow::Result<String> {
     let begun = Instant::now();
     let code = "import sys\ndef f():\n    return list(sys.version_info[:3])\n".to_owned();
     let steps = vec![Step::Run { code }, Step::Call { function: "f".to_owned(), args: vec![] }];
-    let job = SandboxJob {
-        seed: Seed(1),
-        limits: Limits::default(),
-        steps,
-        files: BTreeMap::new(),
-    };
+    let job =
+        SandboxJob { seed: Seed(1), limits: Limits::default(), steps, files: BTreeMap::new() };
     let report = sandbox.execute_one(job)?;
     let said = report.last().map(|step| step.outcome.describe()).unwrap_or_default();
     Ok(format!(
