@@ -27,6 +27,7 @@ usage: cargo xtask <command>
 `test` uses cargo-nextest where it is installed, and `cargo test` otherwise.
 It starts a PostgreSQL of its own and stops it again; a Python environment with
 the tools that read datasets is made once and kept in the temporary folder.
+The compiler's target for verifiers is added by rustup.
 What is missing is installed where that is possible (Debian, as root), and
 named where it is not.";
 

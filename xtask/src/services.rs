@@ -87,6 +87,15 @@ pub(crate) fn sqlite() -> Result<(), ServiceError> {
     install("sqlite3", "sqlite3")
 }
 
+/// Sees to the compiler's target for verifiers: a test follows the guide to
+/// them literally.
+pub(crate) fn wasm_target() -> Result<(), ServiceError> {
+    if !succeeds(command("rustup").arg("--version")) {
+        return Err(ServiceError::Missing { program: "rustup", package: "rustup" });
+    }
+    Ok(run(command("rustup").args(["target", "add", "wasm32-wasip2"]))?)
+}
+
 fn install(program: &'static str, package: &'static str) -> Result<(), ServiceError> {
     if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
         return Err(ServiceError::Missing { program, package });

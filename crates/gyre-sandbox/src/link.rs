@@ -105,7 +105,8 @@ impl Launch {
                     path: program.path.clone(),
                     message,
                 };
-                let mut link = spawn(program, compiled).map_err(|error| failed(error.to_string()))?;
+                let mut link =
+                    spawn(program, compiled).map_err(|error| failed(error.to_string()))?;
                 match link.greet(&Hello { live_max: *live_max }) {
                     Ok(Greeting::Ready { layers }) => Ok((link, layers)),
                     Ok(Greeting::Refused { message }) => Err(failed(message)),

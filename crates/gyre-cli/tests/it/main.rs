@@ -6,6 +6,9 @@ mod configs;
 mod corrupt;
 mod crash;
 mod loop_;
+#[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
+mod plugin_fixture;
 mod postgres;
 mod support;
 mod tasks;
+mod verifiers;
