@@ -97,7 +97,9 @@ fn landlock() -> Result<String, String> {
     match restricted.ruleset {
         RulesetStatus::FullyEnforced => Ok("no file, port or process outside".to_owned()),
         RulesetStatus::PartiallyEnforced => Ok("as far as this kernel knows it".to_owned()),
-        RulesetStatus::NotEnforced => Err(format!("this kernel has none: {:?}", restricted.landlock)),
+        RulesetStatus::NotEnforced => {
+            Err(format!("this kernel has none: {:?}", restricted.landlock))
+        }
     }
 }
 
@@ -177,8 +179,7 @@ const PIDFD_SELF: i32 = -10_000;
 
 fn compile(channel: BorrowedFd<'_>) -> Result<BpfProgram, seccompiler::BackendError> {
     let condition = |argument, operator, value| {
-        let condition =
-            SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)?;
+        let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)?;
         Ok::<_, seccompiler::BackendError>(vec![SeccompRule::new(vec![condition])?])
     };
     let on_channel = || condition(0, SeccompCmpOp::Eq, channel.as_raw_fd() as u64);

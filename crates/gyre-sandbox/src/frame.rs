@@ -49,7 +49,10 @@ pub(crate) fn read<T: DeserializeOwned>(mut from: impl Read) -> io::Result<Optio
     }
     let (message, rest) = postcard::take_from_bytes(&body).map_err(malformed)?;
     if !rest.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame holds more than a message"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a frame holds more than a message",
+        ));
     }
     Ok(Some(message))
 }
@@ -79,7 +82,8 @@ mod tests {
     use crate::bytes::Bytes;
 
     fn frame() -> Vec<u8> {
-        encode(&vec![("x".to_owned(), Bytes(vec![1, 2, 3])), (String::new(), Bytes(vec![]))]).unwrap()
+        encode(&vec![("x".to_owned(), Bytes(vec![1, 2, 3])), (String::new(), Bytes(vec![]))])
+            .unwrap()
     }
 
     type Message = Vec<(String, Bytes)>;

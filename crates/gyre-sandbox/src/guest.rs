@@ -6,9 +6,9 @@ use std::sync::Arc;
 use gyre_types::{Limits, Seed};
 use wasmtime::{Engine, InstancePre, Linker, Module, Store, Trap, TypedFunc};
 
+use crate::bytes::Bytes;
 use crate::host::{self, GuestSide, Host, Stop};
 use crate::prefault::HotPages;
-use crate::bytes::Bytes;
 use crate::protocol::{Fault, SessionSpec, StepEnd, Usage, WireSpec, WireStep, WireStepReport};
 use crate::{SandboxError, reply};
 

@@ -105,7 +105,8 @@ impl Launch {
                     path: program.path.clone(),
                     message,
                 };
-                let mut link = spawn(program, compiled).map_err(|error| failed(error.to_string()))?;
+                let mut link =
+                    spawn(program, compiled).map_err(|error| failed(error.to_string()))?;
                 match link.greet(&Hello { live_max: *live_max }) {
                     Ok(Greeting::Ready { layers }) => Ok((link, layers)),
                     Ok(Greeting::Refused { message }) => Err(failed(message)),
@@ -126,6 +127,7 @@ impl Launch {
 fn spawn(program: &WorkerProgram, compiled: &CompiledGuest) -> io::Result<Link> {
     let (ours, theirs) = UnixStream::pair()?;
     let child = Command::new(&program.path)
+        .arg0("gyre sandbox worker")
         .args(&program.arguments)
         .env_clear()
         .current_dir("/")

@@ -61,14 +61,15 @@ fn confined(mut layers: Vec<Layer>, image: Arc<GuestImage>, channel: OwnedFd) ->
         layers.extend(crate::confine::give_up_rights());
         bytes
     };
-    let worker = thread::Builder::new().stack_size(engine::THREAD_STACK_BYTES).spawn(move || {
-        #[cfg(target_os = "linux")]
-        layers.extend(crate::confine::finish(channel.as_fd(), address_space_bytes));
-        #[cfg(not(target_os = "linux"))]
-        let _ = &mut layers;
-        let mut channel = File::from(channel);
-        frame::write(&mut channel, &Greeting::Ready { layers })?;
-        serve(image, channel)
-    })?;
+    let worker =
+        thread::Builder::new().stack_size(engine::THREAD_STACK_BYTES).spawn(move || {
+            #[cfg(target_os = "linux")]
+            layers.extend(crate::confine::finish(channel.as_fd(), address_space_bytes));
+            #[cfg(not(target_os = "linux"))]
+            let _ = &mut layers;
+            let mut channel = File::from(channel);
+            frame::write(&mut channel, &Greeting::Ready { layers })?;
+            serve(image, channel)
+        })?;
     worker.join().unwrap_or_else(|_| Err(io::Error::other("the worker panicked")))
 }

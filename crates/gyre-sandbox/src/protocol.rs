@@ -232,7 +232,8 @@ impl Request {
     pub(crate) fn bytes(&self) -> u64 {
         match self {
             Self::Execute(job) => {
-                let files: usize = job.spec.files.values().map(|Bytes(content)| content.len()).sum();
+                let files: usize =
+                    job.spec.files.values().map(|Bytes(content)| content.len()).sum();
                 job.steps.iter().map(WireStep::bytes).sum::<u64>() + files as u64
             }
             Self::Step(_, step) => step.bytes(),
@@ -284,7 +285,8 @@ impl WireReport {
 
 impl WireStepReport {
     fn bytes(&self) -> u64 {
-        let answer = if let StepEnd::Answered(Bytes(answer)) = &self.end { answer.len() } else { 0 };
+        let answer =
+            if let StepEnd::Answered(Bytes(answer)) = &self.end { answer.len() } else { 0 };
         (answer + self.stdout.len()) as u64
     }
 
@@ -303,11 +305,6 @@ impl WireStepReport {
             StepEnd::OutputExceeded => GuestOutcome::OutputExceeded,
             StepEnd::HostCallsExceeded => GuestOutcome::HostCallsExceeded,
         };
-        StepReport {
-            outcome,
-            stdout: self.stdout,
-            fuel: self.fuel,
-            virtual_ns: self.virtual_ns,
-        }
+        StepReport { outcome, stdout: self.stdout, fuel: self.fuel, virtual_ns: self.virtual_ns }
     }
 }

@@ -144,10 +144,9 @@ impl Sandbox {
         for (ticket, job) in jobs.into_iter().enumerate() {
             let bounds = Bounds::of(&job.limits);
             let request = Request::Execute(WireJob::new(job));
-            self.inner.pool.send(
-                Recipient::Anyone,
-                bounds.envelope(request, None, ticket, &reply_to),
-            );
+            self.inner
+                .pool
+                .send(Recipient::Anyone, bounds.envelope(request, None, ticket, &reply_to));
         }
         drop(reply_to);
         let answers = collect(&answers, count).into_iter();

@@ -12,9 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::guest::{Guest, GuestImage};
 use crate::layers::Layer;
-use crate::protocol::{
-    Fault, Request, Response, SessionKey, Usage, WireJob, WireReport, WireStep,
-};
+use crate::protocol::{Fault, Request, Response, SessionKey, Usage, WireJob, WireReport, WireStep};
 
 /// A worker sends what it has once it burnt this much fuel, some 10 ms, so
 /// that nobody takes it for stuck, or once it is this large.
