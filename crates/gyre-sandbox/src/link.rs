@@ -127,6 +127,7 @@ impl Launch {
 fn spawn(program: &WorkerProgram, compiled: &CompiledGuest) -> io::Result<Link> {
     let (ours, theirs) = UnixStream::pair()?;
     let child = Command::new(&program.path)
+        .arg0("gyre sandbox worker")
         .args(&program.arguments)
         .env_clear()
         .current_dir("/")

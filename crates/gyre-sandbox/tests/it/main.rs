@@ -9,3 +9,5 @@ mod sessions;
 mod support;
 mod surroundings;
 mod values;
+#[cfg(target_os = "linux")]
+mod workers;

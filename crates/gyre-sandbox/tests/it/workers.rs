@@ -1,0 +1,178 @@
+//! Workers as processes: what they hold, and what becomes of their work when
+//! they die.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gyre_sandbox::{Sandbox, SandboxConfig, SandboxError, SessionSpec, WorkerKind, WorkerProgram};
+use gyre_types::{Limits, SandboxJob, SandboxReport, Seed};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{config, job, run, sandbox, warm_cache};
+
+/// A sandbox of its own with one worker, which a test may break.
+fn fragile() -> Sandbox {
+    drop(sandbox());
+    let config = SandboxConfig {
+        workers: NonZeroUsize::MIN,
+        live_max: 8,
+        patience: Duration::from_secs(1),
+        ..config(&warm_cache())
+    };
+    Sandbox::open(&config, &|_| {}).unwrap()
+}
+
+fn only_worker(sandbox: &Sandbox) -> u32 {
+    let workers = sandbox.worker_processes();
+    assert_eq!(workers.len(), 1);
+    workers[0]
+}
+
+fn signal(process: u32, signal: Signal) {
+    kill_process(Pid::from_raw(process as i32).unwrap(), signal).unwrap();
+}
+
+/// So little fuel that it adds nothing to a worker's patience.
+fn quick(code: &str) -> SandboxJob {
+    SandboxJob { limits: Limits { fuel_max: 500_000_000, ..Limits::default() }, ..job(code) }
+}
+
+fn spec() -> SessionSpec {
+    SessionSpec { seed: Seed(1), limits: quick("").limits }
+}
+
+fn report(sandbox: &Sandbox, job: SandboxJob) -> SandboxReport {
+    sandbox.execute_one(job).unwrap()
+}
+
+/// What the kernel says of a process.
+fn status(process: &str, name: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("no {name} in {status}")).trim().to_owned()
+}
+
+#[test]
+fn the_kernel_confirms_what_a_worker_gave_up() {
+    let sandbox = fragile();
+    let worker = only_worker(&sandbox).to_string();
+    assert_eq!(status(&worker, "NoNewPrivs"), "1");
+    assert_eq!(status(&worker, "Seccomp"), "2");
+    for rights in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(status(&worker, rights), "0000000000000000", "{rights}");
+    }
+    // The same question has another answer for a process that is not confined.
+    assert_eq!(status("self", "NoNewPrivs"), "0");
+    assert!(!fs::read("/proc/self/environ").unwrap().is_empty());
+    assert_eq!(fs::read(format!("/proc/{worker}/environ")).unwrap(), b"");
+    let limits = fs::read_to_string(format!("/proc/{worker}/limits")).unwrap();
+    for limit in ["Max open files", "Max processes", "Max core file size", "Max file size"] {
+        let line = limits.lines().find(|line| line.starts_with(limit)).unwrap();
+        assert_eq!(line.split_whitespace().filter(|word| *word == "0").count(), 2, "{line}");
+    }
+}
+
+#[test]
+fn a_worker_has_no_descriptor_but_its_channel_and_the_guest() {
+    let sandbox = fragile();
+    report(&sandbox, job("print(1)"));
+    let worker = only_worker(&sandbox);
+    for entry in fs::read_dir(format!("/proc/{worker}/fd")).unwrap() {
+        let target = fs::read_link(entry.unwrap().path()).unwrap();
+        let target = target.to_string_lossy();
+        let expected =
+            target == "/dev/null" || target.starts_with("socket:") || target.ends_with(".cwasm");
+        assert!(expected, "{target}");
+    }
+}
+
+#[test]
+fn a_worker_says_which_layers_hold_it() {
+    let sandbox = fragile();
+    for layer in sandbox.layers() {
+        // Some kernels are built without Landlock.
+        assert!(layer.in_force || layer.name == "landlock", "{layer:?}");
+    }
+    assert!(sandbox.layers().iter().any(|layer| layer.name == "tried"));
+    let threads = SandboxConfig { worker_kind: WorkerKind::Thread, ..config(&warm_cache()) };
+    let threads = Sandbox::open(&threads, &|_| {}).unwrap();
+    assert!(threads.worker_processes().is_empty());
+    assert!(threads.layers().iter().all(|layer| !layer.in_force));
+}
+
+#[test]
+fn threads_and_processes_give_the_same_reports() {
+    let threads = SandboxConfig { worker_kind: WorkerKind::Thread, ..config(&warm_cache()) };
+    let threads = Sandbox::open(&threads, &|_| {}).unwrap();
+    let programs = ["print(1)", "1 / 0", "while True: pass", "import os\nos._exit(1)"];
+    for program in programs {
+        assert_eq!(report(&threads, quick(program)), report(&sandbox(), quick(program)));
+    }
+}
+
+#[test]
+fn a_job_outlives_its_worker() {
+    let sandbox = fragile();
+    let expected = report(&sandbox, quick("print(sum(range(1000)))"));
+    let first = only_worker(&sandbox);
+    signal(first, Signal::KILL);
+    assert_eq!(report(&sandbox, quick("print(sum(range(1000)))")), expected);
+    assert_ne!(only_worker(&sandbox), first);
+}
+
+#[test]
+fn a_worker_that_is_stuck_is_replaced() {
+    let sandbox = fragile();
+    let expected = report(&sandbox, quick("print(sum(range(1000)))"));
+    let first = only_worker(&sandbox);
+    signal(first, Signal::STOP);
+    assert_eq!(report(&sandbox, quick("print(sum(range(1000)))")), expected);
+    assert_ne!(only_worker(&sandbox), first);
+    // It was killed, and waited for.
+    assert!(!PathBuf::from(format!("/proc/{first}")).exists());
+}
+
+#[test]
+fn a_session_is_lost_with_its_worker_and_says_so() {
+    let sandbox = fragile();
+    let mut sessions: Vec<_> =
+        sandbox.start_all(vec![spec(); 3]).into_iter().map(Result::unwrap).collect();
+    sessions[0].step(&run("x = 1")).unwrap();
+    signal(only_worker(&sandbox), Signal::KILL);
+    assert!(matches!(sessions[0].step(&run("print(x)")), Err(SandboxError::WorkerLost)));
+    // Another worker is there by now, which never saw this session.
+    report(&sandbox, quick("pass"));
+    assert!(matches!(sessions[1].step(&run("print(1)")), Err(SandboxError::WorkerLost)));
+    let lost = sessions.pop().unwrap();
+    assert!(matches!(lost.end(), Err(SandboxError::WorkerLost)));
+    let mut fresh = sandbox.start(spec()).unwrap();
+    assert_eq!(fresh.step(&run("print(1)")).unwrap().stdout, "1\n");
+    drop(sessions);
+    // The lost ones take no room.
+    assert!(sandbox.start_all(vec![spec(); 7]).iter().all(Result::is_ok));
+}
+
+#[test]
+fn a_session_whose_worker_is_stuck_is_told_after_a_while() {
+    let sandbox = fragile();
+    let mut session = sandbox.start(spec()).unwrap();
+    signal(only_worker(&sandbox), Signal::STOP);
+    let stuck = session.step(&run("print(1)"));
+    assert!(matches!(stuck, Err(SandboxError::Watchdog { .. })), "{stuck:?}");
+    assert!(matches!(session.step(&run("print(1)")), Err(SandboxError::WorkerLost)));
+}
+
+#[test]
+fn a_program_that_is_no_worker_is_named() {
+    for (program, said) in [("/bin/true", "does not speak"), ("/nothing/here", "No such file")] {
+        let program = WorkerProgram { path: PathBuf::from(program), arguments: vec![] };
+        let worker_kind = WorkerKind::Process(program.clone());
+        let config = SandboxConfig { worker_kind, ..config(&warm_cache()) };
+        let Err(error) = Sandbox::open(&config, &|_| {}) else { panic!("{program:?} opened") };
+        let SandboxError::WorkerNotStarted { path, message } = error else { panic!("{error}") };
+        assert_eq!(path, program.path);
+        assert!(message.contains(said), "{message}");
+    }
+}
