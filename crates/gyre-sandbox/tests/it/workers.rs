@@ -34,6 +34,18 @@ fn signal(process: u32, signal: Signal) {
     kill_process(Pid::from_raw(process as i32).unwrap(), signal).unwrap();
 }
 
+/// Stops a process, and waits until all its threads stand.
+fn stop(process: u32) {
+    signal(process, Signal::STOP);
+    let threads = || fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let state = |thread: fs::DirEntry| {
+        status(&format!("{process}/task/{}", thread.file_name().display()), "State")
+    };
+    while threads().any(|thread| !state(thread.unwrap()).starts_with('T')) {
+        std::thread::yield_now();
+    }
+}
+
 /// So little fuel that it adds nothing to a worker's patience.
 fn quick(code: &str) -> SandboxJob {
     SandboxJob { limits: Limits { fuel_max: 500_000_000, ..Limits::default() }, ..job(code) }
@@ -127,7 +139,7 @@ fn a_worker_that_is_stuck_is_replaced() {
     let sandbox = fragile();
     let expected = report(&sandbox, quick("print(sum(range(1000)))"));
     let first = only_worker(&sandbox);
-    signal(first, Signal::STOP);
+    stop(first);
     assert_eq!(report(&sandbox, quick("print(sum(range(1000)))")), expected);
     assert_ne!(only_worker(&sandbox), first);
     // It was killed, and waited for.
@@ -158,7 +170,7 @@ fn a_session_is_lost_with_its_worker_and_says_so() {
 fn a_session_whose_worker_is_stuck_is_told_after_a_while() {
     let sandbox = fragile();
     let mut session = sandbox.start(spec()).unwrap();
-    signal(only_worker(&sandbox), Signal::STOP);
+    stop(only_worker(&sandbox));
     let stuck = session.step(&run("print(1)"));
     assert!(matches!(stuck, Err(SandboxError::Watchdog { .. })), "{stuck:?}");
     assert!(matches!(session.step(&run("print(1)")), Err(SandboxError::WorkerLost)));
