@@ -155,7 +155,7 @@ impl ComponentVerifier {
     }
 
     /// As [`load`](Self::load), with limits of one's own, and told how the
-    /// compilation goes: half a minute for a verifier in Python, once.
+    /// compilation goes: ten seconds for a verifier in Python, once.
     ///
     /// # Errors
     ///

@@ -165,7 +165,11 @@ impl Runner<'_> {
     }
 
     /// The verdict of a rollout that the infrastructure ended.
-    pub(super) fn faulted(&self, record: &RolloutRecord, detail: String) -> Result<VerdictRow, Error> {
+    pub(super) fn faulted(
+        &self,
+        record: &RolloutRecord,
+        detail: String,
+    ) -> Result<VerdictRow, Error> {
         let verdict = Verdict::Invalid { reason: InvalidReason::Infrastructure { detail } };
         let judgement = Judgement { verdict, checks: vec![], fuel: 0, guests: 0 };
         self.verdict_row(record, judgement)

@@ -29,8 +29,8 @@ pub enum ComponentProblem {
     },
     /// It imports something; a verifier imports nothing.
     Imports {
-        /// The full name of the import.
-        name: String,
+        /// The full names of the imports, at least one.
+        names: Vec<String>,
     },
     /// It does not export the interface.
     MissingInterface {
@@ -63,9 +63,7 @@ impl fmt::Display for ComponentProblem {
                  `wasm-tools component new`",
             ),
             Self::Invalid { message } => write!(f, "it is no valid component: {message}"),
-            Self::Imports { name } => {
-                write!(f, "it imports {name} ({}), and a verifier imports nothing", offers(name))
-            }
+            Self::Imports { names } => wrong_imports(f, names),
             Self::MissingInterface { exports } => missing_interface(f, exports),
             Self::MissingFunction => {
                 write!(f, "it exports {INTERFACE} without its function `verify`")
@@ -90,20 +88,31 @@ fn missing_interface(f: &mut fmt::Formatter<'_>, exports: &[String]) -> fmt::Res
     }
 }
 
-/// What an import would give, for people who did not ask for it knowingly.
-fn offers(import: &str) -> &'static str {
-    const KNOWN: &[(&str, &str)] = &[
-        ("wasi:sockets/", "the network"),
-        ("wasi:http/", "the network"),
-        ("wasi:filesystem/", "files"),
-        ("wasi:clocks/", "the clock"),
-        ("wasi:random/", "randomness"),
-        ("wasi:cli/", "the environment and standard streams"),
-        ("wasi:io/", "streams"),
-        ("gyre:verifier/", "the verifier's own interface, which is exported, not imported"),
-    ];
-    let known = KNOWN.iter().find(|(prefix, _)| import.starts_with(prefix));
-    known.map_or("which nothing here offers", |(_, what)| what)
+/// What imports would give, for people who did not ask for it knowingly. The
+/// gravest come first.
+const OFFERS: &[(&str, &str)] = &[
+    ("wasi:sockets/", "the network"),
+    ("wasi:http/", "the network by HTTP"),
+    ("wasi:filesystem/", "files"),
+    ("wasi:clocks/", "the clock"),
+    ("wasi:random/", "randomness"),
+    ("wasi:cli/", "the process's environment"),
+    ("wasi:io/", "streams"),
+    ("", "what nothing here offers"),
+];
+
+/// `it imports the network (wasi:sockets/tcp@0.2.0) and …`.
+fn wrong_imports(f: &mut fmt::Formatter<'_>, names: &[String]) -> fmt::Result {
+    let kind = |name: &str| OFFERS.iter().position(|(prefix, _)| name.starts_with(prefix));
+    let mut groups = Vec::new();
+    for (at, (_, what)) in OFFERS.iter().enumerate() {
+        let members: Vec<_> =
+            names.iter().map(String::as_str).filter(|name| kind(name) == Some(at)).collect();
+        if !members.is_empty() {
+            groups.push(format!("{what} ({})", members.join(", ")));
+        }
+    }
+    write!(f, "it imports {}, and a verifier imports nothing", groups.join(" and "))
 }
 
 /// Reads a component's imports and exports. Gives how many functions it has to
@@ -121,8 +130,10 @@ pub(super) fn inspect(bytes: &[u8], bytes_max: usize) -> Result<u32, Vec<Compone
     if seen.is_module {
         return Err(vec![ComponentProblem::CoreModule]);
     }
-    let imports = seen.imports.into_iter().map(|name| ComponentProblem::Imports { name });
-    let mut problems: Vec<_> = imports.collect();
+    let mut problems = Vec::new();
+    if !seen.imports.is_empty() {
+        problems.push(ComponentProblem::Imports { names: seen.imports });
+    }
     if !seen.exports.iter().any(|name| name == INTERFACE) {
         problems.push(ComponentProblem::MissingInterface { exports: seen.exports });
     }

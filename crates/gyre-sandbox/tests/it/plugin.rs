@@ -233,19 +233,19 @@ fn a_missing_or_mistyped_function_is_named() {
 fn imports_are_refused_by_name() {
     for (import, words) in [
         ("wasi:sockets/tcp@0.2.0", "the network"),
-        ("wasi:http/outgoing-handler@0.2.0", "the network"),
+        ("wasi:http/outgoing-handler@0.2.0", "the network by HTTP"),
         ("wasi:filesystem/types@0.2.3", "files"),
         ("wasi:clocks/wall-clock@0.2.0", "the clock"),
         ("wasi:random/random@0.2.0", "randomness"),
-        ("acme:secrets/store", "which nothing here offers"),
+        ("acme:secrets/store", "what nothing here offers"),
     ] {
         let imported = format!("(import \"{import}\" (instance))");
         let text = format!(
             "(component {imported} (instance $i) (export \"gyre:verifier/grading@1.0.0\" (instance $i)))"
         );
         let (problem, said) = refused(&assemble(&text));
-        assert_eq!(problem, ComponentProblem::Imports { name: import.to_owned() });
-        assert!(said.contains(import) && said.contains(words), "{said}");
+        assert_eq!(problem, ComponentProblem::Imports { names: vec![import.to_owned()] });
+        assert!(said.contains(&format!("imports {words} ({import}), and")), "{said}");
     }
 }
 

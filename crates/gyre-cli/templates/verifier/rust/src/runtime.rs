@@ -4,7 +4,7 @@
 use alloc::alloc::{Layout, alloc, realloc};
 use core::arch::wasm32::unreachable;
 
-/// C's memory functions, which the compiler calls.
+// C's memory functions, which the compiler calls.
 #[link(name = "c")]
 unsafe extern "C" {}
 
