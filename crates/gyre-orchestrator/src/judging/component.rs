@@ -10,7 +10,6 @@ use gyre_types::Digest;
 use gyre_verify::{ExternalReply, ExternalVerifier, Verifier, VerifierFault, VerifierKind};
 
 use super::{Judging, Unready};
-use crate::error::Error;
 use crate::project::{Project, io};
 
 /// Makes the component ready that is registered under a name: the newest
@@ -72,7 +71,7 @@ fn load(
     let path = project.data.verifier(digest, "wasm");
     let bytes = std::fs::read(&path)
         .map_err(|source| Unready::Failed(io("read the verifier", &path)(source)))?;
-    if ComponentVerifier::digest_of(&bytes) != *digest {
+    if Digest::of(&bytes) != *digest {
         let shown = path.display();
         let why = format!("{shown} is not the component that was registered; register it again");
         return Err(Unready::Unusable(why));
