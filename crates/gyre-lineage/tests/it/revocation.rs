@@ -54,7 +54,7 @@ async fn a_revoked_task_is_put_right_step_by_step(db: &TestDatabase) {
     let [count] = touched.verdicts.as_slice() else { panic!("{touched:?}") };
     assert_eq!((count.round, count.purpose, count.verdicts), (1, Purpose::Train, 2));
     assert_eq!(touched.rows, recorded.shard_rows[..1]);
-    assert_eq!(touched.shards, [recorded.shard.id.clone()]);
+    assert_eq!(touched.shards, std::slice::from_ref(&recorded.shard.id));
     assert_eq!(touched.checkpoints.len(), 1);
     assert_eq!(touched.checkpoints[0].id, recorded.candidate.id);
     assert_eq!(touched.checkpoints[0].shards, touched.shards);
@@ -219,11 +219,11 @@ async fn a_row_that_was_put_right_is_not_touched_again(db: &TestDatabase) {
     store.commit(commit).await.unwrap();
     assert_eq!(codes(db, &recorded).await, [""; 0]);
     let touched = store.touched(run, &first).await.unwrap();
-    assert_eq!(touched.shards, [recorded.shard.id.clone()]);
+    assert_eq!(touched.shards, std::slice::from_ref(&recorded.shard.id));
 
     let second = revoked(db, RevocationTarget::Verifier(replacement)).await;
     let touched = store.touched(run, &second).await.unwrap();
-    assert_eq!(touched.shards, [new.id.clone()]);
+    assert_eq!(touched.shards, std::slice::from_ref(&new.id));
     assert_eq!(touched.rows.len(), published.len());
     // The candidate learned from the first shard, which the second did not touch;
     // and its gate rests on verdicts that were given in the place of others.
