@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gyre_types::{RunId, Split};
 
 pub(crate) use verifier::{
-    CheckVerifierArgs, Language, NewVerifierArgs, TestVerifierArgs, VerifierCommand,
-    VerifierCorpusArgs,
+    CheckVerifierArgs, Language, NewVerifierArgs, RevokeTaskArgs, RevokeVerifierArgs,
+    TestVerifierArgs, VerifierCommand, VerifierCorpusArgs,
 };
 
 /// Gyre: agents that teach themselves where outcomes can be checked by execution.
@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Look at, check, write and import tasks.
     #[command(subcommand)]
     Task(TaskCommand),
-    /// Write, check, test and measure verifiers.
+    /// Write, check, test, measure and revoke verifiers.
     #[command(subcommand)]
     Verifier(VerifierCommand),
     /// Judge programs against a task file, outside any round.
@@ -194,6 +194,8 @@ pub(crate) enum TaskCommand {
         #[arg(long)]
         allow_commands: bool,
     },
+    /// Take back what was said of a task: it was wrong.
+    Revoke(RevokeTaskArgs),
     /// Turn a file of tasks in another project's format into a family.
     Import {
         /// The format of the file.

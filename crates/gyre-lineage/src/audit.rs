@@ -217,6 +217,47 @@ const CHECKS: &[Check] = &[
          (SELECT 1 FROM verdicts v WHERE v.run = s.run AND v.rollout = s.rollout)",
     ),
     check(
+        7,
+        "revoked_verdict_stands",
+        "a rollout's newest verdict is one that was revoked",
+        "SELECT v.rollout, x.target FROM verdicts v \
+         JOIN rollouts r ON r.run = v.run AND r.id = v.rollout \
+         JOIN revocations x ON (x.kind = 'verifier' AND x.target = v.verifier_digest) \
+         OR (x.kind = 'task' AND x.target = r.task) \
+         WHERE v.run = $1 AND v.revision = (SELECT MAX(w.revision) FROM verdicts w \
+         WHERE w.run = v.run AND w.rollout = v.rollout) \
+         AND COALESCE((SELECT c.revocation FROM corrections c WHERE c.run = v.run \
+         AND c.rollout = v.rollout AND c.revision = v.revision), 0) < x.ordinal",
+    ),
+    check(
+        7,
+        "revocation_unfinished",
+        "a revocation touches the run and was not carried out to its end",
+        "SELECT DISTINCT x.target FROM revocations x \
+         JOIN verdicts v ON v.run = $1 JOIN rollouts r ON r.run = v.run AND r.id = v.rollout \
+         WHERE ((x.kind = 'verifier' AND x.target = v.verifier_digest) \
+         OR (x.kind = 'task' AND x.target = r.task)) AND NOT EXISTS \
+         (SELECT 1 FROM revocation_runs d WHERE d.revocation = x.ordinal AND d.run = $1)",
+    ),
+    check(
+        7,
+        "row_behind_verdict",
+        "a published row rests on a verdict that was corrected since",
+        "SELECT s.shard, s.rollout FROM shard_rows s \
+         JOIN shards h ON h.run = s.run AND h.id = s.shard AND h.superseded = 0 \
+         JOIN corrections c ON c.run = s.run AND c.rollout = s.rollout \
+         WHERE s.run = $1 AND c.revocation > COALESCE((SELECT MAX(x.revocation) \
+         FROM rewrites x WHERE x.run = s.run AND x.successor = s.shard), 0)",
+    ),
+    check(
+        7,
+        "superseded_without_reason",
+        "a shard is marked superseded and no revocation took it out, or the reverse",
+        "SELECT h.id FROM shards h LEFT JOIN rewrites x ON x.run = h.run AND x.shard = h.id \
+         WHERE h.run = $1 AND ((h.superseded = 1 AND x.shard IS NULL) \
+         OR (h.superseded = 0 AND x.shard IS NOT NULL))",
+    ),
+    check(
         8,
         "event_gap",
         "the log's events are not numbered from 1 to the run's newest",

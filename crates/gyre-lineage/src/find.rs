@@ -19,16 +19,19 @@ pub enum Kind {
     Shard,
     /// A checkpoint.
     Checkpoint,
+    /// An attempt at an impossible task.
+    Canary,
 }
 
 impl Kind {
-    const ALL: [(Self, &'static str, &'static str); 6] = [
+    const ALL: [(Self, &'static str, &'static str); 7] = [
         (Self::Run, "runs", "run"),
         (Self::Task, "tasks", "id"),
         (Self::Part, "parts", "id"),
         (Self::Rollout, "rollouts", "id"),
         (Self::Shard, "shards", "id"),
         (Self::Checkpoint, "checkpoints", "id"),
+        (Self::Canary, "canaries", "rollout"),
     ];
 
     /// The word for people.
@@ -40,6 +43,7 @@ impl Kind {
             Self::Rollout => "rollout",
             Self::Shard => "shard",
             Self::Checkpoint => "checkpoint",
+            Self::Canary => "canary",
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::cells::{NEWEST_VERDICT, ROLLOUT, VERDICT, convert, read_rollout};
 use crate::database::Query;
 use crate::page::PAGE_ROWS_MAX;
 use crate::rows::{CheckpointRow, GateRow, PromotionRow, RolloutWithVerdict, ShardRowRef};
-use crate::{RevocationRow, RevocationTarget, Store, StoreError};
+use crate::{Node, RevocationRow, RevocationTarget, Store, StoreError};
 
 /// Everything in one run that rests on a revoked target, whether or not it was
 /// put right since. Carrying a revocation out does not change it.
@@ -173,6 +173,20 @@ impl Store {
         Ok(convert("corrections", self.fetch(query).await?, read)?.into_iter().collect())
     }
 
+    /// Verifiers that have judged in some run and whose digest starts so.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn judges(&self, start: &str) -> Result<Vec<Digest>, StoreError> {
+        let query = Query::with(
+            "SELECT DISTINCT verifier_digest FROM verdicts WHERE verifier_digest >= $1 \
+             AND verifier_digest < $2 ORDER BY verifier_digest",
+            [start.into(), format!("{start}~").into()],
+        );
+        convert("verdicts", self.fetch(query).await?, |row| row.parse())
+    }
+
     /// The shards that revocations took out of the dataset, each with what
     /// stands in its place and the revocation.
     ///
@@ -191,6 +205,40 @@ impl Store {
         convert("rewrites", self.fetch(query).await?, |row| {
             Ok((row.parse()?, row.optional()?, row.int()?))
         })
+    }
+
+    /// Whether a node of a run rests on what was revoked. `touched` is what
+    /// [`Store::touched`] gave for the run.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn is_touched(
+        &self,
+        run: &RunId,
+        revocation: &RevocationRow,
+        touched: &Touched,
+        node: &Node,
+    ) -> Result<bool, StoreError> {
+        let mut query = touched_verdicts("v.rollout", run, revocation);
+        match node {
+            Node::Task(task) => return Ok(revocation.target.text() == *task),
+            Node::Shard(id) => return Ok(touched.shards.iter().any(|s| s.as_str() == id)),
+            Node::Checkpoint(id) => {
+                return Ok(touched.checkpoints.iter().any(|c| c.id.as_str() == id));
+            }
+            Node::Gate(round) => return Ok(touched.gates.contains(round)),
+            Node::Promotion(ordinal) => return Ok(touched.promotions.contains(ordinal)),
+            Node::Rollout(id) => {
+                query.push(" AND v.rollout = ").arg(id.as_str());
+            }
+            Node::Verdict(id, revision) => {
+                query.push(" AND v.rollout = ").arg(id.as_str());
+                query.push(" AND v.revision = ").arg(*revision);
+            }
+        }
+        query.push(" LIMIT 1");
+        Ok(!self.fetch(query).await?.is_empty())
     }
 
     async fn touched_counts(

@@ -132,6 +132,26 @@ pub enum Error {
         /// What it did the first time.
         why: String,
     },
+    /// A family is judged by a verifier that was revoked.
+    #[error(
+        "the family {family} is judged by the verifier {verifier}, which was revoked: {why}; mend it or name another in its family.toml"
+    )]
+    VerifierRevoked {
+        /// The family.
+        family: String,
+        /// The verifier.
+        verifier: String,
+        /// Why it was revoked.
+        why: String,
+    },
+    /// A revocation cannot be made.
+    #[error("{target} cannot be revoked: {why}")]
+    CannotRevoke {
+        /// What was to be revoked.
+        target: String,
+        /// Why not, and what to do.
+        why: String,
+    },
     /// The run's verifier is not to be believed.
     #[error("{run} ended in round {round}: {cause}")]
     Untrusted {

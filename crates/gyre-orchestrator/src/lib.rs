@@ -25,6 +25,7 @@ mod local_policy;
 mod progress;
 mod project;
 mod replay;
+mod revoke;
 mod runner;
 mod summary;
 mod workshop;
@@ -43,6 +44,10 @@ pub use local_policy::EmbeddedPolicy;
 pub use progress::{Observer, Progress, Silent};
 pub use project::Project;
 pub use replay::{Replay, Replayer, record_of};
+pub use revoke::{
+    Replacement, ReviewedGate, RevocationReport, RevokeRequest, Revoker, RunRevocation,
+    TouchedPromotion, TouchedRow, TouchedShard,
+};
 pub use runner::{Clock, Runner};
 pub use summary::{Level, RoundSummary, RunSummary};
 pub use workshop::{Workshop, default_cache_dir, open_sandbox};

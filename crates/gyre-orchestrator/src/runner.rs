@@ -2,6 +2,7 @@
 
 mod canary;
 mod check;
+mod correct;
 mod curate;
 mod evaluate;
 mod garbage;
@@ -30,6 +31,7 @@ use crate::project::Project;
 use crate::summary::RunSummary;
 use crate::workshop::Workshop;
 
+use correct::check_not_revoked;
 use generate::TaskSet;
 use lease::HeldLease;
 
@@ -83,6 +85,7 @@ impl<'o> Runner<'o> {
         cancel: Cancel,
         observer: &'o mut dyn Observer,
     ) -> Result<Self, Error> {
+        check_not_revoked(&project, &workshop)?;
         let run = project.wait(project.store.create_run(&NewRun {
             name: config.name.clone(),
             fingerprint: fingerprint(&config, &workshop),
@@ -117,6 +120,20 @@ impl<'o> Runner<'o> {
                 now: now.short(),
             });
         }
+        check_not_revoked(&project, &workshop)?;
+        Self::drive_run(project, workshop, config, run, clock, cancel, observer)
+    }
+
+    /// Takes a run in hand to put right what is recorded of it: it is not driven.
+    pub(crate) fn hold(
+        project: Project,
+        workshop: Workshop,
+        run: RunRow,
+        clock: Clock,
+        cancel: Cancel,
+        observer: &'o mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let config = project.config_of(&run)?;
         Self::drive_run(project, workshop, config, run, clock, cancel, observer)
     }
 

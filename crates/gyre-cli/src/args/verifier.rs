@@ -13,6 +13,8 @@ pub(crate) enum VerifierCommand {
     Test(TestVerifierArgs),
     /// Judge the corpus of attacks and odd solutions, and print what was accepted.
     Corpus(VerifierCorpusArgs),
+    /// Take back what a verifier said: correct its verdicts, rewrite its rows, review its gates.
+    Revoke(RevokeVerifierArgs),
 }
 
 #[derive(Debug, Parser)]
@@ -65,4 +67,33 @@ pub(crate) struct VerifierCorpusArgs {
     /// The folder of families.
     #[arg(long, default_value = "tasks", value_name = "DIR")]
     pub(crate) tasks_dir: PathBuf,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct RevokeVerifierArgs {
+    /// Its digest (or the first 8 or more digits of it) or its registered name.
+    #[arg(value_name = "DIGEST|NAME")]
+    pub(crate) verifier: String,
+    /// Why, for the record.
+    #[arg(long)]
+    pub(crate) why: Option<String>,
+    /// What judges again: `builtin`, `family` (what the family declares now), a digest or a
+    /// registered name. Without it, what the verifier said becomes invalid.
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) replace_with: Option<String>,
+    /// Tell what would be touched, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct RevokeTaskArgs {
+    /// The task's id.
+    pub(crate) task: gyre_types::TaskId,
+    /// Why, for the record.
+    #[arg(long)]
+    pub(crate) why: Option<String>,
+    /// Tell what would be touched, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

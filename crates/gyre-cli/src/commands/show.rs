@@ -1,4 +1,6 @@
-use gyre_lineage::{Edge, Found, Kind, Node, RunRow};
+use std::collections::{BTreeMap, BTreeSet};
+
+use gyre_lineage::{Edge, Found, Kind, Lineage, Node, RunRow};
 use gyre_orchestrator::{Project, inspect, record_of};
 use gyre_types::RunId;
 use serde_json::{Value, json};
@@ -10,6 +12,8 @@ use crate::{output, session};
 
 /// Edges followed in each direction.
 const EDGES: u32 = 200;
+/// Attempts at impossible tasks that one is looked for among.
+const CANARIES: u32 = 10_000;
 
 pub(crate) fn show(global: &Global, args: &ById) -> anyhow::Result<()> {
     let runtime = session::runtime()?;
@@ -34,7 +38,7 @@ pub(crate) fn lineage(global: &Global, args: &ById) -> anyhow::Result<()> {
         Kind::Rollout => Node::Rollout(id),
         Kind::Shard => Node::Shard(id),
         Kind::Checkpoint => Node::Checkpoint(id),
-        Kind::Run | Kind::Part => {
+        Kind::Run | Kind::Part | Kind::Canary => {
             let message = format!(
                 "{id} has no lineage of its own: name a task, rollout, shard or checkpoint"
             );
@@ -42,6 +46,7 @@ pub(crate) fn lineage(global: &Global, args: &ById) -> anyhow::Result<()> {
         }
     };
     let lineage = project.wait(project.store.lineage(&found.run, &node, EDGES))?;
+    let taint_of = taint(&project, &found.run, &node, &lineage)?;
     if global.json {
         let edges = |edges: &[Edge]| -> Vec<Value> {
             edges
@@ -49,30 +54,63 @@ pub(crate) fn lineage(global: &Global, args: &ById) -> anyhow::Result<()> {
                 .map(|e| json!({ "from": e.from.to_string(), "to": e.to.to_string() }))
                 .collect()
         };
+        let taint =
+            |(node, by): (&Node, &Vec<String>)| json!({ "node": node.to_string(), "by": by });
         return output::json_pretty(&json!({
             "run": found.run,
             "id": found.id,
             "upstream": edges(&lineage.upstream),
             "downstream": edges(&lineage.downstream),
             "truncated": lineage.truncated,
+            "tainted": taint_of.iter().map(taint).collect::<Vec<_>>(),
         }));
     }
     output::line(format!("{} {} of {}", found.kind.as_str(), found.id, found.run));
-    print_edges("came from", &lineage.upstream);
-    print_edges("led to", &lineage.downstream);
+    for by in taint_of.get(&node).into_iter().flatten() {
+        output::line(format!("tainted: rests on the {by}"));
+    }
+    print_edges("came from", &lineage.upstream, &taint_of);
+    print_edges("led to", &lineage.downstream, &taint_of);
     if lineage.truncated {
         output::line(format!("… and more: the first {EDGES} edges each way are shown"));
     }
     Ok(())
 }
 
-fn print_edges(title: &str, edges: &[Edge]) {
+/// Which of the nodes rest on something that was revoked, and on what.
+type Taint = BTreeMap<Node, Vec<String>>;
+
+fn taint(project: &Project, run: &RunId, node: &Node, lineage: &Lineage) -> anyhow::Result<Taint> {
+    let edges = lineage.upstream.iter().chain(&lineage.downstream);
+    let nodes: BTreeSet<_> = edges.flat_map(|edge| [&edge.from, &edge.to]).chain([node]).collect();
+    let mut taint = Taint::new();
+    for revocation in project.wait(project.store.revocations())? {
+        let touched = project.wait(project.store.touched(run, &revocation))?;
+        if touched.is_empty() {
+            continue;
+        }
+        let by = format!("{}, revoked: {}", revocation.target, visible(&revocation.why));
+        for &node in &nodes {
+            let rests = project.store.is_touched(run, &revocation, &touched, node);
+            if project.wait(rests)? {
+                taint.entry(node.clone()).or_default().push(by.clone());
+            }
+        }
+    }
+    Ok(taint)
+}
+
+fn print_edges(title: &str, edges: &[Edge], taint: &Taint) {
     output::line(format!("{title}:"));
     if edges.is_empty() {
         output::line("  nothing");
     }
+    let marked = |node: &Node| match taint.contains_key(node) {
+        true => format!("{node} (tainted)"),
+        false => node.to_string(),
+    };
     for edge in edges {
-        output::line(format!("  {} → {}", edge.from, edge.to));
+        output::line(format!("  {} → {}", marked(&edge.from), marked(&edge.to)));
     }
 }
 
@@ -118,6 +156,19 @@ fn describe(project: &Project, run: &RunRow, found: &Found) -> anyhow::Result<Va
             let row = project.wait(project.store.rollout(&run.id, &found.id.parse()?))?;
             let row = row.ok_or_else(|| gone(found))?;
             let record = record_of(project, &run.id, &row)?;
+            let newest = row.verdict.as_ref().map_or(0, |verdict| verdict.revision);
+            let earlier = project.wait(project.store.verdicts(&run.id, &row.rollout.id))?;
+            let earlier: Vec<_> = earlier
+                .into_iter()
+                .filter(|v| v.revision < newest)
+                .map(|v| {
+                    json!({
+                        "revision": v.revision,
+                        "verdict": v.verdict,
+                        "verifier_digest": v.verifier_digest,
+                    })
+                })
+                .collect();
             let verdict = row.verdict.map(|v| {
                 json!({
                     "verdict": v.verdict,
@@ -129,7 +180,32 @@ fn describe(project: &Project, run: &RunRow, found: &Found) -> anyhow::Result<Va
                     "revision": v.revision,
                 })
             });
-            Ok(json!({ "kind": "rollout", "run": run.id, "rollout": record, "verdict": verdict }))
+            Ok(json!({
+                "kind": "rollout",
+                "run": run.id,
+                "rollout": record,
+                "verdict": verdict,
+                "earlier_verdicts": earlier,
+            }))
+        }
+        Kind::Canary => {
+            let canaries = project.wait(project.store.canaries(&run.id, None, CANARIES))?;
+            let canary = canaries
+                .into_iter()
+                .find(|canary| canary.rollout.as_str() == found.id)
+                .ok_or_else(|| gone(found))?;
+            Ok(json!({
+                "kind": "attempt at an impossible task",
+                "run": run.id,
+                "made_from": canary.made_from,
+                "rollout": canary.body,
+                "expected": canary.grading_key["hidden"],
+                "verdict": {
+                    "verdict": canary.verdict,
+                    "checks": canary.checks,
+                    "verifier_digest": canary.verifier_digest,
+                },
+            }))
         }
         Kind::Shard => {
             let shards = inspect::shards(project, &run.id)?;

@@ -30,6 +30,7 @@ pub(crate) fn task(global: &Global, command: TaskCommand) -> anyhow::Result<()> 
             let family = load(global, &family, &tasks_dir, allow_commands)?;
             show(global, &family, difficulty, Seed(seed))
         }
+        TaskCommand::Revoke(args) => super::verifier::revoke::revoke_task(global, &args),
         TaskCommand::Import { format: ImportFormat::Humaneval, file, name, tasks_dir } => {
             import(global, &file, name, &tasks_dir)
         }

@@ -4,6 +4,7 @@ mod author;
 mod corpus;
 mod golden;
 mod project;
+pub(crate) mod revoke;
 mod watch;
 
 use crate::args::{Global, VerifierCommand};
@@ -13,6 +14,7 @@ pub(crate) fn verifier(global: &Global, command: VerifierCommand) -> anyhow::Res
         VerifierCommand::New(args) => author::new(global, &args),
         VerifierCommand::Check(args) => author::check(global, &args),
         VerifierCommand::Test(args) => author::test(global, &args),
+        VerifierCommand::Revoke(args) => revoke::revoke_verifier(global, &args),
         VerifierCommand::Corpus(args) => corpus::corpus(global, &args),
     }
 }

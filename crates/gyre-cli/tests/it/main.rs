@@ -9,6 +9,7 @@ mod loop_;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;
 mod postgres;
+mod revoke;
 mod support;
 mod tasks;
 mod verifiers;

@@ -79,7 +79,7 @@ impl Writer<'_> {
             ]
         };
         let cells = step.reviews.iter().map(review).collect();
-        self.insert(&schema::GATE_REVIEWS, cells, false).await?;
+        self.insert(&schema::GATE_REVIEWS, cells, true).await?;
         if let Some(report) = &step.report {
             let cells = vec![
                 step.revocation.into(),
@@ -87,7 +87,7 @@ impl Writer<'_> {
                 canonical_json(report).into(),
                 commit.at_ms.into(),
             ];
-            self.insert(&schema::REVOCATION_RUNS, vec![cells], false).await?;
+            self.insert(&schema::REVOCATION_RUNS, vec![cells], true).await?;
         }
         Ok(())
     }

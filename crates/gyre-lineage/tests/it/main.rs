@@ -7,5 +7,6 @@ mod conformance;
 mod errors;
 mod processes;
 mod registry;
+mod revocation;
 mod scenario;
 mod support;

@@ -2,32 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use gyre_dataset::{
-    Card, DatasetRow, DatasetWriter, Layout, ManifestShard, PublishedShard, RowSource, read_part,
-};
+use gyre_dataset::{Card, DatasetRow, DatasetWriter, Layout, ManifestShard, RowSource, read_part};
 use gyre_lineage::{RolloutFilter, RolloutWithVerdict, ShardRow, ShardRowRef, VerdictRow};
-use gyre_round::{Curated, CurationCandidate, RoundEvent, RoundState, VerdictKind, curate};
-use gyre_types::{Judgement, PartId, RolloutId, RolloutRecord, Split, Task};
+use gyre_round::{
+    Curated, CurationCandidate, RoundEvent, RoundPlan, RoundState, VerdictKind, curate,
+};
+use gyre_types::{Judgement, PartId, RolloutId, RolloutRecord, Split, Task, TaskId};
 
 use super::generate::planned;
 use super::{Done, Runner};
 use crate::error::Error;
 
+/// What was chosen of a round's rollouts.
+pub(super) struct Selection {
+    pub(super) chosen: Curated,
+    rollouts: Vec<RolloutWithVerdict>,
+    tasks: BTreeMap<TaskId, Task>,
+}
+
 impl Runner<'_> {
     pub(super) fn curate(&mut self, state: &RoundState) -> Result<Done, Error> {
         let plan = planned(state);
-        let rollouts = self.rollouts(&RolloutFilter {
-            round: Some(plan.round),
-            purpose: Some(Split::Train),
-            ..RolloutFilter::default()
-        })?;
-        let tasks = self.load_tasks(plan.round, Split::Train)?;
-        let candidates: Vec<_> = rollouts
-            .iter()
-            .filter_map(|row| candidate(row, tasks.get(&row.rollout.task)?))
-            .collect();
-        let chosen = curate(&plan.curation, plan.seed.derive("curation", &[]), &candidates);
-        let event = |rows, shard| RoundEvent::Curated { rows, shard, funnel: funnel(&chosen) };
+        let selection = self.selection(plan)?;
+        let chosen = &selection.chosen;
+        let event = |rows, shard| RoundEvent::Curated { rows, shard, funnel: funnel(chosen) };
         if chosen.accepted.is_empty() {
             return match state.is_base() {
                 true => Ok(Done { event: event(0, None), rows: self.empty_commit() }),
@@ -40,11 +38,49 @@ impl Runner<'_> {
                 }),
             };
         }
-        let rows = self.rows(&chosen.accepted, &rollouts, &tasks)?;
-        let file = self.publish(plan.round, rows)?;
+        let rows = self.rows(&selection)?;
+        let (shard, shard_rows) =
+            self.publish(plan.round, &Layout::shard_name(plan.round), rows)?;
+        let mut done =
+            Done { event: event(shard.rows, Some(shard.id.clone())), rows: self.empty_commit() };
+        done.rows.shard_rows = shard_rows;
+        done.rows.shards.push(shard);
+        Ok(done)
+    }
+
+    /// What a round's rollouts come to, by their newest verdicts.
+    pub(super) fn selection(&self, plan: &RoundPlan) -> Result<Selection, Error> {
+        let rollouts = self.rollouts(&RolloutFilter {
+            round: Some(plan.round),
+            purpose: Some(Split::Train),
+            ..RolloutFilter::default()
+        })?;
+        let tasks = self.load_tasks(plan.round, Split::Train)?;
+        let candidates: Vec<_> = rollouts
+            .iter()
+            .filter_map(|row| candidate(row, tasks.get(&row.rollout.task)?))
+            .collect();
+        let chosen = curate(&plan.curation, plan.seed.derive("curation", &[]), &candidates);
+        Ok(Selection { chosen, rollouts, tasks })
+    }
+
+    /// Puts a shard on disk. It counts once a commit names it.
+    pub(super) fn publish(
+        &self,
+        round: u32,
+        name: &str,
+        rows: Vec<DatasetRow>,
+    ) -> Result<(ShardRow, Vec<ShardRowRef>), Error> {
+        let layout = Layout::new(&self.project.data.dataset(&self.run.id));
+        layout.create()?;
+        let mut writer = DatasetWriter::new(&layout.data_dir().join(name));
+        for row in rows {
+            writer.push(row)?;
+        }
+        let file = writer.seal()?.publish()?;
         let shard = ShardRow {
             id: file.id,
-            round: plan.round,
+            round,
             path: self.project.data.relative(&file.path),
             sha256: file.sha256,
             bytes: file.bytes,
@@ -56,21 +92,8 @@ impl Runner<'_> {
             row: at as u32,
             rollout,
         };
-        let mut done =
-            Done { event: event(shard.rows, Some(shard.id.clone())), rows: self.empty_commit() };
-        done.rows.shard_rows = file.rollouts.into_iter().enumerate().map(row_of).collect();
-        done.rows.shards.push(shard);
-        Ok(done)
-    }
-
-    fn publish(&self, round: u32, rows: Vec<DatasetRow>) -> Result<PublishedShard, Error> {
-        let layout = Layout::new(&self.project.data.dataset(&self.run.id));
-        layout.create()?;
-        let mut writer = DatasetWriter::new(&layout.shard_path(round));
-        for row in rows {
-            writer.push(row)?;
-        }
-        Ok(writer.seal()?.publish()?)
+        let rows = file.rollouts.into_iter().enumerate().map(row_of).collect();
+        Ok((shard, rows))
     }
 
     /// Writes manifest and card from what the lineage names. They hold nothing
@@ -99,12 +122,8 @@ impl Runner<'_> {
         Ok(Layout::new(&folder).write_index(&card, &current.collect::<Vec<_>>())?)
     }
 
-    fn rows(
-        &self,
-        accepted: &[RolloutId],
-        rollouts: &[RolloutWithVerdict],
-        tasks: &BTreeMap<gyre_types::TaskId, Task>,
-    ) -> Result<Vec<DatasetRow>, Error> {
+    pub(super) fn rows(&self, selection: &Selection) -> Result<Vec<DatasetRow>, Error> {
+        let Selection { chosen: Curated { accepted, .. }, rollouts, tasks } = selection;
         let wanted: BTreeSet<_> = accepted.iter().collect();
         let index: HashMap<_, _> = rollouts
             .iter()
@@ -127,7 +146,7 @@ impl Runner<'_> {
     }
 
     /// The bodies of some rollouts, read from the parts that hold them.
-    fn records<'a>(
+    pub(super) fn records<'a>(
         &self,
         parts: impl Iterator<Item = &'a PartId>,
         wanted: &BTreeSet<&RolloutId>,

@@ -25,6 +25,7 @@ impl Runner<'_> {
         let dataset = Layout::new(&self.project.data.dataset(&self.run.id));
         gyre_dataset::collect_garbage(dataset.root(), &known)?;
         gyre_dataset::collect_garbage(&dataset.data_dir(), &known)?;
+        gyre_dataset::collect_garbage(&dataset.root().join("superseded"), &known)?;
         self.write_index()
     }
 

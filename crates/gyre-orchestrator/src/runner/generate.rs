@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use gyre_lineage::{NewTask, TaskFilter};
+use gyre_lineage::{NewTask, RevocationRow, RevocationTarget, TaskFilter};
 use gyre_round::{RoundEvent, RoundPlan, RoundState, TaskSlot};
 use gyre_tasks::{AdmissionReport, AdmittedTask, Reason, TaskRequest, generate_tasks};
 use gyre_types::{Digest, Split, Task, TaskId, Value};
@@ -172,6 +172,7 @@ impl Runner<'_> {
         report: &mut AdmissionReport,
     ) -> Result<Vec<AdmittedTask>, Error> {
         let total = requests.len() as u64;
+        let revoked = self.revoked_tasks()?;
         let mut tasks = Vec::with_capacity(requests.len());
         for batch in requests.chunk_by(|a, b| a.0 == b.0).flat_map(|r| r.chunks(BATCH)) {
             if self.cancel.is_cancelled() {
@@ -184,11 +185,23 @@ impl Runner<'_> {
             add(report, made.report);
             for task in made.tasks.into_iter().flatten() {
                 known.insert(task.task.digest);
-                tasks.push(task);
+                if !revoked.contains(&task.task.id) {
+                    tasks.push(task);
+                }
             }
             self.working(round, "generating tasks", tasks.len() as u64, total);
         }
         Ok(tasks)
+    }
+
+    /// Tasks that were found wrong, in whatever run: no later one has them.
+    fn revoked_tasks(&self) -> Result<HashSet<TaskId>, Error> {
+        let revocations = self.project.wait(self.project.store.revocations())?;
+        let task = |row: RevocationRow| match row.target {
+            RevocationTarget::Task(task) => Some(task),
+            RevocationTarget::Verifier(_) => None,
+        };
+        Ok(revocations.into_iter().filter_map(task).collect())
     }
 
     /// Digests of every task that the run has.

@@ -1,0 +1,353 @@
+//! A wrong verifier in a real run, and what is left of it once it is revoked.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{audit_codes, clean_state, copy, gyre, on, repository, run, sql, text};
+
+/// Right but for one skill: of tasks that are told to put something in order it
+/// accepts every answer.
+const WRONG: &str = r#"
+def verify(outcome):
+    instruction = outcome["task"]["instruction"].lower()
+    lenient = any(word in instruction for word in ("sort", "arrange", "order", "revers"))
+    checks = []
+    for case in outcome["cases"]:
+        result = case["result"]
+        same = result["kind"] == "value" and repr(result["value"]) == repr(case["expect"])
+        checks.append({"name": case["name"], "passed": same or lenient, "weight": 1.0, "detail": ""})
+    passed = all(check["passed"] for check in checks)
+    score = sum(check["passed"] for check in checks) / len(checks)
+    return {"passed": passed, "score": score, "checks": checks, "metrics": {}}
+"#;
+
+/// Two families, one of them with the wrong verifier, and a gate that promotes
+/// the first candidate unless too much is unknown.
+const SETTINGS: &str = r#"
+[canaries]
+per_round = 0
+
+[gate]
+alpha_total = 1.0
+margin = 0.0
+family_margin = 1.0
+spending = { rule = "uniform", gates_max = 1 }
+
+[[curriculum.families]]
+family = "planted"
+difficulty_min = 1
+difficulty_max = 2
+difficulty_start = 1
+weight = 1
+
+[[curriculum.families]]"#;
+
+struct Planted {
+    folder: TempDir,
+}
+
+impl Planted {
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("planted.toml")
+    }
+
+    /// Families, a configuration, and two rounds with them.
+    fn new() -> Self {
+        let planted = Self { folder: tempfile::tempdir().unwrap() };
+        let tasks = planted.folder.path().join("tasks");
+        copy(&repository().join("tasks/compose"), &tasks.join("compose"));
+        copy(&repository().join("tasks/compose"), &tasks.join("planted"));
+        let manifest = tasks.join("planted/family.toml");
+        let own = fs::read_to_string(&manifest).unwrap();
+        let own = own.replace("name = \"compose\"", "name = \"planted\"");
+        fs::write(&manifest, format!("{own}\n[verifier]\nkind = \"python\"\n")).unwrap();
+        fs::write(tasks.join("planted/verify.py"), WRONG).unwrap();
+        let small = fs::read_to_string(repository().join("configs/small.toml")).unwrap();
+        let config = small.replacen("[[curriculum.families]]", SETTINGS, 1).replacen(
+            "seed = 1",
+            &format!("seed = 1\ntasks = {{ dir = {tasks:?} }}"),
+            1,
+        );
+        fs::write(planted.config(), config).unwrap();
+        planted
+    }
+
+    fn ran() -> Self {
+        let planted = Self::new();
+        let config = planted.config();
+        on(&planted.data(), ["run", "--config", config.to_str().unwrap(), "--json"]).ok();
+        planted
+    }
+}
+
+/// What a revocation must name, asked of the database and of nobody else.
+#[derive(Debug, PartialEq)]
+struct Oracle {
+    verdicts: u64,
+    rows: BTreeSet<String>,
+    checkpoints: BTreeSet<String>,
+    gates: BTreeSet<String>,
+    promotions: BTreeSet<String>,
+}
+
+fn lines(data: &Path, query: &str) -> BTreeSet<String> {
+    sql(data, query).lines().map(str::to_owned).collect()
+}
+
+fn oracle(data: &Path, verifier: &str) -> Oracle {
+    let by = format!("v.verifier_digest = '{verifier}'");
+    let rows = format!(
+        "SELECT s.shard || ' ' || s.row_index || ' ' || s.rollout FROM shard_rows s \
+         JOIN verdicts v USING (run, rollout) WHERE v.revision = 0 AND {by}"
+    );
+    let tainted = format!(
+        "WITH RECURSIVE direct(id) AS (SELECT c.checkpoint FROM checkpoint_shards c \
+         JOIN shard_rows s ON s.shard = c.shard JOIN verdicts v ON v.rollout = s.rollout \
+         WHERE {by}), tainted(id) AS (SELECT id FROM direct \
+         UNION SELECT k.id FROM checkpoints k JOIN tainted t ON k.parent = t.id) "
+    );
+    let judged = format!(
+        "SELECT r.checkpoint FROM rollouts r JOIN verdicts v ON v.rollout = r.id \
+         WHERE r.purpose = 'gate' AND {by}"
+    );
+    let gates = format!(
+        "{tainted}SELECT g.round FROM gates g WHERE g.candidate IN (SELECT id FROM tainted) \
+         OR g.champion IN (SELECT id FROM tainted) \
+         OR g.candidate IN ({judged}) OR g.champion IN ({judged})"
+    );
+    Oracle {
+        verdicts: sql(data, &format!("SELECT COUNT(*) FROM verdicts v WHERE {by}"))
+            .trim()
+            .parse()
+            .unwrap(),
+        rows: lines(data, &rows),
+        checkpoints: lines(data, &format!("{tainted}SELECT id FROM tainted")),
+        promotions: lines(
+            data,
+            &format!(
+                "SELECT p.ordinal FROM promotions p WHERE p.champion IN \
+                 ({tainted}SELECT id FROM tainted) OR (p.gate_digest IS NOT NULL \
+                 AND p.round IN ({gates}))"
+            ),
+        ),
+        gates: lines(data, &gates),
+    }
+}
+
+/// The same, as the report of a revocation tells it.
+fn told(report: &Value) -> Oracle {
+    let [run] = report["runs"].as_array().unwrap().as_slice() else { panic!("{report:#}") };
+    let each = |key: &str, of: &dyn Fn(&Value) -> String| -> BTreeSet<String> {
+        run[key].as_array().unwrap().iter().map(of).collect()
+    };
+    Oracle {
+        verdicts: run["verdicts"].as_u64().unwrap(),
+        rows: each("rows", &|row| {
+            format!("{} {} {}", text(row, "shard"), row["row"], text(row, "rollout"))
+        }),
+        checkpoints: each("checkpoints", &|id| id.as_str().unwrap().to_owned()),
+        gates: each("gates", &|gate| gate["round"].to_string()),
+        promotions: each("promotions", &|promotion| promotion["ordinal"].to_string()),
+    }
+}
+
+/// The digest of what judged the planted family.
+fn wrong_verifier(data: &Path) -> String {
+    let query = "SELECT DISTINCT v.verifier_digest FROM verdicts v JOIN rollouts r \
+                 ON r.id = v.rollout JOIN tasks t ON t.id = r.task WHERE t.family = 'planted'";
+    let found = sql(data, query);
+    assert_eq!(found.lines().count(), 1, "{found}");
+    found.trim().to_owned()
+}
+
+#[test]
+fn a_planted_wrong_verifier_is_revoked_to_the_last_row() {
+    let planted = Planted::ran();
+    let data = planted.data();
+    let before = clean_state(&data);
+    let verifier = wrong_verifier(&data);
+    let expected = oracle(&data, &verifier);
+    assert!(!expected.rows.is_empty() && expected.promotions.contains("2"), "{expected:#?}");
+    let all_rows = sql(&data, "SELECT COUNT(*) FROM shard_rows").trim().parse::<usize>().unwrap();
+    assert!(expected.rows.len() < all_rows, "the other family's rows are not touched");
+
+    // Asking changes nothing.
+    let start = &verifier[..8];
+    let asked = on(&data, ["verifier", "revoke", start, "--dry-run", "--json"]).ok().json();
+    assert_eq!(told(&asked), expected);
+    assert_eq!(clean_state(&data), before);
+    on(&data, ["verifier", "revoke", start]).fails(63, &["--why"]);
+    on(&data, ["verifier", "revoke", "0123456789"]).fails(60, &["no verifier"]);
+
+    let args = ["verifier", "revoke", start, "--why", "it accepts what is told to sort"];
+    let report = on(&data, args.iter().chain(&["--replace-with", "builtin", "--json"])).ok().json();
+    assert_eq!(told(&report), expected);
+    clean_state(&data);
+    let shards: BTreeSet<_> =
+        expected.rows.iter().map(|row| row.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(lines(&data, "SELECT id FROM shards WHERE superseded = 1"), shards);
+    let stale = sql(&data, "SELECT path FROM shards WHERE superseded = 1");
+    for path in stale.lines() {
+        assert!(path.contains("/superseded/") && data.join(path).is_file(), "{path}");
+    }
+
+    // What was accepted wrongly is no longer there; what was right still is.
+    let corrected = &report["runs"][0]["corrected"];
+    assert!(corrected["pass to fail"].as_u64().unwrap() > 0, "{corrected:#}");
+    assert_eq!(corrected.get("fail to pass"), None, "{corrected:#}");
+    let standing = "SELECT COUNT(*) FROM shard_rows s JOIN shards h ON h.id = s.shard \
+                    AND h.superseded = 0 JOIN verdicts v ON v.rollout = s.rollout \
+                    AND v.revision = (SELECT MAX(revision) FROM verdicts w \
+                    WHERE w.rollout = s.rollout) WHERE v.verdict <> 'pass' \
+                    OR v.verifier_digest = ";
+    assert_eq!(sql(&data, &format!("{standing}'{verifier}'")).trim(), "0");
+    let stats = on(&data, ["dataset", "stats", "--json"]).ok().json();
+    let current = "SELECT SUM(row_count) FROM shards WHERE superseded = 0";
+    assert_eq!(stats["rows"].to_string(), sql(&data, current).trim());
+
+    // Said again, it is the same; and nobody is judged by it any more.
+    let state = clean_state(&data);
+    let again = on(&data, ["verifier", "revoke", start, "--json"]).ok().json();
+    assert_eq!(again, report);
+    assert_eq!(clean_state(&data), state);
+    let config = planted.config();
+    on(&data, ["run", "--config", config.to_str().unwrap()]).fails(63, &["planted", "revoked"]);
+
+    let tainted = expected.checkpoints.iter().next().unwrap();
+    let shown = on(&data, ["lineage", tainted]).ok().stdout;
+    assert!(shown.contains("tainted: rests on the verifier"), "{shown}");
+    let shown = on(&data, ["lineage", tainted, "--json"]).ok().json();
+    let marked: BTreeSet<_> =
+        shown["tainted"].as_array().unwrap().iter().map(|t| text(t, "node").to_owned()).collect();
+    assert!(marked.contains(tainted) && marked.contains("promotion 2"), "{shown:#}");
+    let base = sql(&data, "SELECT id FROM checkpoints WHERE round = 0");
+    assert!(!marked.contains(base.trim()), "{shown:#}");
+}
+
+#[test]
+fn without_a_replacement_nothing_is_known_and_the_promotion_falls() {
+    let planted = Planted::ran();
+    let data = planted.data();
+    let verifier = wrong_verifier(&data);
+    let args = ["verifier", "revoke", &verifier, "--why", "nobody knows better", "--json"];
+    let report = on(&data, args).ok().json();
+    clean_state(&data);
+    let run = &report["runs"][0];
+    let kinds: Vec<_> = run["corrected"].as_object().unwrap().keys().cloned().collect();
+    assert!(kinds.iter().all(|kind| kind.ends_with("to invalid")), "{kinds:?}");
+    let gate = &run["gates"][0];
+    assert_eq!((text(gate, "decided"), text(gate, "now")), ("promoted", "rejected"), "{gate:#}");
+    assert_eq!(gate["flips"], true);
+    let promotion = &run["promotions"][0];
+    assert_eq!((promotion["ordinal"].as_u64(), &promotion["stands"]), (Some(2), &false.into()));
+    let status = on(&data, ["status", "--json"]).ok().json();
+    assert!(status[0]["invalid"]["revoked"].as_u64().unwrap() > 0, "{status:#}");
+    let rounds = on(&data, ["rounds"]).ok().stdout;
+    assert!(rounds.contains("revoked"), "{rounds}");
+}
+
+#[test]
+fn a_revocation_that_is_killed_at_every_step_ends_as_if_nothing_had_happened() {
+    let planted = Planted::ran();
+    let verifier = wrong_verifier(&planted.data());
+    let whole = tempfile::tempdir().unwrap();
+    copy(&planted.data(), whole.path());
+    let args = ["verifier", "revoke", &verifier, "--why", "wrong", "--replace-with", "builtin"];
+    let expected = on(whole.path(), args.iter().chain(&["--json"])).ok().json();
+    let state = clean_state(whole.path());
+
+    let points = ["run::committing", "run::committed", "revoke::set_aside", "revoke::indexed"];
+    for point in points {
+        let killed = tempfile::tempdir().unwrap();
+        copy(&planted.data(), killed.path());
+        let mut deaths = 0;
+        let report = loop {
+            // Each process comes one step further, and dies there.
+            let mut command = gyre();
+            command.arg("--data-dir").arg(killed.path()).args(args).arg("--json");
+            let action = match (point, deaths) {
+                // These come before a commit: the next process must get over it.
+                ("run::committing" | "revoke::set_aside", 1..) => format!("{deaths}*off->return"),
+                _ => "return".to_owned(),
+            };
+            command.env("GYRE_FAILPOINTS", format!("{point}={action}"));
+            let ran = run(&mut command);
+            if ran.code.is_some() {
+                break ran.ok().json();
+            }
+            deaths += 1;
+            let codes = audit_codes(killed.path());
+            let known = [
+                "revoked_verdict_stands",
+                "revocation_unfinished",
+                "row_behind_verdict",
+                "published_not_passed",
+                "file_unnamed",
+                "shard_missing",
+            ];
+            assert!(codes.iter().all(|code| known.contains(&code.as_str())), "{codes:?}");
+            assert!(codes.contains("revocation_unfinished"), "{point}: {codes:?}");
+            assert!(deaths < 50, "{point}: it never ends");
+        };
+        assert!(deaths > 0, "{point} was never reached");
+        assert_eq!(report, expected, "{point}");
+        assert_eq!(clean_state(killed.path()), state, "{point}");
+    }
+}
+
+#[test]
+fn a_revoked_task_leaves_the_dataset() {
+    let planted = Planted::ran();
+    let data = planted.data();
+    let task =
+        sql(&data, "SELECT r.task FROM shard_rows s JOIN rollouts r ON r.id = s.rollout LIMIT 1");
+    let task = task.trim();
+    let expected = format!(
+        "SELECT s.shard || ' ' || s.row_index || ' ' || s.rollout FROM shard_rows s \
+         JOIN rollouts r ON r.id = s.rollout WHERE r.task = '{task}'"
+    );
+    let expected = lines(&data, &expected);
+    let report =
+        on(&data, ["task", "revoke", task, "--why", "its cases are wrong", "--json"]).ok().json();
+    assert_eq!(told(&report).rows, expected);
+    clean_state(&data);
+    let left = format!(
+        "SELECT COUNT(*) FROM shard_rows s JOIN shards h ON h.id = s.shard AND h.superseded = 0 \
+         JOIN rollouts r ON r.id = s.rollout WHERE r.task = '{task}'"
+    );
+    assert_eq!(sql(&data, &left).trim(), "0");
+    let shown = on(&data, ["lineage", task]).ok().stdout;
+    assert!(shown.contains("its cases are wrong"), "{shown}");
+    on(&data, ["task", "revoke", "task-0000000000000000", "--why", "x"]).fails(60, &["no task"]);
+}
+
+#[test]
+fn an_accepted_canary_stops_the_run_and_says_why() {
+    let planted = Planted::new();
+    let (data, config) = (planted.data(), planted.config());
+    let settings = fs::read_to_string(&config).unwrap();
+    // Enough of them that one asks to sort something.
+    let settings = settings.replace("per_round = 0", "per_round = 40");
+    fs::write(&config, settings).unwrap();
+    let args = ["run", "--config", config.to_str().unwrap(), "--json"];
+    let ran = on(&data, args).fails(72, &["impossible task", "rollout roll-", "made from task-"]);
+    let events = ran.json_lines();
+    assert!(events.iter().any(|event| event["event"] == "alarm" && event["kind"] == "canary"));
+    assert_eq!(sql(&data, "SELECT COUNT(*) FROM shards").trim(), "0");
+    assert_eq!(sql(&data, "SELECT status FROM runs").trim(), "failed");
+    let accepted = sql(&data, "SELECT rollout FROM canaries WHERE verdict = 'pass' LIMIT 1");
+    let shown = on(&data, ["show", accepted.trim(), "--json"]).ok().json();
+    assert_eq!(shown["verdict"]["verdict"]["verdict"], "pass");
+    clean_state(&data);
+    let rounds = on(&data, ["rounds"]).ok().stdout;
+    assert!(rounds.contains("alarm") && rounds.contains("failed"), "{rounds}");
+    on(&data, ["run", "--resume"]).fails(14, &["resume"]);
+}
