@@ -111,7 +111,11 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
     let figure =
         |what, value, note: &str| Figure { what, value, unit: "ms", note: note.to_owned() };
     Ok(vec![
-        figure("worker round trip", alone, "median, a request that touches no guest, and its answer"),
+        figure(
+            "worker round trip",
+            alone,
+            "median, a request that touches no guest, and its answer",
+        ),
         figure("worker message", batched, "median, each of 64 such requests in one batch"),
         figure("fresh sandbox start", start, "median, started and dropped, through the worker"),
         figure("fresh print(sum(…))", fresh, "median, a fresh guest each"),
