@@ -29,6 +29,7 @@ mod outcome;
 mod plain;
 mod plan;
 mod report;
+mod scorecard;
 mod verifier;
 
 pub use batch::{Submission, judge_batch};
@@ -45,6 +46,10 @@ pub use report::{
     CONTRACT_VERSION, Cost, REPORT_BYTES_MAX, REPORT_CHECKS_MAX, REPORT_DETAIL_BYTES_MAX,
     REPORT_METRICS_MAX, REPORT_NAME_BYTES_MAX, REPORT_WEIGHT_MAX, Report, ReportError,
     judge_report,
+};
+pub use scorecard::{
+    AuditedCase, CaseGroup, CostScore, DeterminismScore, FINDINGS_MAX, Finding, GroupScore,
+    MutantScore, Rate, SCORECARD_FORMAT, Scorecard, ScorecardLimits, ScorecardSubject,
 };
 pub use verifier::{
     COMMAND_MS_MAX, ExternalReply, ExternalVerifier, PYTHON_BYTES_MAX, PythonVerifier, Verifier,

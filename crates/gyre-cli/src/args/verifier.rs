@@ -61,12 +61,16 @@ pub(crate) struct TestVerifierArgs {
 
 #[derive(Debug, Parser)]
 pub(crate) struct VerifierCorpusArgs {
-    /// Judge by the verifier of this family (its folder or name) instead of the built-in one.
-    #[arg(long, value_name = "FAMILY")]
+    /// Judge by this registered verifier, or by that of this family (its folder or name),
+    /// instead of the built-in one.
+    #[arg(long, value_name = "NAME|FAMILY")]
     pub(crate) verifier: Option<PathBuf>,
     /// The folder of families.
     #[arg(long, default_value = "tasks", value_name = "DIR")]
     pub(crate) tasks_dir: PathBuf,
+    /// Let a family's verifier be a program of this machine, outside the sandbox.
+    #[arg(long)]
+    pub(crate) allow_commands: bool,
 }
 
 #[derive(Debug, Parser)]

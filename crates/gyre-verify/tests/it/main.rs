@@ -6,3 +6,4 @@ mod compare;
 mod corpus;
 mod judge;
 mod report;
+mod scorecard;

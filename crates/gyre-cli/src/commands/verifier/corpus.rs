@@ -1,26 +1,24 @@
 //! What a verifier makes of the corpus of attacks and odd solutions.
 
+use std::path::Path;
+
 use anyhow::Context;
 use gyre_orchestrator::{SandboxSettings, open_sandbox};
 use gyre_types::Verdict;
-use gyre_verify::Verifier;
 use gyre_verify::corpus::{Corpus, CorpusReport, check_corpus};
+use gyre_verify::{Comparison, Verifier, VerifierDeclaration};
 
 use crate::args::{Global, VerifierCorpusArgs};
 use crate::commands::task;
 use crate::exit::Failure;
 use crate::live::View;
-use crate::output;
+use crate::{output, session};
 
 pub(crate) fn corpus(global: &Global, args: &VerifierCorpusArgs) -> anyhow::Result<()> {
     let verifier = match &args.verifier {
-        Some(family) => task::load(global, family, &args.tasks_dir, false)?.verifier,
+        Some(named) => named_verifier(global, args, named)?,
         None => Verifier::Cases,
     };
-    if let Verifier::Unresolved { kind, name } = &verifier {
-        let message = format!("the {} {name:?} is not available here", kind.as_str());
-        return Err(Failure::error(Failure::VERIFIER_REFUSED, message));
-    }
     let corpus = Corpus::embedded().context("the corpus of this build is broken")?;
     let sandbox = open_sandbox(&SandboxSettings::default(), &mut View::choose(global.json))?;
     let execute = |jobs| sandbox.execute(jobs);
@@ -35,6 +33,28 @@ pub(crate) fn corpus(global: &Global, args: &VerifierCorpusArgs) -> anyhow::Resu
         return Ok(());
     }
     Err(Failure::error(Failure::VERIFIER_REFUSED, summary(&report)))
+}
+
+/// The verifier of a family, or the one that is registered under a name.
+fn named_verifier(
+    global: &Global,
+    args: &VerifierCorpusArgs,
+    named: &Path,
+) -> anyhow::Result<Verifier> {
+    let is_family = [named.to_owned(), args.tasks_dir.join(named)]
+        .iter()
+        .any(|folder| folder.join("family.toml").is_file());
+    if is_family {
+        let family = task::load(global, named, &args.tasks_dir, args.allow_commands)?;
+        return Ok(family.verifier);
+    }
+    let name = named.to_string_lossy().into_owned();
+    let declaration = VerifierDeclaration::Component { name: name.clone(), digest: None };
+    let declared = Verifier::declared(&declaration, Comparison::default(), None)
+        .map_err(|why| Failure::error(Failure::VERIFIER_REFUSED, why))?;
+    let runtime = session::runtime()?;
+    let judging = session::judging(global, &runtime, args.allow_commands)?;
+    Ok(judging.resolve(declared, Some(&declaration), "corpus", Path::new("."))?)
 }
 
 fn print_tables(report: &CorpusReport) {
