@@ -127,7 +127,7 @@ impl CaseOutcome {
             expect: case.expect.clone(),
             result,
             stdout: report.steps.iter().map(|step| step.stdout.as_str()).collect(),
-            files: BTreeMap::new(),
+            files: report.files.iter().map(text_file).collect(),
         })
     }
 
@@ -162,6 +162,11 @@ impl CaseOutcome {
         self.stdout.clear();
         self.files.clear();
     }
+}
+
+/// A file as text; what is not UTF-8 in it is replaced.
+fn text_file((path, bytes): (&String, &Vec<u8>)) -> (String, String) {
+    (path.clone(), String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// Turns cases into errors that would make the outcome too large.

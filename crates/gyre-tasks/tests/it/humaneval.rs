@@ -123,3 +123,110 @@ fn lines_of_another_form_are_named() {
     let bad_entry = first.replace("\"entry_point\": \"shorter\"", "\"entry_point\": \"a b\"");
     refused(&bad_entry, "line 1: entry_point: \"a b\" is not a plain function name");
 }
+
+/// What the problems below ask for, each with four numbers for `K`: of an
+/// integer `x`, a text `s` or a list `xs`.
+const ASKED: [(&str, &str, &[&str]); 3] = [
+    (
+        "x",
+        "0, 3, -7, 12",
+        &[
+            "x + K",
+            "x * (K + 1)",
+            "x - K * 2",
+            "x ** (K + 1)",
+            "x % (K + 1)",
+            "x // (K + 1)",
+            "abs(x) + K",
+            "max(x, K)",
+            "min(x, K)",
+            "(x + K) % 7",
+            "x * x + K",
+            "bin(x & 255).count('1') + K",
+            "str(x) * K",
+            "[x] * K",
+            "x > K",
+            "(x, K)",
+            "list(range(K)) + [x]",
+            "{K: x}",
+            "sum(range(abs(x))) + K",
+            "divmod(x, K + 1)",
+        ],
+    ),
+    (
+        "s",
+        "'', 'abc', 'Hello World', 'aab'",
+        &[
+            "s * (K + 1)",
+            "s[:K]",
+            "s[K:]",
+            "s[::-1] + str(K)",
+            "s.upper()[:K]",
+            "s.count('a') + K",
+            "len(s) * K",
+            "s.replace('a', 'x' * K)",
+            "[c * K for c in s]",
+            "s.split() * K",
+            "s.center(20, str(K))",
+            "sorted(s)[:K]",
+            "s.find('b') - K",
+            "{c: K for c in s}",
+            "s.title() + '!' * K",
+        ],
+    ),
+    (
+        "xs",
+        "[], [1, 2, 3], [5, -1, 5], [9, 8, 7, 6]",
+        &[
+            "[x + K for x in xs]",
+            "sum(xs) * K",
+            "xs[:K] + [0]",
+            "sorted(xs, reverse=True)[:K] + [K]",
+            "[x for x in xs if x > K] + [len(xs)]",
+            "len(xs) + K",
+        ],
+    ),
+];
+
+/// A file of the benchmark's shape and size, problems of our own.
+fn problems() -> Vec<String> {
+    let mut lines = Vec::new();
+    for (parameter, inputs, asked) in ASKED {
+        for (expression, k) in asked.iter().flat_map(|text| (1..=4).map(move |k| (text, k))) {
+            let (number, expression) = (lines.len(), expression.replace('K', &k.to_string()));
+            let line = serde_json::json!({
+                "task_id": format!("HumanEval/{number}"),
+                "prompt": format!(
+                    "def problem_{number}({parameter}):\n    \"\"\" Return {expression}. \"\"\"\n"
+                ),
+                "entry_point": format!("problem_{number}"),
+                "canonical_solution": format!("    return {expression}\n"),
+                "test": format!(
+                    "\n\nMETADATA = {{}}\n\n\ndef check(candidate):\n    for {parameter} in \
+                     [{inputs}]:\n        assert candidate({parameter}) == ({expression})\n"
+                ),
+            });
+            lines.push(line.to_string());
+        }
+    }
+    lines
+}
+
+#[test]
+fn of_164_problems_every_reference_passes_and_every_stub_fails() {
+    let problems = problems();
+    assert_eq!(problems.len(), 164);
+    let imported = import(&problems.join("\n")).unwrap();
+    assert_eq!(imported.refused, []);
+
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("sample");
+    imported.write(&dir).unwrap();
+    let family = Family::load(&dir).unwrap();
+    let plan = CheckPlan { seed: Seed(1), tasks_per_level: 1 };
+    let report = check_family(&family, plan, execute).unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    let level = &report.levels[0];
+    assert_eq!((level.admitted, level.references_passed), (164, 164));
+    assert_eq!((level.failures_rejected, level.failures_accepted), (3 * 164, 0));
+}

@@ -4,7 +4,9 @@ mod answers;
 mod families;
 mod humaneval;
 mod planted;
+mod quixbugs;
 mod task_files;
+mod verifiers;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

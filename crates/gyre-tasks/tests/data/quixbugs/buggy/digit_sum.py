@@ -1,0 +1,7 @@
+def digit_sum(n):
+    total = 0
+    n = abs(n)
+    while n:
+        total += n % 10
+        n //= 100
+    return total

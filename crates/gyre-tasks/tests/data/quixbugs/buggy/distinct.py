@@ -1,0 +1,7 @@
+def distinct(items):
+    seen = set()
+    kept = []
+    for item in items:
+        if item not in seen:
+            kept.append(item)
+    return kept

@@ -1,0 +1,2 @@
+def transpose(rows):
+    return [list(reversed(column)) for column in zip(*rows)]

@@ -1,0 +1,5 @@
+def prefix_sums(items):
+    sums = [0]
+    for item in items:
+        sums.append(sums[-1] + item)
+    return sums
