@@ -144,6 +144,12 @@ pub struct ComponentVerifier {
 }
 
 impl ComponentVerifier {
+    /// Names the verifier that these bytes are: their SHA-256, since they name
+    /// the version of the contract that they speak.
+    pub fn digest_of(bytes: &[u8]) -> Digest {
+        Digest::of(bytes)
+    }
+
     /// Loads a component, compiling it into the cache folder first where there
     /// is no intact compiled one.
     ///
@@ -171,15 +177,14 @@ impl ComponentVerifier {
         let engine = engine::for_components()?;
         let component = compiled(&engine, bytes, cache_dir, functions, progress)?;
         let linked = link(&engine, &component)?;
-        let verifier = Self { engine, linked, digest: Digest::of(bytes), limits };
+        let verifier = Self { engine, linked, digest: Self::digest_of(bytes), limits };
         match on_deep_stack(|| verifier.rehearse())? {
             Ok(()) => Ok(verifier),
             Err(problem) => Err(refused(problem)),
         }
     }
 
-    /// Names this verifier: the SHA-256 of its bytes, which name the version of
-    /// the contract that they speak.
+    /// Names this verifier, as [`digest_of`](Self::digest_of) does.
     pub fn digest(&self) -> Digest {
         self.digest
     }
