@@ -5,6 +5,7 @@ mod bad_input;
 mod configs;
 mod corrupt;
 mod crash;
+mod judging;
 mod loop_;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;

@@ -226,7 +226,7 @@ const FAULTS: [(&str, &str); 16] = [
     ("return True", "a boolean instead of an object"),
     ("return None", "null instead of an object"),
     ("report['score'] = float('nan'); return report", "not a finite number"),
-    ("report['score'] = 'x' * 300_000; return report", "no comparable value"),
+    ("report['score'] = 'x' * 270_000; return report", "no comparable value"),
     ("report['checks'] = []; return report", "there is none"),
     ("report['passed'] = 1; return report", "a number instead of a boolean"),
     ("report['extra'] = 1; return report", "unknown key"),
