@@ -21,11 +21,11 @@ Exit codes:
   13 configuration: file unreadable    42  file missing or damaged
   14 nothing to resume                 50  compiled guest's cache unusable
   15 run was begun with other parts    51  sandbox failed
-  60 unknown id                        70  audit found something
-  61 task or family refused            71  replay differs
-  62 judged: not every answer passed   130 stopped by Ctrl-C
-  63 verifier refused or revoked       72 verifier not to be believed: run ended
-  64 verifier gave no verdict";
+  60 unknown id                        52  compiled guest was damaged, made again
+  61 task or family refused            70  audit found something
+  62 judged: not every answer passed   71  replay differs
+  63 verifier refused or revoked       72  verifier not to be believed: run ended
+  64 verifier gave no verdict          130 stopped by Ctrl-C";
 
 /// A command's own failure, with its exit code.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    pub(crate) const CACHE_DAMAGED: u8 = 52;
     pub(crate) const TASK_REFUSED: u8 = 61;
     pub(crate) const NOT_PASSED: u8 = 62;
     pub(crate) const VERIFIER_REFUSED: u8 = 63;

@@ -68,6 +68,7 @@ fn json(progress: &Progress<'_>) {
             "subject": alarm.subject, "body": alarm.body,
         }),
         Progress::CompilingGuest { .. }
+        | Progress::GuestDiscarded { .. }
         | Progress::CompilingVerifier { .. }
         | Progress::Working { .. } => return,
     };

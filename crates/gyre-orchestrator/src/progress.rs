@@ -14,6 +14,13 @@ pub enum Progress<'a> {
         /// From 0 to 1.
         done: f32,
     },
+    /// A compiled guest was damaged and removed; it is compiled again.
+    GuestDiscarded {
+        /// The file.
+        path: &'a std::path::Path,
+        /// What was wrong with it.
+        reason: &'a str,
+    },
     /// A verifier that is a component is being compiled for this machine;
     /// happens once for each.
     CompilingVerifier {

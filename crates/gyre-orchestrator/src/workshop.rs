@@ -129,6 +129,8 @@ pub fn open_sandbox(
         }
         OpenProgress::Discarded { path, reason } => {
             tracing::warn!(path = %path.display(), reason, "discarded a compiled guest; compiling again");
+            let discarded = Progress::GuestDiscarded { path: &path, reason: &reason };
+            observer.borrow_mut().observe(&discarded);
         }
         _ => {}
     };

@@ -2,11 +2,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use gyre_orchestrator::{Project, SandboxSettings, default_cache_dir, open_sandbox};
+use gyre_orchestrator::{
+    Observer, Progress, Project, SandboxSettings, default_cache_dir, open_sandbox,
+};
 use gyre_sandbox::{Layer, Sandbox};
 use gyre_types::{Limits, SandboxJob, Seed, Step};
 
 use crate::args::Global;
+use crate::exit::Failure;
 use crate::live::View;
 use crate::{output, session};
 
@@ -23,7 +26,7 @@ struct Finding {
 /// Looks at everything that a run needs. Fails with the code of the first thing
 /// that does not work, after all were looked at.
 pub(crate) fn doctor(global: &Global) -> anyhow::Result<()> {
-    let mut findings = vec![machine(), cache()];
+    let mut findings = vec![machine()];
     let mut first_error = None;
     let mut take = |what: &str, result: anyhow::Result<String>| {
         let sound = result.is_ok();
@@ -34,7 +37,9 @@ pub(crate) fn doctor(global: &Global) -> anyhow::Result<()> {
         });
         findings.push(Finding { what: str::to_owned(what), sound, detail, layer: false });
     };
-    let opened = open(global);
+    let mut watch = Watch { view: View::choose(global.json), damaged: None };
+    let opened = open(&mut watch);
+    take("guest cache", cache(watch.damaged));
     let layers = opened.as_ref().map_or(Vec::new(), |(sandbox, _)| sandbox.layers().to_vec());
     take("sandbox", opened.and_then(|(sandbox, opened)| first_guest(&sandbox, opened)));
     take("data folder", data_folder(&global.data_dir));
@@ -72,15 +77,38 @@ fn layer(layer: Layer) -> Finding {
     Finding { what, sound: layer.in_force, detail: layer.detail, layer: true }
 }
 
-fn cache() -> Finding {
-    let detail = default_cache_dir().display().to_string();
-    Finding { what: "guest cache".to_owned(), sound: true, detail, layer: false }
+/// What was found damaged was made again, and is told of: disks that damage one
+/// file may damage others.
+fn cache(damaged: Option<String>) -> anyhow::Result<String> {
+    match damaged {
+        None => Ok(default_cache_dir().display().to_string()),
+        Some(what) => Err(Failure::error(Failure::CACHE_DAMAGED, what)),
+    }
+}
+
+/// Shows how the sandbox opens, and remembers what was wrong with its cache.
+struct Watch {
+    view: View,
+    damaged: Option<String>,
+}
+
+impl Observer for Watch {
+    fn observe(&mut self, progress: &Progress<'_>) {
+        if let Progress::GuestDiscarded { path, reason } = progress {
+            self.damaged = Some(format!(
+                "the compiled guest {} was not to be trusted ({reason}); it was made again, so \
+                 nothing is to be done, unless this comes back: then look at the disk",
+                path.display()
+            ));
+        }
+        self.view.observe(progress);
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a person wants to know how long it takes")]
-fn open(global: &Global) -> anyhow::Result<(Sandbox, Duration)> {
+fn open(watch: &mut Watch) -> anyhow::Result<(Sandbox, Duration)> {
     let begun = Instant::now();
-    let sandbox = open_sandbox(&SandboxSettings::default(), &mut View::choose(global.json))?;
+    let sandbox = open_sandbox(&SandboxSettings::default(), watch)?;
     Ok((sandbox, begun.elapsed()))
 }
 
