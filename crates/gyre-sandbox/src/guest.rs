@@ -7,7 +7,7 @@ use gyre_types::{Limits, Seed};
 use wasmtime::{Engine, InstancePre, Linker, Module, Store, Trap, TypedFunc};
 
 use crate::bytes::Bytes;
-use crate::host::{self, GuestSide, Host, Stop};
+use crate::host::{self, GuestSide, Host, Stop, Workspace};
 use crate::prefault::HotPages;
 use crate::protocol::{Fault, SessionSpec, StepEnd, Usage, WireSpec, WireStep, WireStepReport};
 use crate::{SandboxError, reply};
@@ -71,7 +71,13 @@ impl GuestImage {
         if given < self.memory_bytes_min {
             return Err(Fault::MemoryLimitTooSmall { given, needed: self.memory_bytes_min });
         }
-        let mut store = Store::new(&self.engine, Host::new(Seed(spec.seed), limits));
+        let refused = |message| Fault::FilesRefused { message };
+        let workspace = match limits.workspace.clone() {
+            Some(limits) => Some(Workspace::new(limits, &spec.files).map_err(refused)?),
+            None if spec.files.is_empty() => None,
+            None => return Err(refused("its limits grant no workspace".to_owned())),
+        };
+        let mut store = Store::new(&self.engine, Host::new(Seed(spec.seed), limits, workspace));
         store.limiter(|host| host);
         self.attach(store).map_err(|error| {
             if error.is::<wasmtime::PoolConcurrencyLimitError>() {
@@ -122,7 +128,7 @@ impl Guest {
 
     /// The regular files of its workspace, as they are now.
     pub(crate) fn files(&self) -> BTreeMap<String, Bytes> {
-        BTreeMap::new()
+        self.store.data().workspace().map(Workspace::files).unwrap_or_default()
     }
 
     /// Runs one step. What the guest does wrong is in the report.

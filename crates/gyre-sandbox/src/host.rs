@@ -2,18 +2,23 @@
 //! functions over its linear memory.
 //!
 //! Nothing here touches the machine. What a guest may do is in [`clocks`],
-//! [`streams`] and [`surroundings`]; every other import refuses.
+//! [`streams`], [`filesystem`] and [`surroundings`]; every other import refuses.
 
 mod abi;
 mod clocks;
+mod files;
+mod filesystem;
 mod streams;
 mod surroundings;
+mod tree;
 
 use std::fmt;
 
 use gyre_types::{Limits, Seed};
 use rand_chacha::ChaCha8Rng;
 use wasmtime::{Caller, Linker, Memory, Module, ResourceLimiter, Trap, TypedFunc};
+
+pub(crate) use files::Workspace;
 
 /// The module name of every import that the guest has left.
 const MODULE: &str = "host";
@@ -33,6 +38,8 @@ pub(crate) struct Host {
     slept_ns: u64,
     /// The moments that live pollables wait for, in virtual nanoseconds.
     pollables: Vec<Option<u64>>,
+    /// Its files, where it is granted any.
+    workspace: Option<Workspace>,
     /// Set once the guest is instantiated.
     guest: Option<GuestSide>,
 }
@@ -74,7 +81,7 @@ impl fmt::Display for Stop {
 impl std::error::Error for Stop {}
 
 impl Host {
-    pub(crate) fn new(seed: Seed, limits: Limits) -> Self {
+    pub(crate) fn new(seed: Seed, limits: Limits, workspace: Option<Workspace>) -> Self {
         Self {
             limits,
             rng: seed.derive("guest-randomness", &[]).rng(),
@@ -84,6 +91,7 @@ impl Host {
             fuel_before: 0,
             slept_ns: 0,
             pollables: Vec::new(),
+            workspace,
             guest: None,
         }
     }
@@ -94,6 +102,10 @@ impl Host {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(crate) fn workspace(&self) -> Option<&Workspace> {
+        self.workspace.as_ref()
     }
 
     pub(crate) fn memory_bytes_peak(&self) -> u64 {
@@ -187,5 +199,6 @@ pub(crate) fn link(linker: &mut Linker<Host>, module: &Module) -> wasmtime::Resu
     }
     clocks::link(linker)?;
     streams::link(linker)?;
+    filesystem::link(linker)?;
     surroundings::link(linker)
 }

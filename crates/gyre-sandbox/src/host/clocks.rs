@@ -12,12 +12,19 @@ use super::{Call, Host, MODULE, POLLABLES_MAX, Stop, abi, enter};
 const EPOCH_SECONDS: u64 = 1_767_225_600;
 /// The monotonic clock's start, not zero so that differences to "never" hold.
 const MONOTONIC_START_NS: u64 = 1_000_000_000;
-const NS_PER_SECOND: u64 = 1_000_000_000;
+pub(super) const NS_PER_SECOND: u64 = 1_000_000_000;
+/// The wall clock's start, in nanoseconds.
+pub(super) const START_NS: u64 = EPOCH_SECONDS * NS_PER_SECOND;
 
 fn elapsed_ns(call: &Call<'_>) -> wasmtime::Result<u64> {
     let host = call.data();
     let burnt = host.limits.fuel_max.saturating_sub(call.get_fuel()?);
     Ok(host.fuel_before.saturating_add(burnt).saturating_add(host.slept_ns))
+}
+
+/// Now, in nanoseconds since 1970.
+pub(super) fn wall_ns(call: &Call<'_>) -> wasmtime::Result<u64> {
+    Ok(elapsed_ns(call)?.saturating_add(START_NS))
 }
 
 fn monotonic_ns(call: &Call<'_>) -> wasmtime::Result<u64> {
@@ -111,7 +118,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     )?;
     linker.func_wrap(MODULE, "wasi:clocks/wall-clock#now", |mut call: Call<'_>, result: u32| {
         enter(&mut call)?;
-        let now = elapsed_ns(&call)?.saturating_add(EPOCH_SECONDS * NS_PER_SECOND);
+        let now = wall_ns(&call)?;
         write_datetime(&mut call, result, now)
     })?;
     linker.func_wrap(

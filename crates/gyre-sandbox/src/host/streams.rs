@@ -1,20 +1,24 @@
 //! Standard streams: stdin is at its end, stdout and stderr are one bounded
-//! buffer, in the order of writing.
+//! buffer, in the order of writing. Other streams are of the workspace's files.
 
 use wasmtime::Linker;
 
+use super::files::{self, Failure};
 use super::{Call, Host, MODULE, Stop, abi, charge, clocks, enter};
 
 const STDIN: u32 = 1;
 const STDOUT: u32 = 2;
 const STDERR: u32 = 3;
 /// What one write may carry.
-const WRITE_BYTES_MAX: u64 = 64 << 10;
+const WRITE_BYTES_MAX: u64 = files::TRANSFER_BYTES_MAX;
 
 /// The case numbers of `result` and `stream-error`.
 const OK: u8 = 0;
 const ERROR: u8 = 1;
+const FAILED: u8 = 0;
 const CLOSED: u8 = 1;
+/// Every error is the same: there is nothing to ask of it.
+const ERROR_HANDLE: u32 = 1;
 
 fn write_output(call: &mut Call<'_>, at: u32, size: u32) -> wasmtime::Result<()> {
     let host = call.data();
@@ -29,10 +33,43 @@ fn write_output(call: &mut Call<'_>, at: u32, size: u32) -> wasmtime::Result<()>
     Ok(())
 }
 
-fn check_writable(stream: u32) -> wasmtime::Result<()> {
+fn check_writable(call: &Call<'_>, stream: u32) -> wasmtime::Result<()> {
     match stream {
         STDOUT | STDERR => Ok(()),
+        _ if stream > STDERR && call.data().workspace.is_some() => Ok(()),
         _ => Err(Stop::Malformed("an unknown stream").into()),
+    }
+}
+
+/// Reads from a file; the guest is told that the stream is closed at its end,
+/// and where the stream is none.
+fn read_file(call: &mut Call<'_>, stream: u32, size: u64, result: u32) -> wasmtime::Result<()> {
+    match files::read_stream(call, stream, size) {
+        Ok(Some(bytes)) => {
+            let at = abi::give(call, &bytes, 1)?;
+            abi::write(call, result, &[OK])?;
+            let list = [at, bytes.len() as u32].map(u32::to_le_bytes).concat();
+            abi::write(call, result.wrapping_add(4), &list)
+        }
+        Ok(None) | Err(Failure::Told(_)) => abi::write(call, result, &[ERROR, 0, 0, 0, CLOSED]),
+        Err(Failure::Stopped(stop)) => Err(stop),
+    }
+}
+
+/// Writes to a file; where that fails, the guest is told so, and no more.
+fn write_file(
+    call: &mut Call<'_>,
+    stream: u32,
+    content: (u32, u32),
+    result: u32,
+) -> wasmtime::Result<()> {
+    match files::write_stream(call, stream, content) {
+        Ok(()) => abi::write(call, result, &[OK]),
+        Err(Failure::Told(_)) => {
+            let failed = [u32::from(ERROR), u32::from(FAILED), ERROR_HANDLE];
+            abi::write(call, result, &failed.map(u32::to_le_bytes).concat())
+        }
+        Err(Failure::Stopped(stop)) => Err(stop),
     }
 }
 
@@ -61,11 +98,24 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.func_wrap(
         MODULE,
         "wasi:io/streams#[method]input-stream.read",
-        |mut call: Call<'_>, _stream: u32, _size: u64, result: u32| {
+        |mut call: Call<'_>, stream: u32, size: u64, result: u32| {
             enter(&mut call)?;
+            if stream > STDERR && call.data().workspace.is_some() {
+                return read_file(&mut call, stream, size, result);
+            }
             abi::write(&mut call, result, &[ERROR, 0, 0, 0, CLOSED])
         },
     )?;
+    for name in ["input-stream", "output-stream"] {
+        let name = format!("wasi:io/streams#[resource-drop]{name}");
+        linker.func_wrap(MODULE, &name, |mut call: Call<'_>, stream: u32| {
+            enter(&mut call)?;
+            if let Some(workspace) = &mut call.data_mut().workspace {
+                workspace.drop_handle(stream);
+            }
+            Ok(())
+        })?;
+    }
     // A subscription to a stream is always ready.
     for name in [
         "wasi:io/streams#[method]input-stream.subscribe",
@@ -81,7 +131,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         "wasi:io/streams#[method]output-stream.check-write",
         |mut call: Call<'_>, stream: u32, result: u32| {
             enter(&mut call)?;
-            check_writable(stream)?;
+            check_writable(&call, stream)?;
             abi::write(&mut call, result, &[OK])?;
             abi::write(&mut call, result.wrapping_add(8), &WRITE_BYTES_MAX.to_le_bytes())
         },
@@ -91,7 +141,10 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         "wasi:io/streams#[method]output-stream.write",
         |mut call: Call<'_>, stream: u32, at: u32, size: u32, result: u32| {
             enter(&mut call)?;
-            check_writable(stream)?;
+            check_writable(&call, stream)?;
+            if stream > STDERR {
+                return write_file(&mut call, stream, (at, size), result);
+            }
             write_output(&mut call, at, size)?;
             abi::write(&mut call, result, &[OK])
         },
@@ -101,7 +154,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         "wasi:io/streams#[method]output-stream.blocking-flush",
         |mut call: Call<'_>, stream: u32, result: u32| {
             enter(&mut call)?;
-            check_writable(stream)?;
+            check_writable(&call, stream)?;
             abi::write(&mut call, result, &[OK])
         },
     )?;

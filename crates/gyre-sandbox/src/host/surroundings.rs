@@ -1,5 +1,5 @@
 //! What surrounds a process, of which a guest has next to nothing: no
-//! arguments, no environment, no files, no network, and randomness by seed.
+//! arguments, no environment, no network, and randomness by seed.
 
 use rand_chacha::rand_core::Rng;
 use wasmtime::Linker;
@@ -13,11 +13,7 @@ const RANDOM_BYTES_MAX: u64 = 1 << 20;
 const SOCKET_ACCESS_DENIED: u8 = 1;
 
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    for name in [
-        "wasi:cli/environment#get-environment",
-        "wasi:cli/environment#get-arguments",
-        "wasi:filesystem/preopens#get-directories",
-    ] {
+    for name in ["wasi:cli/environment#get-environment", "wasi:cli/environment#get-arguments"] {
         linker.func_wrap(MODULE, name, |mut call: Call<'_>, result: u32| {
             enter(&mut call)?;
             abi::write_list(&mut call, result, &[], abi::WORD)

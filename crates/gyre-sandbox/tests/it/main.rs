@@ -11,3 +11,4 @@ mod surroundings;
 mod values;
 #[cfg(target_os = "linux")]
 mod workers;
+mod workspace;
