@@ -8,8 +8,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gyre_types::{RunId, Split};
 
 pub(crate) use verifier::{
-    CheckVerifierArgs, Language, NewVerifierArgs, RevokeTaskArgs, RevokeVerifierArgs,
-    TestVerifierArgs, VerifierCommand, VerifierCorpusArgs,
+    AuditPlanArgs, AuditVerifierArgs, CheckVerifierArgs, Language, NewVerifierArgs,
+    RegisterVerifierArgs, RevokeTaskArgs, RevokeVerifierArgs, TestVerifierArgs, VerifierCommand,
+    VerifierCorpusArgs,
 };
 
 /// Gyre: agents that teach themselves where outcomes can be checked by execution.

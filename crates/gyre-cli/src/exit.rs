@@ -112,7 +112,7 @@ fn code_of(error: &Error) -> u8 {
         Error::Sandbox(error) => sandbox_code(error),
         Error::Tasks(_) | Error::TooFewTasks { .. } => Failure::TASK_REFUSED,
         Error::Io { source, .. } => io_code(source),
-        Error::VerifierUnusable { .. } => Failure::VERIFIER_REFUSED,
+        Error::VerifierUnusable { .. } | Error::VerifierRefused { .. } => Failure::VERIFIER_REFUSED,
         Error::VerifierFault { .. } => Failure::VERIFIER_FAULT,
         Error::NotFound { .. } => Failure::UNKNOWN_ID,
         Error::NothingToResume { .. } => 14,

@@ -120,6 +120,14 @@ pub enum Error {
         /// What is missing or not allowed, and what to do.
         why: String,
     },
+    /// A verifier is not registered.
+    #[error("the verifier {name:?} is refused: {why}")]
+    VerifierRefused {
+        /// What it was to be called.
+        name: String,
+        /// What is wrong with it, or what the audit found.
+        why: String,
+    },
     /// A verifier gave no verdict, and the run was told to stop then.
     #[error(
         "the verifier of family {family} gave no verdict on {count} answers, such as: {why}; the run stops here (`verifiers.on_fault`), and `gyre run --resume` goes on once the verifier is put right"

@@ -87,6 +87,18 @@ impl Judging {
     }
 }
 
+/// Makes a component ready that need not be registered, to audit it.
+///
+/// # Errors
+///
+/// [`Error::VerifierRefused`] says why it is no verifier.
+pub fn component_verifier(name: &str, bytes: &[u8], cache_dir: &Path) -> Result<Verifier, Error> {
+    component::of_bytes(bytes, name, cache_dir).map_err(|failure| match failure {
+        Unready::Unusable(why) => Error::VerifierRefused { name: name.to_owned(), why },
+        Unready::Failed(error) => error,
+    })
+}
+
 /// Why a verifier cannot be made ready.
 enum Unready {
     /// It, or the registry, lacks something.

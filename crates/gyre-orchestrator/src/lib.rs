@@ -14,6 +14,7 @@
 //! - Keys stay between `gyre-tasks`, `gyre-verify` and this crate.
 
 mod audit;
+mod audit_verifier;
 mod cancel;
 mod config;
 mod error;
@@ -24,6 +25,7 @@ mod layout;
 mod local_policy;
 mod progress;
 mod project;
+mod registry;
 mod replay;
 mod revoke;
 mod runner;
@@ -31,6 +33,7 @@ mod summary;
 mod workshop;
 
 pub use audit::{AuditFinding, RunAudit, audit};
+pub use audit_verifier::{VerifierAuditPlan, audit_verifier};
 pub use cancel::Cancel;
 pub use config::{
     ColdStartConfig, ConfigError, DatabaseConfig, HeldOutConfig, OnFault, RolloutConfig, RunConfig,
@@ -38,11 +41,12 @@ pub use config::{
 };
 pub use error::Error;
 pub use failpoint::Failpoints;
-pub use judging::Judging;
+pub use judging::{Judging, component_verifier};
 pub use layout::DataDir;
 pub use local_policy::EmbeddedPolicy;
 pub use progress::{Observer, Progress, Silent};
 pub use project::Project;
+pub use registry::{ComponentRegistration, register_component};
 pub use replay::{Replay, Replayer, record_of};
 pub use revoke::{
     Replacement, ReviewedGate, RevocationReport, RevokeRequest, Revoker, RunRevocation,

@@ -13,6 +13,12 @@ pub(crate) enum VerifierCommand {
     Test(TestVerifierArgs),
     /// Judge the corpus of attacks and odd solutions, and print what was accepted.
     Corpus(VerifierCorpusArgs),
+    /// Measure a verifier on a family's tasks: known-good and known-bad answers, mutants, attacks.
+    Audit(AuditVerifierArgs),
+    /// Register a component under a name, for families to use, if its audit is within the limits.
+    Register(RegisterVerifierArgs),
+    /// List the registered verifiers.
+    Ls,
     /// Take back what a verifier said: correct its verdicts, rewrite its rows, review its gates.
     Revoke(RevokeVerifierArgs),
 }
@@ -71,6 +77,60 @@ pub(crate) struct VerifierCorpusArgs {
     /// Let a family's verifier be a program of this machine, outside the sandbox.
     #[arg(long)]
     pub(crate) allow_commands: bool,
+}
+
+/// What a verifier is measured on.
+#[derive(Debug, Parser)]
+pub(crate) struct AuditPlanArgs {
+    /// Tasks, spread over the family's levels.
+    #[arg(short = 'n', long, default_value_t = 10, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) tasks: u32,
+    /// One-edit mutants of each task's reference, at most.
+    #[arg(long, default_value_t = 20, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) mutants: u32,
+    /// What the tasks are generated from.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The folder of families.
+    #[arg(long, default_value = "tasks", value_name = "DIR")]
+    pub(crate) tasks_dir: PathBuf,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct AuditVerifierArgs {
+    /// The family: its folder or its name.
+    #[arg(value_name = "FAMILY|DIR")]
+    pub(crate) family: PathBuf,
+    /// Measure this component instead of the family's own verifier.
+    #[arg(long, value_name = "FILE.wasm")]
+    pub(crate) component: Option<PathBuf>,
+    /// Write the scorecard here, for `gyre verifier register`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Let the family's verifier be a program of this machine, outside the sandbox.
+    #[arg(long)]
+    pub(crate) allow_commands: bool,
+    #[command(flatten)]
+    pub(crate) plan: AuditPlanArgs,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct RegisterVerifierArgs {
+    /// What families are to call it: a-z, 0-9, - and _, a letter first.
+    pub(crate) name: String,
+    /// The component.
+    #[arg(long, value_name = "FILE.wasm")]
+    pub(crate) component: PathBuf,
+    /// What `gyre verifier audit --out` wrote of it.
+    #[arg(long, value_name = "FILE", required_unless_present = "family")]
+    pub(crate) scorecard: Option<PathBuf>,
+    /// Audit it now, on this family's tasks.
+    #[arg(long, value_name = "FAMILY|DIR", conflicts_with = "scorecard")]
+    pub(crate) family: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) plan: AuditPlanArgs,
 }
 
 #[derive(Debug, Parser)]

@@ -37,6 +37,12 @@ pub(crate) fn task(global: &Global, command: TaskCommand) -> anyhow::Result<()> 
     }
 }
 
+/// The folder of a family that is named by it, or by its name below the folder
+/// of families.
+pub(super) fn folder(family: &Path, tasks_dir: &Path) -> PathBuf {
+    if family.join("family.toml").is_file() { family.to_owned() } else { tasks_dir.join(family) }
+}
+
 /// A family by its folder, or by its name below the folder of families, with
 /// its verifier ready.
 pub(super) fn load(
@@ -45,11 +51,7 @@ pub(super) fn load(
     tasks_dir: &Path,
     allow_commands: bool,
 ) -> anyhow::Result<Family> {
-    let dir = if family.join("family.toml").is_file() {
-        family.to_owned()
-    } else {
-        tasks_dir.join(family)
-    };
+    let dir = folder(family, tasks_dir);
     let mut family = Family::load(&dir).map_err(Error::from)?;
     if let Verifier::Unresolved { .. } = family.verifier {
         let runtime = session::runtime()?;

@@ -76,13 +76,18 @@ fn load(
         let why = format!("{shown} is not the component that was registered; register it again");
         return Err(Unready::Unusable(why));
     }
-    let component = ComponentVerifier::load(&bytes, cache_dir)
+    of_bytes(&bytes, name, cache_dir)
+}
+
+/// Makes a component ready, registered or not.
+pub(super) fn of_bytes(bytes: &[u8], name: &str, cache_dir: &Path) -> Result<Verifier, Unready> {
+    let component = ComponentVerifier::load(bytes, cache_dir)
         .map_err(|error| Unready::Unusable(format!("the component {name:?} is {error}")))?;
     let verify = move |outcomes: &[String]| {
         outcomes.iter().map(|outcome| reply(component.verify(outcome))).collect()
     };
     Ok(Verifier::External(ExternalVerifier {
-        digest: *digest,
+        digest: Digest::of(bytes),
         kind: VerifierKind::Component,
         name: name.to_owned(),
         verify: Arc::new(verify),

@@ -1,0 +1,199 @@
+//! The programs that an audit judges.
+
+use std::collections::BTreeMap;
+
+use gyre_tasks::AdmittedTask;
+use gyre_types::{GuestOutcome, Interface, Limits, SandboxJob, Seed, Step, Value};
+use gyre_verify::CaseGroup;
+use gyre_verify::corpus::{Attack, AttackClass, Corpus};
+
+use super::same::{Compared, give_the_same};
+use super::{AuditProgram, Execute, VerifierAuditPlan, sandbox_failed};
+use crate::error::Error;
+
+/// Rewrites programs, in a guest.
+pub(super) const REWRITE: &str = include_str!("rewrite.py");
+
+/// Bytes of all rewrites of one program.
+const RESULT_BYTES_MAX: u64 = 8 << 20;
+
+/// Fuel for all rewrites of one program.
+const FUEL_MAX: u64 = 20_000_000_000;
+
+/// Results that are no answer to anything, as Python expressions.
+const MALFORMED: [(&str, &str); 13] = [
+    ("null", "None"),
+    ("a huge text", "'x' * 200_000"),
+    ("a huge integer", "10 ** 4_000"),
+    (
+        "a deep list",
+        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+    ),
+    ("not a number", "float('nan')"),
+    ("infinity", "float('-inf')"),
+    ("an object", "object()"),
+    ("the text PASS", "'PASS'"),
+    ("a report", "{'passed': True, 'score': 1.0, 'checks': []}"),
+    ("bytes", "b'\\x00\\xff'"),
+    ("a lone surrogate", "'\\ud800'"),
+    ("a class", "type"),
+    ("a list that holds itself", "(lambda items: items.append(items) or items)([])"),
+];
+
+/// Everything that is judged, for each task.
+pub(super) fn programs(
+    tasks: &[AdmittedTask],
+    plan: VerifierAuditPlan,
+    corpus: &Corpus,
+    execute: &Execute<'_>,
+) -> Result<Vec<AuditProgram>, Error> {
+    let mut programs = Vec::new();
+    for (task, admitted) in tasks.iter().enumerate() {
+        let mut add = |group: CaseGroup, name: String, source: String| {
+            programs.push(AuditProgram { task, group, name, source, equivalent: false });
+        };
+        add(CaseGroup::Golden, "the reference".to_owned(), admitted.key.reference.clone());
+        for (at, failure) in admitted.key.failures.iter().enumerate() {
+            add(CaseGroup::KnownBad, format!("failures[{at}]"), failure.clone());
+        }
+        for (name, source) in idle(admitted) {
+            add(CaseGroup::KnownBad, name.to_owned(), source);
+        }
+        for (name, expression) in MALFORMED {
+            add(CaseGroup::Malformed, name.to_owned(), constant(admitted, expression));
+        }
+    }
+    for (at, attack) in corpus.attacks.iter().filter(|attack| is_wrong_anywhere(attack)).enumerate()
+    {
+        let task = at % tasks.len();
+        programs.push(AuditProgram {
+            task,
+            group: CaseGroup::Attack,
+            name: format!("{}/{}", attack.class, attack.name),
+            source: adapted(attack, &tasks[task]),
+            equivalent: false,
+        });
+    }
+    programs.extend(rewritten(tasks, plan, execute)?);
+    Ok(programs)
+}
+
+/// Programs that do nothing.
+fn idle(admitted: &AdmittedTask) -> [(&'static str, String); 3] {
+    [
+        ("an empty program", String::new()),
+        ("a comment", "# to be done\n".to_owned()),
+        ("a no-op", constant(admitted, "None")),
+    ]
+}
+
+/// A program that gives the same for every case.
+fn constant(admitted: &AdmittedTask, expression: &str) -> String {
+    let entry = &admitted.task.entry;
+    match admitted.task.interface {
+        Interface::Stdio if expression == "None" => "pass\n".to_owned(),
+        Interface::Stdio => format!("print({expression})\n"),
+        Interface::Call | Interface::Statements => {
+            format!("def {entry}(*arguments, **named):\n    return {expression}\n")
+        }
+    }
+}
+
+/// Whether an attack is wrong on every task that it was not written for: those
+/// that are right where somebody looks may happen to meet their own.
+fn is_wrong_anywhere(attack: &Attack) -> bool {
+    attack.class != AttackClass::SpecialCasing
+        && !["earlier_results", "idle_while_timed", "keys_without_values"].contains(&attack.name)
+}
+
+/// An attack, made to answer another task than its own.
+fn adapted(attack: &Attack, admitted: &AdmittedTask) -> String {
+    let source = attack.source;
+    let entry = &admitted.task.entry;
+    let arguments = admitted.key.hidden.first().map_or(1, |case| case.args.len());
+    match admitted.task.interface {
+        Interface::Stdio => {
+            format!("{source}\n\nimport sys\n\nprint(solve(sys.stdin.read()), end='')\n")
+        }
+        Interface::Call | Interface::Statements if arguments == 1 && entry == "solve" => {
+            source.to_owned()
+        }
+        Interface::Call | Interface::Statements => format!(
+            "{source}\n\n_attack = solve\n\n\ndef {entry}(*arguments):\n    return \
+             _attack(*arguments[:1])\n"
+        ),
+    }
+}
+
+/// Rewrites of each reference that mean the same, and its mutants.
+fn rewritten(
+    tasks: &[AdmittedTask],
+    plan: VerifierAuditPlan,
+    execute: &Execute<'_>,
+) -> Result<Vec<AuditProgram>, Error> {
+    let text = |text: &str| Value::Str(text.to_owned());
+    let rewrites = tasks.iter().map(|admitted| {
+        let is_function = Value::Bool(admitted.task.interface.is_call());
+        let args = vec![text(&admitted.key.reference), text(&admitted.task.entry), is_function];
+        ("__gyre_rewrites__", args)
+    });
+    let mutants = tasks.iter().enumerate().map(|(at, admitted)| {
+        let count = Value::Int(i64::from(plan.mutants_per_task));
+        let args = vec![text(&admitted.key.reference), count, Value::Int(at as i64)];
+        ("__gyre_mutants__", args)
+    });
+    let made = call_values(REWRITE, rewrites.chain(mutants).collect(), execute)?;
+    let groups = [CaseGroup::Metamorphic, CaseGroup::Mutant].into_iter();
+    let places = groups.flat_map(|group| (0..tasks.len()).map(move |task| (group, task)));
+    let mut programs = Vec::new();
+    for ((group, task), made) in places.zip(&made) {
+        for (name, source) in named_sources(made) {
+            programs.push(AuditProgram { task, group, name, source, equivalent: false });
+        }
+    }
+    let compared: Vec<_> =
+        programs.iter().map(|p| Compared { task: p.task, source: &p.source }).collect();
+    let same = give_the_same(tasks, &compared, execute)?;
+    let marked = programs.into_iter().zip(same).filter_map(|(program, same)| match program.group {
+        CaseGroup::Mutant => Some(AuditProgram { equivalent: same, ..program }),
+        // A rewrite that changed the meaning is our fault, and says nothing of the verifier.
+        _ => same.then_some(program),
+    });
+    Ok(marked.collect())
+}
+
+fn named_sources(made: &Value) -> Vec<(String, String)> {
+    let pair = |pair: &Value| match pair.as_seq() {
+        Some([name, source]) => Some((name.as_str()?.to_owned(), source.as_str()?.to_owned())),
+        _ => None,
+    };
+    made.as_seq().unwrap_or_default().iter().filter_map(pair).collect()
+}
+
+/// Calls functions of a program of ours, each in a guest of its own.
+pub(super) fn call_values(
+    program: &str,
+    calls: Vec<(&str, Vec<Value>)>,
+    execute: &Execute<'_>,
+) -> Result<Vec<Value>, Error> {
+    let limits =
+        Limits { fuel_max: FUEL_MAX, result_bytes_max: RESULT_BYTES_MAX, ..Limits::default() };
+    let job = |(function, args): (&str, Vec<Value>)| SandboxJob {
+        seed: Seed(0),
+        limits: limits.clone(),
+        steps: vec![
+            Step::Run { code: program.to_owned() },
+            Step::Call { function: function.to_owned(), args },
+        ],
+        files: BTreeMap::new(),
+    };
+    let value = |report: Result<gyre_types::SandboxReport, String>| {
+        let report = report.map_err(sandbox_failed)?;
+        match report.last().map(|step| &step.outcome) {
+            Some(GuestOutcome::Value { value }) if report.steps.len() == 2 => Ok(value.clone()),
+            Some(other) => Err(sandbox_failed(format!("rewriting a program {}", other.describe()))),
+            None => Err(sandbox_failed("a report holds no step")),
+        }
+    };
+    execute(calls.into_iter().map(job).collect()).into_iter().map(value).collect()
+}
