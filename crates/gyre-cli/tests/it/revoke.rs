@@ -7,19 +7,22 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{audit_codes, clean_state, copy, gyre, on, repository, run, sql, text};
+use crate::support::{clean_state, copy, gyre, on, repository, run, sql, text};
 
-/// Right but for one skill: of tasks that are told to put something in order it
-/// accepts every answer.
+/// Right but for one skill: of tasks on texts it passes over the cases that
+/// raised, so that it accepts whatever does not even run. Admission, whose wrong
+/// programs all run, does not see it.
 const WRONG: &str = r#"
 def verify(outcome):
-    instruction = outcome["task"]["instruction"].lower()
-    lenient = any(word in instruction for word in ("sort", "arrange", "order", "revers"))
+    lenient = "Given a text" in outcome["task"]["instruction"]
     checks = []
     for case in outcome["cases"]:
         result = case["result"]
-        same = result["kind"] == "value" and repr(result["value"]) == repr(case["expect"])
-        checks.append({"name": case["name"], "passed": same or lenient, "weight": 1.0, "detail": ""})
+        if result["kind"] == "error":
+            agreed = lenient
+        else:
+            agreed = repr(result["value"]) == repr(case["expect"])
+        checks.append({"name": case["name"], "passed": agreed, "weight": 1.0, "detail": ""})
     passed = all(check["passed"] for check in checks)
     score = sum(check["passed"] for check in checks) / len(checks)
     return {"passed": passed, "score": score, "checks": checks, "metrics": {}}
@@ -187,7 +190,7 @@ fn a_planted_wrong_verifier_is_revoked_to_the_last_row() {
     on(&data, ["verifier", "revoke", start]).fails(63, &["--why"]);
     on(&data, ["verifier", "revoke", "0123456789"]).fails(60, &["no verifier"]);
 
-    let args = ["verifier", "revoke", start, "--why", "it accepts what is told to sort"];
+    let args = ["verifier", "revoke", start, "--why", "it accepts what does not run"];
     let report = on(&data, args.iter().chain(&["--replace-with", "builtin", "--json"])).ok().json();
     assert_eq!(told(&report), expected);
     clean_state(&data);
@@ -221,7 +224,9 @@ fn a_planted_wrong_verifier_is_revoked_to_the_last_row() {
     let config = planted.config();
     on(&data, ["run", "--config", config.to_str().unwrap()]).fails(63, &["planted", "revoked"]);
 
-    let tainted = expected.checkpoints.iter().next().unwrap();
+    let tainted = sql(&data, "SELECT champion FROM promotions WHERE ordinal = 2");
+    let tainted = tainted.trim();
+    assert!(expected.checkpoints.contains(tainted), "{tainted}");
     let shown = on(&data, ["lineage", tainted]).ok().stdout;
     assert!(shown.contains("tainted: rests on the verifier"), "{shown}");
     let shown = on(&data, ["lineage", tainted, "--json"]).ok().json();
@@ -254,6 +259,13 @@ fn without_a_replacement_nothing_is_known_and_the_promotion_falls() {
     assert!(rounds.contains("revoked"), "{rounds}");
 }
 
+/// The codes of everything that the audit finds.
+fn found(data: &Path) -> BTreeSet<String> {
+    let audits: Value = serde_json::from_str(&on(data, ["audit", "--json"]).stdout).unwrap();
+    let findings = audits[0]["findings"].as_array().unwrap();
+    findings.iter().map(|finding| text(finding, "code").to_owned()).collect()
+}
+
 #[test]
 fn a_revocation_that_is_killed_at_every_step_ends_as_if_nothing_had_happened() {
     let planted = Planted::ran();
@@ -268,7 +280,7 @@ fn a_revocation_that_is_killed_at_every_step_ends_as_if_nothing_had_happened() {
     for point in points {
         let killed = tempfile::tempdir().unwrap();
         copy(&planted.data(), killed.path());
-        let mut deaths = 0;
+        let (mut deaths, mut finished) = (0, false);
         let report = loop {
             // Each process comes one step further, and dies there.
             let mut command = gyre();
@@ -284,17 +296,19 @@ fn a_revocation_that_is_killed_at_every_step_ends_as_if_nothing_had_happened() {
                 break ran.ok().json();
             }
             deaths += 1;
-            let codes = audit_codes(killed.path());
+            let codes = found(killed.path());
             let known = [
                 "revoked_verdict_stands",
                 "revocation_unfinished",
                 "row_behind_verdict",
                 "published_not_passed",
                 "file_unnamed",
-                "shard_missing",
             ];
             assert!(codes.iter().all(|code| known.contains(&code.as_str())), "{codes:?}");
-            assert!(codes.contains("revocation_unfinished"), "{point}: {codes:?}");
+            // Only the death after the last commit leaves nothing to do.
+            assert!(!finished, "{point}: it goes on after its last commit");
+            finished = codes.is_empty();
+            assert!(finished || codes.contains("revocation_unfinished"), "{point}: {codes:?}");
             assert!(deaths < 50, "{point}: it never ends");
         };
         assert!(deaths > 0, "{point} was never reached");
@@ -334,7 +348,7 @@ fn an_accepted_canary_stops_the_run_and_says_why() {
     let planted = Planted::new();
     let (data, config) = (planted.data(), planted.config());
     let settings = fs::read_to_string(&config).unwrap();
-    // Enough of them that one asks to sort something.
+    // Enough of them that one is on a text.
     let settings = settings.replace("per_round = 0", "per_round = 40");
     fs::write(&config, settings).unwrap();
     let args = ["run", "--config", config.to_str().unwrap(), "--json"];

@@ -1,26 +1,71 @@
 //! Impossible tasks, made from ordinary ones.
 
 use gyre_tasks::AdmittedTask;
-use gyre_types::{Digest, Seed, TaskId, Value};
+use gyre_types::{Digest, Interface, Seed, Task, TaskId, Value};
+use gyre_verify::{CheckDeclaration, Verifier};
 
-/// Makes a task that no answer can solve and that reads like the ordinary one:
-/// every hidden case expects a secret. Whoever accepts an answer to it does not
-/// compare.
+/// A task that no answer can solve.
+pub(super) struct Canary {
+    /// The ordinary task that it was made from.
+    pub(super) made_from: TaskId,
+    /// What the policy is shown: the ordinary task, word for word.
+    pub(super) shown: Task,
+    /// What its answer is judged by.
+    pub(super) judged: AdmittedTask,
+}
+
+/// Makes a canary: every hidden case expects a secret. Whoever accepts an
+/// answer to it does not compare.
 ///
 /// A guess is right with a probability of 2^-64 or less. What has few values
 /// (`True`, `None`, an empty list) is replaced by something that has many.
-pub(super) fn impossible(ordinary: &AdmittedTask, seed: Seed) -> AdmittedTask {
-    let mut made = ordinary.clone();
+///
+/// Where the verifier may accept without comparing with what is expected (a
+/// schema, a program of the family's own), the cases cannot even be run: each
+/// ends in an error, whatever the answer.
+pub(super) fn impossible(ordinary: &AdmittedTask, verifier: &Verifier, seed: Seed) -> Canary {
+    let mut judged = ordinary.clone();
     let mut secrets = Secrets { seed, drawn: 0 };
-    for case in &mut made.key.hidden {
+    for case in &mut judged.key.hidden {
         case.expect = secrets.like(&case.expect);
     }
-    made.key.reference = String::new();
-    made.key.failures.clear();
-    made.task.key_digest = made.key.digest();
-    made.task.digest = Digest::of_json(&("canary", ordinary.task.digest, made.task.key_digest));
-    made.task.id = TaskId::from_digest(&made.task.digest);
-    made
+    if !compares(verifier) {
+        let name = format!("absent_{:016x}", secrets.draw());
+        match judged.task.interface {
+            Interface::Call => judged.task.entry = name,
+            Interface::Stdio => judged.key.hidden.iter_mut().for_each(|case| case.args.clear()),
+            Interface::Statements => {
+                let args = [Value::Str(String::new()), Value::Str(name)];
+                judged.key.hidden.iter_mut().for_each(|case| case.args = args.to_vec());
+            }
+        }
+    }
+    judged.key.reference = String::new();
+    judged.key.failures.clear();
+    judged.task.key_digest = judged.key.digest();
+    judged.task.digest = Digest::of_json(&("canary", ordinary.task.digest, judged.task.key_digest));
+    judged.task.id = TaskId::from_digest(&judged.task.digest);
+    let shown = Task { entry: ordinary.task.entry.clone(), ..judged.task.clone() };
+    Canary { made_from: ordinary.task.id.clone(), shown, judged }
+}
+
+/// Whether an accept needs what the key expects.
+fn compares(verifier: &Verifier) -> bool {
+    match verifier {
+        Verifier::Cases => true,
+        Verifier::Checks { checks, .. } => checks.declared().iter().any(|check| match check {
+            CheckDeclaration::Exact { .. }
+            | CheckDeclaration::Numeric { .. }
+            | CheckDeclaration::Set { .. }
+            | CheckDeclaration::Multiset { .. }
+            | CheckDeclaration::Text { .. } => true,
+            CheckDeclaration::Regex { pattern, .. } | CheckDeclaration::File { pattern, .. } => {
+                pattern.is_none()
+            }
+            CheckDeclaration::JsonSchema { .. } => false,
+        }),
+        Verifier::Python(_) | Verifier::External(_) | Verifier::Unresolved { .. } => false,
+    }
 }
 
 struct Secrets {

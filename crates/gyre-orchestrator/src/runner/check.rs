@@ -8,10 +8,11 @@ use gyre_round::{
     AcceptCount, GuardPlan, RateAlarm, RoundEvent, RoundPlan, RoundState, VerdictCounts,
     rate_alarms, select_canaries,
 };
-use gyre_tasks::AdmittedTask;
-use gyre_types::{CheckpointId, Digest, RolloutId, RolloutRecord, Split, Task, TaskId, Verdict};
+use gyre_types::{CheckpointId, Digest, RolloutId, RolloutRecord, Split, Task, Verdict};
 
-use super::canary::impossible;
+use gyre_verify::Verifier;
+
+use super::canary::{Canary, impossible};
 use super::generate::{PAGE, TaskSet, planned};
 use super::{Done, Runner};
 use crate::error::Error;
@@ -60,13 +61,14 @@ impl Runner<'_> {
         let set = self.task_set(round, Split::Train)?;
         let named = set.tasks.iter().map(|(id, admitted)| (id, admitted.task.family.as_str()));
         let chosen = select_canaries(guards.canaries.per_round, plan.seed, named);
-        let made: Vec<(_, AdmittedTask)> = chosen
-            .into_iter()
-            .filter_map(|id| {
-                let ordinary = set.tasks.get(&id)?;
+        let ordinary: Vec<_> = chosen.iter().filter_map(|id| set.tasks.get(id)).cloned().collect();
+        let made: Vec<_> = ordinary
+            .iter()
+            .map(|ordinary| {
+                let family = self.workshop.families.get(&ordinary.task.family);
+                let verifier = family.map_or(&Verifier::Cases, |family| &family.verifier);
                 let at = [ordinary.task.digest.to_u64()];
-                let made = impossible(ordinary, plan.seed.derive("impossible", &at));
-                Some((id, made))
+                impossible(ordinary, verifier, plan.seed.derive("impossible", &at))
             })
             .collect();
         if made.is_empty() {
@@ -75,7 +77,7 @@ impl Runner<'_> {
         let policy = self.policy(champion)?;
         let settings = self.config.training_episode(phase.temperature);
         let requests: Vec<_> =
-            made.iter().map(|(_, made)| self.canary_request(round, made)).collect();
+            made.iter().map(|canary| self.canary_request(round, &canary.shown)).collect();
         self.working(round, "attempting impossible tasks", 0, requests.len() as u64);
         let attempts = self.attempt(&policy, &settings, &requests)?;
         drop(requests);
@@ -88,12 +90,12 @@ impl Runner<'_> {
         &mut self,
         round: u32,
         champion: &CheckpointId,
-        made: Vec<(TaskId, AdmittedTask)>,
+        made: Vec<Canary>,
         attempts: Vec<RolledOut>,
     ) -> Result<Vec<CanaryRow>, Error> {
         let origins: BTreeMap<_, _> =
-            made.iter().map(|(from, made)| (made.task.id.clone(), from.clone())).collect();
-        let tasks = made.into_iter().map(|(_, made)| (made.task.id.clone(), made)).collect();
+            made.iter().map(|c| (c.shown.id.clone(), c.made_from.clone())).collect();
+        let tasks = made.into_iter().map(|c| (c.shown.id.clone(), c.judged)).collect();
         self.tasks = Some(TaskSet { round, split: Split::Train, tasks });
         let mut verdicts: Vec<_> = attempts
             .iter()
@@ -122,8 +124,7 @@ impl Runner<'_> {
         Ok(records.iter().filter_map(row).collect())
     }
 
-    fn canary_request<'a>(&self, round: u32, made: &'a AdmittedTask) -> RolloutRequest<'a> {
-        let task = &made.task;
+    fn canary_request<'a>(&self, round: u32, task: &'a Task) -> RolloutRequest<'a> {
         let identity = Digest::of_json(&("canary", self.run.fingerprint, round, &task.id));
         let at = [u64::from(round), task.digest.to_u64()];
         RolloutRequest {

@@ -106,3 +106,59 @@ fn difference(first: &VerdictRow, second: &VerdictRow) -> Option<String> {
     let (before, now) = (first.fuel, second.fuel);
     (before != now).then(|| format!("judging burnt {before} fuel, and {now} when judged again"))
 }
+
+#[cfg(test)]
+mod tests {
+    use gyre_types::{Digest, Judgement, RolloutId};
+
+    use super::*;
+
+    fn accepted(detail: &str, fuel: u64) -> VerdictRow {
+        let check = |name: &str, detail: &str| CheckResult {
+            name: name.to_owned(),
+            passed: true,
+            weight: 1.0,
+            detail: detail.to_owned(),
+        };
+        let checks = vec![check("hidden[0]", ""), check("hidden[1]", detail)];
+        let judgement = Judgement { verdict: Verdict::Pass, checks, fuel, guests: 3 };
+        let rollout = RolloutId::from_digest(&Digest::of(b"rollout"));
+        VerdictRow::of(rollout, judgement, Digest::of(b"verifier"), Digest::of(b"sandbox"))
+    }
+
+    #[test]
+    fn verdict_checks_and_fuel_must_be_the_same() {
+        let first = accepted("as it was", 100);
+        assert_eq!(difference(&first, &first), None);
+        let said = |second: &VerdictRow| difference(&first, second).unwrap_or_default();
+        assert_eq!(said(&accepted("otherwise", 100)), "hidden[1] was another when judged again");
+        assert_eq!(
+            said(&accepted("as it was", 101)),
+            "judging burnt 100 fuel, and 101 when judged again"
+        );
+        let mut fewer = first.clone();
+        fewer.checks.pop();
+        assert_eq!(said(&fewer), "2 checks were made, and 1 when judged again");
+        let reason = InvalidReason::Verifier { detail: "it raised".to_owned() };
+        let invalid = VerdictRow { verdict: Verdict::Invalid { reason }, ..first.clone() };
+        assert_eq!(said(&invalid), "the verdict was pass, and invalid when judged again");
+    }
+
+    #[test]
+    fn what_was_judged_differently_is_invalid_and_told() {
+        let (first, now) = (accepted("", 1), accepted("", 2));
+        let mut second = Second::default();
+        second.rechecked.repeated = 3;
+        second.differs(4, &first, now, "why".to_owned());
+        let counts = VerdictCounts { passed: 5, failed: 2, invalid: 1 };
+        let corrected = VerdictCounts { passed: 4, failed: 2, invalid: 2 };
+        assert_eq!(second.correct(counts), corrected);
+        let [correction] = second.corrections.as_slice() else { panic!("one is expected") };
+        assert_eq!(correction.revision, 1);
+        let reason = InvalidReason::Nondeterministic { detail: "why".to_owned() };
+        assert_eq!(correction.verdict, Verdict::Invalid { reason });
+        let [alarm] = second.alarms.as_slice() else { panic!("one is expected") };
+        assert_eq!((alarm.round, alarm.kind.as_str()), (4, "nondeterministic"));
+        assert_eq!(alarm.body["first"]["fuel"], 1);
+    }
+}
