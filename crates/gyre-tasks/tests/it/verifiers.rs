@@ -53,7 +53,7 @@ fn judge_with(
     family: &Family,
     task: &AdmittedTask,
     answers: &[&str],
-    execute: &dyn Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, String>>,
+    execute: &dyn Fn(Vec<SandboxJob>) -> Reports,
 ) -> Vec<Judgement> {
     let AdmittedTask { task, key } = task;
     let submissions: Vec<_> =
@@ -281,11 +281,15 @@ fn programs() -> Vec<String> {
     (0..1_000).map(kind).collect()
 }
 
+/// What came of jobs, or of a fault in place of them.
+type Reports = Vec<Result<SandboxReport, String>>;
+type Fault = dyn Fn(Vec<SandboxJob>) -> Reports;
+
 /// Judges all programs, where jobs of the first or the second call fail.
 fn injected(
     family: &Family,
     task: &AdmittedTask,
-    fault: &dyn Fn(usize, Vec<SandboxJob>) -> Vec<Result<SandboxReport, String>>,
+    fault: &dyn Fn(usize, Vec<SandboxJob>) -> Reports,
 ) -> Vec<Judgement> {
     let programs = programs();
     let answers: Vec<&str> = programs.iter().map(String::as_str).collect();
@@ -296,7 +300,7 @@ fn injected(
     })
 }
 
-fn really(jobs: Vec<SandboxJob>) -> Vec<Result<SandboxReport, String>> {
+fn really(jobs: Vec<SandboxJob>) -> Reports {
     execute(jobs).into_iter().map(|result| result.map_err(|e| e.to_string())).collect()
 }
 
@@ -322,7 +326,7 @@ fn of_a_thousand_guests_no_fault_is_a_pass_or_a_fail() {
     let passed = judged.iter().filter(|judgement| judgement.verdict.is_pass()).count();
     assert!((150..350).contains(&passed), "{passed}");
 
-    let faults: [&dyn Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, String>>; 4] = [
+    let faults: [&Fault; 4] = [
         &|jobs| jobs.iter().map(|_| Err("the worker was killed".to_owned())).collect(),
         &|jobs| jobs.iter().map(|_| Err("no space left on device".to_owned())).collect(),
         // A pipe that was cut: some reports, or the rest of one, never came.
