@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use gyre_sandbox::{Sandbox, SandboxConfig};
 use gyre_types::{GuestOutcome, Limits, SandboxJob, Seed, WorkspaceLimits};
@@ -49,7 +48,7 @@ const ATTACKS: &[&str] = &[
 
 fn attack(number: usize) -> SandboxJob {
     let code = ATTACKS[number % ATTACKS.len()].replace('N', &(number + 2).to_string());
-    let workspace = (number % 3 != 0).then(WorkspaceLimits::default);
+    let workspace = (!number.is_multiple_of(3)).then(WorkspaceLimits::default);
     let limits = Limits {
         fuel_max: 12_000_000,
         memory_bytes_max: 24 << 20,
@@ -154,10 +153,9 @@ fn calls_that_block_return_at_once() {
         ("import sys\nassert sys.stdin.read() == ''", 0),
         ("import sched\ns = sched.scheduler()\ns.enter(100_000, 1, print)\ns.run()", 100_000),
     ] {
-        let start = Instant::now();
         let report = once_with(code, Limits::default());
         assert!(report.outcome.value().is_some(), "{code}: {:?}", report.outcome);
-        assert!(start.elapsed() < Duration::from_secs(60), "{code}");
+        // Had it slept in truth, a worker's patience would have ended first.
         assert_eq!(report.virtual_ns / 1_000_000_000, seconds, "{code}");
     }
 }
@@ -212,7 +210,10 @@ fn nothing_of_the_host_is_told() {
     // The values that the host has, longer than what is there by chance.
     let here = ["/proc/sys/kernel/hostname", "/proc/sys/kernel/osrelease", "/etc/machine-id"];
     let of_files = here.iter().filter_map(|path| fs::read_to_string(path).ok());
-    let of_environment = std::env::vars().map(|(_, value)| value);
+    let environment = fs::read("/proc/self/environ").unwrap();
+    let environment = String::from_utf8_lossy(&environment);
+    let of_environment =
+        environment.split('\0').filter_map(|entry| Some(entry.split_once('=')?.1.to_owned()));
     let secrets: Vec<_> = of_files
         .chain(of_environment)
         .map(|text| text.trim().to_owned())
