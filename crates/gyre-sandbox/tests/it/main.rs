@@ -3,6 +3,8 @@
 mod bounds;
 mod cache;
 mod determinism;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod plugin;
 mod plugin_fixture;
 mod sessions;
