@@ -1,26 +1,66 @@
 """Rewrites a program: in ways that keep its meaning, and by single edits that
 should not.  Runs in a guest; what it is given is a family's own reference.
+
+The guest has no `ast.unparse`: everything is done to the text, at the places
+that the tree names.
 """
 
 import ast
 import builtins
-import copy
+
+
+class Source:
+    """A program's text and tree."""
+
+    def __init__(self, program):
+        self.text = program.encode()
+        self.tree = ast.parse(program)
+        self.starts = [0]
+        for line in self.text.split(b"\n"):
+            self.starts.append(self.starts[-1] + len(line) + 1)
+
+    def span(self, node):
+        start = self.starts[node.lineno - 1] + node.col_offset
+        return start, self.starts[node.end_lineno - 1] + node.end_col_offset
+
+    def part(self, node):
+        start, end = self.span(node)
+        return self.text[start:end].decode()
+
+    def inner(self, node):
+        """An expression, wherever it may be put."""
+        return "(" + self.part(node) + ")"
+
+    def edited(self, changes):
+        """The text with some spans replaced; of those that overlap, the first."""
+        found, at = [], 0
+        for (start, end), text in sorted(changes, key=lambda change: change[0]):
+            if start >= at:
+                found += [self.text[at:start], text.encode()]
+                at = end
+        return b"".join([*found, self.text[at:]]).decode()
 
 
 def __gyre_rewrites__(program, entry, is_function):
     """Programs that mean the same, as (name, source)."""
-    tree = ast.parse(program)
-    found = [("reformatted", ast.unparse(tree))]
-    renamed = Rename(tree, entry).visit(copy.deepcopy(tree))
-    found.append(("variables renamed", ast.unparse(renamed)))
-    turned = Turn().visit(copy.deepcopy(tree))
-    found.append(("branches turned round", ast.unparse(ast.fix_missing_locations(turned))))
+    source = Source(program)
+    found = [
+        ("reformatted", reformatted(source)),
+        ("variables renamed", source.edited(renamed(source, entry))),
+        ("branches turned round", source.edited(turned(source))),
+    ]
     dead = "def _unused_(x):\n    while x:\n        x = [x]\n    return x\n\n\nif False:\n    _unused_(1)\n"
-    found.append(("dead code added", with_dead_code(program, dead, tree)))
+    found.append(("dead code added", with_dead_code(program, dead, source.tree)))
     if is_function:
         inner = "\n_inner_ = %s\n\n\ndef %s(*args):\n    return _inner_(*args)\n" % (entry, entry)
         found.append(("wrapped", program.rstrip("\n") + "\n\n" + inner))
-    return [[name, source] for name, source in found]
+    return [[name, text] for name, text in found if text != program]
+
+
+def reformatted(source):
+    returns = [node.value for node in ast.walk(source.tree) if isinstance(node, ast.Return) and node.value]
+    changes = [(source.span(value), "(\n  " + source.part(value) + "\n)") for value in returns]
+    return "# Written otherwise.\n\n" + source.edited(changes).rstrip("\n") + "\n\n# The end.\n"
 
 
 def with_dead_code(program, dead, tree):
@@ -36,63 +76,60 @@ def with_dead_code(program, dead, tree):
     return "".join(lines[:first]) + dead + "\n\n" + "".join(lines[first:])
 
 
-class Rename(ast.NodeTransformer):
+def renamed(source, entry):
     """Renames every variable of a program that is a variable and nothing else."""
-
-    def __init__(self, tree, entry):
-        names, kept = set(), {entry, *dir(builtins)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.arg):
-                names.add(node.arg)
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                names.add(node.id)
-            elif isinstance(node, ast.keyword) and node.arg:
-                kept.add(node.arg)
-            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                kept.add(node.name)
-                if isinstance(node, ast.ClassDef):
-                    kept.update(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
-            elif isinstance(node, ast.alias):
-                kept.add((node.asname or node.name).split(".")[0])
-            elif isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
-                kept.add(node.name)
-            elif isinstance(node, ast.MatchMapping) and node.rest:
-                kept.add(node.rest)
-            elif isinstance(node, ast.ExceptHandler) and node.name:
-                kept.add(node.name)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                kept.update(node.value.replace("'", " ").replace('"', " ").split())
-        self.names = {name: "v_%s_" % name for name in names - kept if not name.startswith("__")}
-
-    def visit_Name(self, node):
-        node.id = self.names.get(node.id, node.id)
-        return node
-
-    def visit_arg(self, node):
-        self.generic_visit(node)
-        node.arg = self.names.get(node.arg, node.arg)
-        return node
-
-    def visit_Global(self, node):
-        node.names = [self.names.get(name, name) for name in node.names]
-        return node
-
-    visit_Nonlocal = visit_Global
+    names, kept = set(), {entry, *dir(builtins)}
+    nodes = list(ast.walk(source.tree))
+    for node in nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Name) and node.id in ("locals", "globals", "vars", "eval", "exec"):
+            return []
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            kept.update(node.names)
+        elif isinstance(node, ast.alias):
+            kept.update((node.asname, node.name))
+        elif isinstance(node, (ast.MatchAs, ast.MatchStar, ast.ExceptHandler)):
+            kept.add(node.name)
+        elif isinstance(node, ast.MatchMapping):
+            kept.add(node.rest)
+        elif isinstance(node, ast.keyword):
+            kept.add(node.arg)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            kept.add(node.name)
+            if isinstance(node, ast.ClassDef):
+                kept.update(inside.id for part in node.body for inside in ast.walk(part) if isinstance(inside, ast.Name))
+    changes = []
+    for node in nodes:
+        if isinstance(node, ast.Name) and node.id in names - kept:
+            changes.append((source.span(node), "v_%s_" % node.id))
+        elif isinstance(node, ast.arg) and node.arg in names - kept:
+            start, _ = source.span(node)
+            changes.append(((start, start + len(node.arg.encode())), "v_%s_" % node.arg))
+    return changes
 
 
-class Turn(ast.NodeTransformer):
+def turned(source):
     """if c: A else: B, the other way round."""
-
-    def visit_If(self, node):
-        self.generic_visit(node)
-        if node.orelse:
-            test = ast.UnaryOp(ast.Not(), node.test)
-            return ast.If(test, node.orelse, node.body)
-        return node
-
-    def visit_IfExp(self, node):
-        self.generic_visit(node)
-        return ast.IfExp(ast.UnaryOp(ast.Not(), node.test), node.orelse, node.body)
+    changes = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.IfExp):
+            parts = tuple(source.inner(part) for part in (node.orelse, node.test, node.body))
+            changes.append((source.span(node), "(%s if not %s else %s)" % parts))
+        elif isinstance(node, ast.If) and node.orelse:
+            first, other = (node.body[0], node.body[-1]), (node.orelse[0], node.orelse[-1])
+            is_plain = first[0].lineno > node.test.end_lineno and other[0].col_offset == first[0].col_offset
+            if is_plain and not any(hasattr(part, "decorator_list") for part in (first[0], other[0])):
+                spans = [(source.span(ends[0])[0], source.span(ends[1])[1]) for ends in (first, other)]
+                (a, b), (c, d) = spans
+                test_end = source.span(node.test)
+                middle = source.text[b:c].decode()
+                head = "(not %s)" % source.inner(node.test) + source.text[test_end[1] : a].decode()
+                body, orelse = source.text[a:b].decode(), source.text[c:d].decode()
+                changes.append(((test_end[0], d), head + orelse + middle + body))
+    return changes
 
 
 COMPARED = {
@@ -113,54 +150,64 @@ CALLED = {
 }
 
 
-def edits(node, parent):
-    """Single edits of a node, as (what, a function that makes the edit)."""
-
-    def put(field, value):
-        return lambda node: setattr(node, field, value)
+def edits(source, node, parent):
+    """Single edits of a node, as (what, span, text)."""
+    inner = source.inner
 
     if isinstance(node, ast.Compare):
         for at, operator in enumerate(node.ops):
             if type(operator) in COMPARED:
-                kind, sign = COMPARED[type(operator)]
-                yield "compares by " + sign, lambda node, at=at, kind=kind: node.ops.__setitem__(at, kind())
-    if isinstance(node, (ast.BinOp, ast.AugAssign)) and type(node.op) in COMPUTED:
-        kind, sign = COMPUTED[type(node.op)]
-        yield "computes by " + sign, put("op", kind())
+                sign = COMPARED[type(operator)][1]
+                signs = [SIGNS[type(other)] for other in node.ops]
+                signs[at] = sign
+                pairs = zip(signs, node.comparators)
+                text = inner(node.left) + "".join(" %s %s" % (s, inner(right)) for s, right in pairs)
+                yield "compares by " + sign, source.span(node), "(" + text + ")"
+    if isinstance(node, ast.BinOp) and type(node.op) in COMPUTED:
+        sign = COMPUTED[type(node.op)][1]
+        text = "(%s %s %s)" % (inner(node.left), sign, inner(node.right))
+        yield "computes by " + sign, source.span(node), text
+    if isinstance(node, ast.AugAssign) and type(node.op) in COMPUTED:
+        sign = COMPUTED[type(node.op)][1]
+        text = "%s %s= %s" % (source.part(node.target), sign, inner(node.value))
+        yield "computes by " + sign, source.span(node), text
     if isinstance(node, ast.BoolOp):
-        is_and = isinstance(node.op, ast.And)
-        yield ("or for and" if is_and else "and for or"), put("op", ast.Or() if is_and else ast.And())
+        to, what = (" or ", "or for and") if isinstance(node.op, ast.And) else (" and ", "and for or")
+        yield what, source.span(node), "(" + to.join(map(inner, node.values)) + ")"
     if isinstance(node, (ast.If, ast.While, ast.IfExp)):
-        yield "condition negated", put("test", ast.UnaryOp(ast.Not(), node.test))
-    if isinstance(node, ast.Constant):
+        yield "condition negated", source.span(node.test), "(not %s)" % inner(node.test)
+    if isinstance(node, ast.Constant) and not isinstance(parent, (ast.JoinedStr, ast.Expr)):
         value = node.value
         if isinstance(value, bool):
-            yield "%s for %s" % (not value, value), put("value", not value)
+            yield "%s for %s" % (not value, value), source.span(node), repr(not value)
         elif isinstance(value, (int, float)):
-            yield "%r for %r" % (value + 1, value), put("value", value + 1)
-            yield "%r for %r" % (value - 1, value), put("value", value - 1)
-        elif isinstance(value, str) and not isinstance(parent, ast.Expr):
-            yield "another text", put("value", value + "x" if value else "x")
+            for other in (value + 1, value - 1):
+                yield "%r for %r" % (other, value), source.span(node), "(%r)" % other
+        elif isinstance(value, str):
+            yield "another text", source.span(node), "(%r)" % (value + "x")
     if isinstance(node, ast.Return) and node.value is not None:
         if not (isinstance(node.value, ast.Constant) and node.value.value is None):
-            yield "returns None", put("value", ast.Constant(None))
+            yield "returns None", source.span(node.value), "None"
     if isinstance(node, ast.Call):
         target = node.func
         if isinstance(target, ast.Name) and target.id in CALLED:
             name = CALLED[target.id]
-            yield "calls " + name, put("func", ast.Name(name, ast.Load()))
+            yield "calls " + name, source.span(target), name
         elif isinstance(target, ast.Attribute) and target.attr in CALLED:
             name = CALLED[target.attr]
-            yield "calls " + name, put("func", ast.Attribute(target.value, name, ast.Load()))
+            yield "calls " + name, source.span(target), inner(target.value) + "." + name
     if isinstance(node, ast.Break):
-        yield "continue for break", "continue"
+        yield "continue for break", source.span(node), "continue"
     if isinstance(node, ast.Continue):
-        yield "break for continue", "break"
+        yield "break for continue", source.span(node), "break"
     if isinstance(node, (ast.Assign, ast.AugAssign)) or isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        yield "statement left out", "pass"
+        yield "statement left out", source.span(node), "pass"
 
 
-STATEMENTS = {"continue": ast.Continue, "break": ast.Break, "pass": ast.Pass}
+SIGNS = {
+    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+    ast.In: "in", ast.NotIn: "not in", ast.Is: "is", ast.IsNot: "is not",
+}
 
 
 def parents(tree):
@@ -170,44 +217,28 @@ def parents(tree):
             yield node, parent
 
 
-def mutant(tree, place, number):
-    """A copy of the tree with one edit."""
-    tree = copy.deepcopy(tree)
-    node, parent = list(parents(tree))[place]
-    _, change = list(edits(node, parent))[number]
-    if isinstance(change, str):
-        for _, items in ast.iter_fields(parent):
-            if isinstance(items, list) and any(item is node for item in items):
-                at = next(i for i, item in enumerate(items) if item is node)
-                items[at] = STATEMENTS[change]()
-    else:
-        change(node)
-    return ast.unparse(ast.fix_missing_locations(tree))
-
-
 def __gyre_mutants__(program, count, offset):
     """At most `count` one-edit mutants, spread over all there are, as (name, source)."""
-    tree = ast.parse(program)
-    original = ast.unparse(tree)
+    source = Source(program)
     choices = [
-        (place, number, "line %d: %s" % (getattr(node, "lineno", 0), what))
-        for place, (node, parent) in enumerate(parents(tree))
-        for number, (what, _) in enumerate(edits(node, parent))
+        ("line %d: %s" % (node.lineno, what), span, text)
+        for node, parent in parents(source.tree)
+        for what, span, text in edits(source, node, parent)
     ]
-    found, sources = [], {original}
+    found, texts = [], {program}
     step = max(1, len(choices) // max(count, 1))
     order = sorted(range(len(choices)), key=lambda at: ((at + offset) % step, at))
-    for place, number, what in (choices[at] for at in order):
+    for what, span, text in (choices[at] for at in order):
         if len(found) == count:
             break
-        source = mutant(tree, place, number)
+        mutant = source.edited([(span, text)])
         try:
-            compile(source, "<mutant>", "exec")
+            compile(mutant, "<mutant>", "exec")
         except SyntaxError:
             continue
-        if source not in sources:
-            sources.add(source)
-            found.append([what, source])
+        if mutant not in texts:
+            texts.add(mutant)
+            found.append([what, mutant])
     return found
 
 

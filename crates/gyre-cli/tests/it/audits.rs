@@ -1,0 +1,201 @@
+//! Measuring verifiers, and registering those that are good enough.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::plugin_fixture::{Returned, returning, verifier};
+use crate::support::{Ran, gyre, on, run, text};
+
+/// How many cases of a group were judged, and how many of those accepted.
+fn group(card: &Value, name: &str) -> (u64, u64) {
+    let groups = card["groups"].as_array().unwrap();
+    let row = groups.iter().find(|row| row["group"] == name).unwrap();
+    (row["cases"].as_u64().unwrap(), row["accepted"].as_u64().unwrap())
+}
+
+#[track_caller]
+fn is_sound(card: &Value, tasks: u64) {
+    assert_eq!(card["findings"].as_array().map(Vec::len), Some(0), "{card:#}");
+    assert_eq!(card["subject"]["tasks"], tasks, "{card:#}");
+    for name in ["golden", "metamorphic"] {
+        let (cases, accepted) = group(card, name);
+        assert!(cases >= tasks && cases == accepted, "{name}: {card:#}");
+    }
+    for name in ["known_bad", "malformed", "attack"] {
+        let (cases, accepted) = group(card, name);
+        assert!(cases >= 3 * tasks && accepted == 0, "{name}: {card:#}");
+    }
+    assert!(group(card, "attack").0 >= 90, "{card:#}");
+    assert!(card["mutants"]["made"].as_u64().unwrap() >= 4 * tasks, "{card:#}");
+    assert_eq!(card["determinism"]["verdicts_differing"], 0, "{card:#}");
+    assert_eq!(card["determinism"]["costs_differing"], 0, "{card:#}");
+}
+
+/// The audit's own limits decide; what it found may be a mutant that the
+/// hidden cases of a task do not tell apart.
+fn audit_of_a_built_in_family(name: &str) {
+    let ran = run(gyre().args(["verifier", "audit", name, "--json", "-n", "3", "--mutants", "8"]));
+    let mut card = ran.ok().json();
+    let findings = card["findings"].as_array_mut().unwrap();
+    findings.retain(|finding| finding["group"] != "mutant");
+    is_sound(&card, 3);
+}
+
+#[test]
+fn the_everyday_family_is_judged_within_the_limits() {
+    audit_of_a_built_in_family("everyday");
+}
+
+#[test]
+fn the_compose_family_is_judged_within_the_limits() {
+    audit_of_a_built_in_family("compose");
+}
+
+/// A component that compares every result with the expected one, as texts.
+fn comparing() -> Vec<u8> {
+    // A case takes 52 bytes: expect at 16, the result's kind at 24, its text at 28.
+    let code = "
+      (local $case i32) (local $left i32) (local $byte i32) (local $wrong i32)
+      (local.set $case (local.get $cases))
+      (local.set $left (local.get $cases_count))
+      (block $done (loop $next
+        (br_if $done (i32.eqz (local.get $left)))
+        (if (i32.load8_u offset=24 (local.get $case)) (then (local.set $wrong (i32.const 1))))
+        (local.set $byte (i32.load offset=20 (local.get $case)))
+        (if (i32.ne (local.get $byte) (i32.load offset=32 (local.get $case)))
+          (then (local.set $wrong (i32.const 1)))
+          (else (block $same (loop $more
+            (br_if $same (i32.eqz (local.get $byte)))
+            (local.set $byte (i32.sub (local.get $byte) (i32.const 1)))
+            (if (i32.ne
+                (i32.load8_u (i32.add (i32.load offset=16 (local.get $case)) (local.get $byte)))
+                (i32.load8_u (i32.add (i32.load offset=28 (local.get $case)) (local.get $byte))))
+              (then (local.set $wrong (i32.const 1))))
+            (br $more)))))
+        (local.set $case (i32.add (local.get $case) (i32.const 52)))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br $next)))
+      (if (local.get $wrong) (then
+        (i32.store8 (i32.const 1032) (i32.const 0))
+        (i32.store8 (i32.const 1288) (i32.const 0))
+        (f64.store (i32.const 1040) (f64.const 0))))";
+    verifier(&Returned::default().text(), &returning(code))
+}
+
+/// A family of one task, judged by a component that is not registered yet.
+struct Bench {
+    folder: tempfile::TempDir,
+    family: PathBuf,
+    data: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let family = folder.path().join("own");
+        fs::create_dir(&family).unwrap();
+        let manifest = "name = 'own'\nversion = 1\ndescription = 'One task.'\nsource = 'static'\n\
+            difficulty = { min = 1, max = 1 }\n[limits]\nfuel_max = 200_000_000\n\
+            [verifier]\nkind = 'component'\nuse = 'comparing'\n";
+        fs::write(family.join("family.toml"), manifest).unwrap();
+        let case = |args: Value, expect: u32| json!({ "args": [args], "expect": expect });
+        let task = json!({
+            "name": "one", "difficulty": 1, "entry": "solve", "visible": [],
+            "instruction": "Write solve(numbers): three times the sum of those above 2.",
+            "hidden": [case(json!([1, 2, 3, 5]), 24), case(json!([]), 0), case(json!([2]), 0),
+                case(json!([4, 4]), 24)],
+            "reference": "def solve(numbers):\n    total = 0\n    for number in numbers:\n        \
+                if number > 2:\n            total += number * 3\n    return total\n",
+            "failures": ["def solve(numbers):\n    return 3 * sum(numbers)\n",
+                "def solve(numbers):\n    return 24\n"],
+        });
+        fs::write(family.join("tasks.jsonl"), task.to_string()).unwrap();
+        let data = folder.path().join("data");
+        Self { folder, family, data }
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        shown(&path)
+    }
+
+    fn verifier(&self, args: &[&str]) -> Ran {
+        on(&self.data, [&["verifier"], args].concat())
+    }
+
+    fn registered(&self) -> Vec<Value> {
+        self.verifier(&["ls", "--json"]).ok().json().as_array().unwrap().clone()
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_verifier_that_accepts_everything_is_not_registered() {
+    let bench = Bench::new();
+    let file = bench.file("credulous.wasm", &Returned::default().always());
+    let family = shown(&bench.family);
+    let args = ["register", "comparing", "--component", &file, "--family", &family];
+    bench.verifier(&args).fails(
+        63,
+        &["beyond the limits", "known-bad or malformed cases accepted", "attacks accepted"],
+    );
+    assert_eq!(bench.registered(), Vec::<Value>::new());
+    assert!(!bench.data.join("verifiers").exists());
+}
+
+#[test]
+fn a_component_within_the_limits_is_registered_and_found_by_its_family() {
+    let bench = Bench::new();
+    let family = shown(&bench.family);
+    let file = bench.file("comparing.wasm", &comparing());
+    bench.verifier(&["audit", &family]).fails(63, &["comparing"]);
+
+    let card_file = shown(&bench.folder.path().join("card.json"));
+    let audit = ["audit", &family, "--component", &file, "--out", &card_file, "--json"];
+    let card = bench.verifier(&audit).ok().json();
+    is_sound(&card, 1);
+    assert_eq!(card["mutants"]["killed"]["share"], 1.0, "{card:#}");
+
+    // The card of one component is not that of another.
+    let other = bench.file("other.wasm", &Returned::default().always());
+    let with = |file: &str| {
+        bench.verifier(&["register", "comparing", "--component", file, "--scorecard", &card_file])
+    };
+    with(&other).fails(63, &["the scorecard is that of"]);
+    assert_eq!(bench.registered(), Vec::<Value>::new());
+
+    let digest = text(&card["subject"], "verifier").to_owned();
+    // Ended between file and row, and after the row: not registered, and registered.
+    for (point, rows) in [("verifier::stored", 0), ("verifier::registered", 1)] {
+        let mut killed = gyre();
+        killed.env("GYRE_FAILPOINTS", format!("{point}=return")).arg("--data-dir").arg(&bench.data);
+        killed.args(["verifier", "register", "comparing", "--component", &file]);
+        let killed = run(killed.args(["--scorecard", &card_file]));
+        assert_eq!(killed.code, None, "{killed:#?}");
+        assert_eq!(bench.registered().len(), rows, "{point}");
+    }
+    with(&file).ok();
+    let rows = bench.registered();
+    assert_eq!(rows.len(), 1, "{rows:#?}");
+    assert_eq!(text(&rows[0], "name"), "comparing");
+    assert_eq!(text(&rows[0], "digest"), digest);
+    assert_eq!(rows[0]["scorecard"], card);
+    let stored = bench.data.join("verifiers").join(format!("{digest}.wasm"));
+    assert_eq!(fs::read(&stored).unwrap(), comparing());
+    let listed = bench.verifier(&["ls"]).ok().stdout;
+    assert!(listed.contains("comparing") && listed.contains("active"), "{listed}");
+
+    let found = bench.verifier(&["audit", &family, "--json"]).ok().json();
+    assert_eq!(found, card);
+    fs::write(&stored, b"something else").unwrap();
+    bench.verifier(&["audit", &family]).fails(63, &["is not the component that was registered"]);
+    // Registering it again puts that right.
+    with(&file).ok();
+    bench.verifier(&["audit", &family, "--mutants", "1"]).ok();
+}
