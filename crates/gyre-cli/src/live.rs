@@ -157,6 +157,8 @@ impl Terminal {
                 self.bar.set_position((100.0 * done) as u64);
                 self.bar.set_message("compiling the Python guest for this machine (once)");
             }
+            // The log tells of it.
+            Progress::GuestDiscarded { .. } => {}
             Progress::CompilingVerifier { done } => {
                 self.bar.set_length(100);
                 self.bar.set_position((100.0 * done) as u64);
