@@ -62,9 +62,9 @@ pub struct Positions {
     /// Share of examples shaken. Default 0.75.
     pub shaken: f32,
     /// Chance of a skip before a token, at most; each example draws its own
-    /// below it. Default 0.5.
+    /// below it. Default 0.3.
     pub skip_chance_max: f32,
-    /// Positions that one skip jumps over, at most. Default 4.
+    /// Positions that one skip jumps over, at most. Default 3.
     pub skip_max: u32,
     /// Positions between prompt and answer, at most. Default 39.
     pub gap_max: u32,
@@ -93,7 +93,7 @@ impl Default for LearnerConfig {
 
 impl Default for Positions {
     fn default() -> Self {
-        Self { shaken: 0.75, skip_chance_max: 0.5, skip_max: 4, gap_max: 39 }
+        Self { shaken: 0.75, skip_chance_max: 0.3, skip_max: 3, gap_max: 39 }
     }
 }
 
