@@ -159,8 +159,6 @@ impl Terminal {
             }
             // The log tells of it.
             Progress::GuestDiscarded { .. } => {}
-            // The compilation that follows is shown; a warning in the log says why.
-            Progress::GuestDiscarded { .. } => {}
             Progress::CompilingVerifier { done } => {
                 self.bar.set_length(100);
                 self.bar.set_position((100.0 * done) as u64);
