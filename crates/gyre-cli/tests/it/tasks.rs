@@ -128,7 +128,8 @@ fn a_judged_answer_cannot_write_on_the_terminal() {
         assert!(!shown.chars().any(obeyed), "{}: {shown:?}", attack.display());
         escapes += usize::from(shown.contains("\\u001b") || shown.contains("\\x1b"));
     }
-    assert!(escapes > 3, "{escapes} answers tried");
+    // The others never get to say anything that a person is shown.
+    assert!(escapes >= 3, "{escapes} answers tried");
 }
 
 #[test]
