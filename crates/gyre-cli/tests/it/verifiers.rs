@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::plugin_fixture::{Returned, assemble, declines, four_bytes, returning, verifier};
-use crate::support::{Ran, gyre, repository, run, text};
+use crate::support::{Ran, gyre, repository, run, sql, text};
 
 fn ran<'a>(args: impl IntoIterator<Item = &'a str>, path: &Path) -> Ran {
     run(gyre().arg("verifier").args(args).arg(path))
@@ -200,7 +200,7 @@ fn shell_blocks(section: &str) -> String {
 /// Follows a section of the guide literally, in an empty folder.
 fn follow(section: &str) -> (tempfile::TempDir, Ran) {
     let folder = tempfile::tempdir().unwrap();
-    let blocks = shell_blocks(section);
+    let blocks = shell_blocks(section) + &shell_blocks("Put it to work");
     assert!(
         blocks.contains("gyre verifier new") && blocks.contains("gyre verifier test"),
         "{blocks}"
@@ -217,18 +217,28 @@ fn follow(section: &str) -> (tempfile::TempDir, Ran) {
 #[test]
 fn the_guide_works_in_rust() {
     let (folder, ran) = follow("In Rust");
-    let ran = ran.ok();
-    assert!(ran.stdout.contains("7 of 7 golden cases came out as expected"), "{ran:#?}");
-    assert!(ran.stdout.contains("is a verifier"), "{ran:#?}");
+    came_out(folder.path(), ran);
     breaks(folder.path(), "src/lib.rs", "parse(value)? == expected", "true");
 }
 
 #[test]
 fn the_guide_works_in_python() {
-    let (_, ran) = follow("In Python");
+    let (folder, ran) = follow("In Python");
+    came_out(folder.path(), ran);
+}
+
+/// The golden cases passed, and the component gave every verdict of the run.
+fn came_out(folder: &Path, ran: Ran) {
     let ran = ran.ok();
-    assert!(ran.stdout.contains("7 of 7 golden cases came out as expected"), "{ran:#?}");
-    assert!(ran.stdout.contains("is a verifier"), "{ran:#?}");
+    for said in ["7 of 7 golden cases came out as expected", "is a verifier", "mine-1: clean"] {
+        assert!(ran.stdout.contains(said), "no {said:?} in {ran:#?}");
+    }
+    let data = folder.join(".gyre");
+    let registered = sql(&data, "SELECT digest FROM verifiers WHERE name = 'sums'");
+    let judged = sql(&data, "SELECT DISTINCT verifier_digest FROM verdicts");
+    assert_eq!(judged, registered);
+    let passed = sql(&data, "SELECT COUNT(*) FROM verdicts WHERE verdict = 'pass'");
+    assert_ne!(passed.trim(), "0");
 }
 
 /// The golden cases notice a verifier that passes whatever returns a value.
