@@ -383,3 +383,22 @@ fn families_whose_verifier_cannot_be_used_are_refused_in_words() {
     let family = family(manifest, &sorting(), None).unwrap();
     assert_eq!(admit(&family), Err(Reason::VerifierFault));
 }
+
+#[test]
+fn files_in_the_workspace_are_judged() {
+    let writes = "import os\ndef solve(lines):\n    os.mkdir('out')\n    with open('out/report.txt', 'w') as file:\n        file.writelines(line + '\\n' for line in sorted(lines))\n";
+    let unsorted = writes.replace("sorted(lines)", "lines");
+    let task = written(json!([case(json!([["b", "a"]]), json!("a\nb\n"))]), writes, &[&unsorted]);
+    let family = family(
+        "[limits.workspace]\n[verifier]\nkind = 'checks'\n\
+         checks = [{ check = 'file', path = 'out/report.txt' }]\n",
+        &task,
+        None,
+    )
+    .unwrap();
+    judges(
+        &family,
+        &[writes],
+        &[&unsorted, "def solve(lines):\n    print('a\\nb')\n", "def solve(lines):\n    open('x')"],
+    );
+}
