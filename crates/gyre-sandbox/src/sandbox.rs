@@ -41,7 +41,7 @@ impl SandboxConfig {
     /// A worker may be silent for this long unless said otherwise.
     pub const PATIENCE_DEFAULT: Duration = Duration::from_secs(60);
 
-    /// One worker thread for each processor, and room for
+    /// One worker for each processor, and room for
     /// [`LIVE_MAX_DEFAULT`](Self::LIVE_MAX_DEFAULT) live guests.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
         Self {
