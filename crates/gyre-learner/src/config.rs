@@ -7,13 +7,13 @@ use crate::LearnerError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LearnerConfig {
-    /// Width of the model; a multiple of 16. Default 96.
+    /// Width of the model; a multiple of 16. Default 128.
     pub hidden_size: usize,
     /// Transformer layers. Default 3.
     pub layers: usize,
-    /// Attention heads; `hidden_size / heads` is a multiple of 16. Default 3.
+    /// Attention heads; `hidden_size / heads` is a multiple of 16. Default 4.
     pub heads: usize,
-    /// Width of the feed-forward layer; a multiple of 16. Default 192.
+    /// Width of the feed-forward layer; a multiple of 16. Default 256.
     pub intermediate_size: usize,
     /// Byte-pair merges that the tokenizer learns within words of the
     /// demonstrations, at most. Default 360.
@@ -73,10 +73,10 @@ pub struct Positions {
 impl Default for LearnerConfig {
     fn default() -> Self {
         Self {
-            hidden_size: 96,
+            hidden_size: 128,
             layers: 3,
-            heads: 3,
-            intermediate_size: 192,
+            heads: 4,
+            intermediate_size: 256,
             merges: 360,
             phrases: 100,
             context_max: 512,

@@ -108,7 +108,7 @@ pub struct HeldOutConfig {
 
 impl Default for HeldOutConfig {
     fn default() -> Self {
-        Self { gate: 400, test: 600, tasks_per_composition_max: 4, seed: Seed(20_260_101) }
+        Self { gate: 800, test: 600, tasks_per_composition_max: 4, seed: Seed(20_260_101) }
     }
 }
 
@@ -168,7 +168,7 @@ impl Default for RolloutConfig {
             tasks_per_round: 1_000,
             samples: 4,
             temperature: 1.0,
-            extra_samples: 4,
+            extra_samples: 8,
             extra_temperature: 1.2,
             turns_max: 2,
             repair_temperature: 1.2,

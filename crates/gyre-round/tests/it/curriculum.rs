@@ -61,7 +61,7 @@ fn the_next_level_opens_when_the_top_one_passes_often_enough() {
     let start = CurriculumState::default();
     let open = |state: &CurriculumState| state.families["compose"].unlocked;
     assert_eq!(open(&after(&start, 1, 100)), Some(2), "only the top level counts");
-    assert_eq!(open(&after(&start, 2, 15)), Some(2));
+    assert_eq!(open(&after(&start, 2, 8)), Some(2));
     let third = after(&start, 2, 40);
     assert_eq!(open(&third), Some(3));
     assert_eq!(open(&after(&third, 3, 0)), Some(3), "a level once open stays open");
