@@ -1,5 +1,6 @@
 //! Runs real guests and asserts what they did.
 
+mod advisories;
 mod bounds;
 mod cache;
 mod determinism;

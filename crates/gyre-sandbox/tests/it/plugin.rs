@@ -15,7 +15,7 @@ use gyre_types::Digest;
 use crate::plugin_fixture::{Returned, assemble, declines, four_bytes, returning, verifier};
 use crate::support::warm_cache;
 
-fn outcome(answer: &str) -> String {
+pub(crate) fn outcome(answer: &str) -> String {
     let outcome = serde_json::json!({
         "version": 1,
         "task": {
@@ -34,16 +34,16 @@ fn outcome(answer: &str) -> String {
     outcome.to_string()
 }
 
-fn load(bytes: &[u8]) -> ComponentVerifier {
+pub(crate) fn load(bytes: &[u8]) -> ComponentVerifier {
     ComponentVerifier::load(bytes, &warm_cache()).unwrap()
 }
 
-fn verify(bytes: &[u8]) -> Verification {
+pub(crate) fn verify(bytes: &[u8]) -> Verification {
     load(bytes).verify(&outcome("1234")).unwrap()
 }
 
 #[track_caller]
-fn fault(bytes: &[u8]) -> VerifierFault {
+pub(crate) fn fault(bytes: &[u8]) -> VerifierFault {
     verify(bytes).report.unwrap_err()
 }
 

@@ -58,6 +58,22 @@ fn files_behave_as_files_do() {
     assert_eq!(printed(code), expected);
 }
 
+#[test]
+fn a_module_that_a_job_brings_can_be_imported() {
+    let code = "import sys\nsys.path.append('/lib')\nsys.argv[:] = ['program', 'x']\n\
+                import helper\nfrom parts.inner import twice\nprint(helper.name(), twice(4), sys.argv)\n\
+                try: import absent\nexcept ImportError as e: print(e)";
+    let given = files(&[
+        ("lib/helper.py", "def name(): return __file__\n"),
+        ("lib/parts/__init__.py", ""),
+        ("lib/parts/inner.py", "def twice(x): return 2 * x\n"),
+    ]);
+    let job = SandboxJob { limits: granted(), files: given, ..job(code) };
+    let report = sandbox().execute_one(job).unwrap();
+    let said = "/lib/helper.py 8 ['program', 'x']\nNo module named 'absent'\n";
+    assert_eq!(report.last().unwrap().stdout, said);
+}
+
 /// Runs attempts and gives the kind of each one's exception.
 fn kinds(attempts: &[&str]) -> Vec<String> {
     let lines = attempts.iter().map(|attempt| {
