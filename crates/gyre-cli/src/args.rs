@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gyre_types::{RunId, Split};
 
 pub(crate) use verifier::{
-    AuditPlanArgs, AuditVerifierArgs, CheckVerifierArgs, Language, NewVerifierArgs,
+    AuditPlanArgs, AuditRules, AuditVerifierArgs, CheckVerifierArgs, Language, NewVerifierArgs,
     RegisterVerifierArgs, RevokeTaskArgs, RevokeVerifierArgs, TestVerifierArgs, VerifierCommand,
     VerifierCorpusArgs,
 };

@@ -10,6 +10,7 @@ use gyre_round::{
     GuardPlan, PoolConfig, RecheckConfig,
 };
 use gyre_types::{Sampling, Seed};
+use gyre_verify::ScorecardLimits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -180,7 +181,7 @@ impl Default for RolloutConfig {
 }
 
 /// What verifiers may be, and what their faults do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VerifiersConfig {
     /// Whether families may be judged by programs of this machine, outside the
@@ -189,6 +190,8 @@ pub struct VerifiersConfig {
     /// What happens when a verifier gives no verdict. The rollout is invalid
     /// either way.
     pub on_fault: OnFault,
+    /// What an audit must show for a verifier to be registered.
+    pub audit: ScorecardLimits,
 }
 
 impl VerifiersConfig {
@@ -426,6 +429,13 @@ impl RunConfig {
         if gyre_types::RunId::new(&self.name, 1).is_err() {
             let why = format!("is {:?}: use 1 to 64 of a-z, 0-9 and -", self.name);
             return Err(("name", why));
+        }
+        match self.verifiers.audit.out_of_bounds() {
+            Some(("golden_accepted_share_min", why)) => {
+                return Err(("verifiers.audit.golden_accepted_share_min", why));
+            }
+            Some((_, why)) => return Err(("verifiers.audit.mutants_killed_share_min", why)),
+            None => {}
         }
         if self.curriculum.families.is_empty() {
             return Err(("curriculum.families", "names no family".to_owned()));

@@ -3,10 +3,13 @@
 
 mod command;
 mod component;
+mod python;
 
 use std::path::{Path, PathBuf};
 
+use gyre_lineage::VerifierKind as Registered;
 use gyre_tasks::Family;
+use gyre_types::Digest;
 use gyre_verify::{Verifier, VerifierDeclaration};
 
 use crate::config::RunConfig;
@@ -58,6 +61,27 @@ impl Judging {
         folder: &Path,
     ) -> Result<Verifier, Error> {
         self.ready(verifier, declaration, folder).map_err(|failure| failure.of(family))
+    }
+
+    /// Makes a registered verifier ready by its digest, where the registry
+    /// holds all of it; none where it is not registered, or is a program that
+    /// lies elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::VerifierRefused`] says what is wrong with what is there.
+    pub(crate) fn registered(&self, digest: &Digest) -> Result<Option<Verifier>, Error> {
+        let Some(project) = &self.registry else { return Ok(None) };
+        let Some(row) = project.wait(project.store.verifier(digest))? else { return Ok(None) };
+        let ready = match row.kind {
+            Registered::Component => component::ready(self, &row.name, Some(digest)),
+            Registered::Python => python::ready(project, digest),
+            Registered::Cases | Registered::Checks | Registered::Command => return Ok(None),
+        };
+        ready.map(Some).map_err(|failure| match failure {
+            Unready::Unusable(why) => Error::VerifierRefused { name: row.name, why },
+            Unready::Failed(error) => error,
+        })
     }
 
     fn ready(

@@ -41,7 +41,8 @@ impl DataDir {
         self.root.join(relative)
     }
 
-    /// The file of a registered verifier, by its digest: `wasm` or `py`.
+    /// The file of a registered verifier, by its digest: `wasm`, or `json` for
+    /// a Python program with its limits.
     pub fn verifier(&self, digest: &Digest, extension: &str) -> PathBuf {
         self.root.join("verifiers").join(format!("{digest}.{extension}"))
     }

@@ -46,7 +46,7 @@ pub use layout::DataDir;
 pub use local_policy::EmbeddedPolicy;
 pub use progress::{Observer, Progress, Silent};
 pub use project::Project;
-pub use registry::{ComponentRegistration, register_component};
+pub use registry::{Registrant, VerifierRegistration, register_verifier};
 pub use replay::{Replay, Replayer, record_of};
 pub use revoke::{
     Replacement, ReviewedGate, RevocationReport, RevokeRequest, Revoker, RunRevocation,

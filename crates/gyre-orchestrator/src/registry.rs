@@ -5,8 +5,11 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use gyre_lineage::{NewVerifier, VerifierKind as Registered, VerifierRow};
+use gyre_tasks::WrittenVerifier;
 use gyre_types::Digest;
-use gyre_verify::{Scorecard, ScorecardLimits, VerifierKind};
+use gyre_verify::{
+    PythonVerifier, Scorecard, ScorecardLimits, Verifier, VerifierDeclaration, VerifierKind,
+};
 
 use crate::error::Error;
 use crate::failpoint::crash_point;
@@ -15,13 +18,13 @@ use crate::project::{Project, io};
 /// Bytes that a name may take.
 const NAME_BYTES_MAX: usize = 64;
 
-/// A component to register.
+/// A verifier to register.
 #[derive(Debug, Clone, Copy)]
-pub struct ComponentRegistration<'a> {
-    /// What families are to call it.
+pub struct VerifierRegistration<'a> {
+    /// What people, and families that use a component, are to call it.
     pub name: &'a str,
-    /// The component.
-    pub bytes: &'a [u8],
+    /// The verifier.
+    pub verifier: Registrant<'a>,
     /// What the audit measured of it.
     pub scorecard: &'a Scorecard,
     /// What that must show.
@@ -30,38 +33,56 @@ pub struct ComponentRegistration<'a> {
     pub now_ms: i64,
 }
 
-/// Registers a component whose scorecard is within the limits.
+/// What can be registered.
+#[derive(Debug, Clone, Copy)]
+pub enum Registrant<'a> {
+    /// A component, which families take by its name.
+    Component(&'a [u8]),
+    /// What a family declares, made ready: the same declaration is the same
+    /// verifier wherever it is declared.
+    Declared(&'a Verifier),
+}
+
+/// Registers a verifier whose scorecard is within the limits.
 ///
-/// Its bytes are durable before the one transaction that names them: whenever
-/// this process ends, the component is registered and there, or is not
+/// Its file is durable before the one transaction that names it: whenever
+/// this process ends, the verifier is registered and there, or is not
 /// registered. A file that no row names does no harm, and is used by the next
-/// attempt.
+/// attempt. A command's program stays where it is, and so do declared checks.
 ///
 /// # Errors
 ///
 /// [`Error::VerifierRefused`] says which limits it is beyond, or that the
 /// scorecard is another's; else when it was revoked, or the disk or the
 /// database fails.
-pub fn register_component(
+pub fn register_verifier(
     project: &Project,
-    registration: &ComponentRegistration<'_>,
+    registration: &VerifierRegistration<'_>,
 ) -> Result<VerifierRow, Error> {
-    let ComponentRegistration { name, bytes, scorecard, limits, now_ms } = *registration;
-    let digest = Digest::of(bytes);
-    require(&digest, scorecard, &limits)
+    let VerifierRegistration { name, verifier, scorecard, limits, now_ms } = *registration;
+    let refused = |why: String| Error::VerifierRefused { name: name.to_owned(), why };
+    let (digest, kind) = identity(verifier).map_err(refused)?;
+    require(&digest, kind, scorecard, &limits)
         .and_then(|()| require_name(name))
-        .map_err(|why| Error::VerifierRefused { name: name.to_owned(), why })?;
-    let recorded = serde_json::to_value(scorecard).map_err(|error| Error::VerifierRefused {
-        name: name.to_owned(),
-        why: format!("its scorecard cannot be written: {error}"),
-    })?;
-    store_bytes(&project.data.verifier(&digest, "wasm"), &digest, bytes)?;
+        .map_err(refused)?;
+    require_free(project, name, &digest, kind)?;
+    let recorded = serde_json::to_value(scorecard)
+        .map_err(|error| refused(format!("its scorecard cannot be written: {error}")))?;
+    match verifier {
+        Registrant::Component(bytes) => store(&project.data.verifier(&digest, "wasm"), bytes)?,
+        Registrant::Declared(Verifier::Python(python)) => {
+            let text = written(python)
+                .map_err(|error| refused(format!("its program cannot be written: {error}")))?;
+            store(&project.data.verifier(&digest, "json"), text.as_bytes())?;
+        }
+        Registrant::Declared(_) => {}
+    }
     crash_point("verifier::stored");
     let new = NewVerifier {
         digest,
         name: name.to_owned(),
-        kind: Registered::Component,
-        trusted: false,
+        kind: registered_as(kind),
+        trusted: kind.is_trusted(),
         scorecard: recorded,
         registered_at_ms: now_ms,
     };
@@ -70,17 +91,79 @@ pub fn register_component(
     Ok(row)
 }
 
-fn require(digest: &Digest, card: &Scorecard, limits: &ScorecardLimits) -> Result<(), String> {
+fn identity(verifier: Registrant<'_>) -> Result<(Digest, VerifierKind), String> {
+    match verifier {
+        Registrant::Component(bytes) => Ok((Digest::of(bytes), VerifierKind::Component)),
+        Registrant::Declared(Verifier::Cases) => {
+            Err("it is the built-in comparison, which judges without being registered".to_owned())
+        }
+        Registrant::Declared(verifier) => verifier
+            .digest()
+            .map(|digest| (digest, verifier.kind()))
+            .ok_or_else(|| "it is not ready to judge".to_owned()),
+    }
+}
+
+fn registered_as(kind: VerifierKind) -> Registered {
+    match kind {
+        VerifierKind::Cases => Registered::Cases,
+        VerifierKind::Checks => Registered::Checks,
+        VerifierKind::Python => Registered::Python,
+        VerifierKind::Component => Registered::Component,
+        VerifierKind::Command => Registered::Command,
+    }
+}
+
+/// A Python verifier as task files write it: its text with its limits, which
+/// are both in its digest.
+fn written(python: &PythonVerifier) -> Result<String, serde_json::Error> {
+    let declaration = VerifierDeclaration::Python {
+        file: "verify.py".to_owned(),
+        limits: python.limits().clone(),
+    };
+    let python = Some(python.source().to_owned());
+    serde_json::to_string_pretty(&WrittenVerifier { declaration, python }).map(|text| text + "\n")
+}
+
+/// Refuses a name under which families would suddenly find something of
+/// another kind.
+fn require_free(
+    project: &Project,
+    name: &str,
+    digest: &Digest,
+    kind: VerifierKind,
+) -> Result<(), Error> {
+    match project.wait(project.store.verifier_named(name))? {
+        Some(row) if row.kind != registered_as(kind) && row.digest != *digest => {
+            Err(Error::VerifierRefused {
+                name: name.to_owned(),
+                why: format!(
+                    "that is the name of an active verifier of the kind {}; take another",
+                    row.kind
+                ),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn require(
+    digest: &Digest,
+    kind: VerifierKind,
+    card: &Scorecard,
+    limits: &ScorecardLimits,
+) -> Result<(), String> {
     let subject = &card.subject;
     if subject.verifier != *digest {
         let (measured, given) = (subject.verifier.short(), digest.short());
         return Err(format!(
-            "the scorecard is that of {measured}, and this component is {given}; \
-             `gyre verifier audit` measures it"
+            "the scorecard is that of {measured}, and this {} is {given}; \
+             `gyre verifier audit` measures it",
+            noun(kind)
         ));
     }
-    if subject.kind != VerifierKind::Component {
-        return Err("the scorecard is not that of a component".to_owned());
+    if subject.kind != kind {
+        return Err(format!("the scorecard is not that of a {}", noun(kind)));
     }
     match card.breaches(limits).as_slice() {
         [] => Ok(()),
@@ -89,6 +172,14 @@ fn require(digest: &Digest, card: &Scorecard, limits: &ScorecardLimits) -> Resul
             subject.family,
             breaches.join("; ")
         )),
+    }
+}
+
+fn noun(kind: VerifierKind) -> &'static str {
+    match kind {
+        VerifierKind::Component => "component",
+        VerifierKind::Command => "command",
+        VerifierKind::Cases | VerifierKind::Checks | VerifierKind::Python => "verifier",
     }
 }
 
@@ -106,18 +197,18 @@ fn require_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// Writes a component under its digest, whole or not at all. One that is there
+/// Writes a verifier under its digest, whole or not at all. One that is there
 /// and whole stays.
-fn store_bytes(path: &Path, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+fn store(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     match fs::read(path) {
-        Ok(there) if Digest::of(&there) == *digest => return Ok(()),
+        Ok(there) if there == bytes => return Ok(()),
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(io("read the verifier", path)(error)),
     }
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(io("make the folder of verifiers", folder))?;
-    // Two processes may store the same component at once.
+    // Two processes may store the same verifier at once.
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
     let write = || {
         let mut file = File::create(&temporary)?;

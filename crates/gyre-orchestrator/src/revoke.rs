@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gyre_lineage::{NewRevocation, RevocationRow, RevocationTarget, RunRow, Touched};
 use gyre_tasks::Family;
 use gyre_types::{Digest, RunId};
-use gyre_verify::{Verifier, VerifierDeclaration};
+use gyre_verify::Verifier;
 
 use crate::cancel::Cancel;
 use crate::config::RunConfig;
@@ -278,17 +278,12 @@ impl Revoker<'_> {
                 return Ok(Some(family.verifier));
             }
         }
-        if let Some(row) = self.project.wait(self.project.store.verifier(&digest))? {
-            let declaration =
-                VerifierDeclaration::Component { name: row.name, digest: Some(digest) };
-            let unready = Verifier::Unresolved { kind: declaration.kind(), name: String::new() };
-            let folder = config.tasks.dir.as_path();
-            let verifier =
-                judging.resolve(unready, Some(&declaration), "to judge again", folder)?;
+        if let Some(verifier) = judging.registered(&digest)? {
             return Ok(Some(verifier));
         }
         let why = format!(
-            "the verifier {} is neither registered nor declared by a family of the run",
+            "the verifier {} is neither declared by a family of the run nor a registered component \
+             or Python program",
             digest.short()
         );
         Err(cannot(&revocation.target, &why))

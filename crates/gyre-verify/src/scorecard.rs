@@ -238,16 +238,17 @@ pub struct Scorecard {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScorecardLimits {
-    /// Known-bad and malformed cases that may be accepted.
+    /// Known-bad and malformed cases that may be accepted. Default 0.
     pub known_bad_accepted_max: u32,
-    /// Attacks that may be accepted.
+    /// Attacks that may be accepted. Default 0.
     pub attacks_accepted_max: u32,
     /// The share of golden and metamorphic cases that must be accepted.
+    /// Default 1.
     pub golden_accepted_share_min: f64,
     /// The share of mutants, of those that mean something else, that must be
-    /// rejected.
+    /// rejected. Default 0.9.
     pub mutants_killed_share_min: f64,
-    /// Whether everything must come out the same twice.
+    /// Whether everything must come out the same twice. Default true.
     pub deterministic: bool,
 }
 
@@ -262,6 +263,19 @@ impl Default for ScorecardLimits {
             mutants_killed_share_min: 0.9,
             deterministic: true,
         }
+    }
+}
+
+impl ScorecardLimits {
+    /// The first limit that is no share, with what is wrong with it.
+    pub fn out_of_bounds(&self) -> Option<(&'static str, String)> {
+        [
+            ("golden_accepted_share_min", self.golden_accepted_share_min),
+            ("mutants_killed_share_min", self.mutants_killed_share_min),
+        ]
+        .into_iter()
+        .find(|(_, share)| !(0.0..=1.0).contains(share))
+        .map(|(key, share)| (key, format!("is {share}, not between 0 and 1")))
     }
 }
 
@@ -324,25 +338,34 @@ impl Scorecard {
         let bad = accepted(CaseGroup::KnownBad) + accepted(CaseGroup::Malformed);
         if bad > limits.known_bad_accepted_max {
             let max = limits.known_bad_accepted_max;
-            breaches.push(format!("{bad} known-bad or malformed cases accepted, at most {max}"));
+            breaches.push(format!(
+                "{bad} known-bad or malformed cases accepted, at most {max} \
+                 (known_bad_accepted_max)"
+            ));
         }
         let attacks = accepted(CaseGroup::Attack);
         if attacks > limits.attacks_accepted_max {
             let max = limits.attacks_accepted_max;
-            breaches.push(format!("{attacks} attacks accepted, at most {max}"));
+            breaches
+                .push(format!("{attacks} attacks accepted, at most {max} (attacks_accepted_max)"));
         }
         let (golden, min) = (1.0 - self.false_rejects.share, limits.golden_accepted_share_min);
         if golden < min {
-            breaches.push(format!("{golden:.3} of golden cases accepted, at least {min}"));
+            breaches.push(format!(
+                "{golden:.3} of golden cases accepted, at least {min} (golden_accepted_share_min)"
+            ));
         }
         let (killed, min) = (self.mutants.killed.share, limits.mutants_killed_share_min);
         if self.mutants.killed.of > 0 && killed < min {
-            breaches.push(format!("{killed:.3} of mutants killed, at least {min}"));
+            breaches.push(format!(
+                "{killed:.3} of mutants killed, at least {min} (mutants_killed_share_min)"
+            ));
         }
         let DeterminismScore { verdicts_differing, costs_differing, .. } = self.determinism;
         if limits.deterministic && verdicts_differing + costs_differing > 0 {
             breaches.push(format!(
-                "{verdicts_differing} verdicts and {costs_differing} costs differed the second time"
+                "{verdicts_differing} verdicts and {costs_differing} costs differed the second time \
+                 (deterministic)"
             ));
         }
         breaches

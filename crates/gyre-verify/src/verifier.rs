@@ -217,6 +217,11 @@ impl PythonVerifier {
         &self.source
     }
 
+    /// What one verification may use.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Plans one verification: a fresh guest that never ran the answer.
     pub fn plan(&self, outcome: &Outcome, seed: Seed) -> SandboxJob {
         let call = Step::Call { function: "verify".to_owned(), args: vec![outcome.to_value()] };

@@ -15,7 +15,7 @@ pub(crate) enum VerifierCommand {
     Corpus(VerifierCorpusArgs),
     /// Measure a verifier on a family's tasks: known-good and known-bad answers, mutants, attacks.
     Audit(AuditVerifierArgs),
-    /// Register a component under a name, for families to use, if its audit is within the limits.
+    /// Register a verifier under a name, if its audit is within the limits.
     Register(RegisterVerifierArgs),
     /// List the registered verifiers.
     Ls,
@@ -109,28 +109,41 @@ pub(crate) struct AuditVerifierArgs {
     /// Write the scorecard here, for `gyre verifier register`.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Let the family's verifier be a program of this machine, outside the sandbox.
-    #[arg(long)]
-    pub(crate) allow_commands: bool,
+    #[command(flatten)]
+    pub(crate) rules: AuditRules,
     #[command(flatten)]
     pub(crate) plan: AuditPlanArgs,
 }
 
 #[derive(Debug, Parser)]
 pub(crate) struct RegisterVerifierArgs {
-    /// What families are to call it: a-z, 0-9, - and _, a letter first.
+    /// What it is to be called: a-z, 0-9, - and _, a letter first.
     pub(crate) name: String,
-    /// The component.
-    #[arg(long, value_name = "FILE.wasm")]
-    pub(crate) component: PathBuf,
-    /// What `gyre verifier audit --out` wrote of it.
+    /// The component; without it, the verifier that the family declares.
+    #[arg(long, value_name = "FILE.wasm", required_unless_present = "family")]
+    pub(crate) component: Option<PathBuf>,
+    /// What `gyre verifier audit --out` wrote of it; without it, it is audited now.
     #[arg(long, value_name = "FILE", required_unless_present = "family")]
     pub(crate) scorecard: Option<PathBuf>,
-    /// Audit it now, on this family's tasks.
-    #[arg(long, value_name = "FAMILY|DIR", conflicts_with = "scorecard")]
+    /// The family whose tasks it is audited on, or whose verifier it is.
+    #[arg(long, value_name = "FAMILY|DIR")]
     pub(crate) family: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) rules: AuditRules,
+    #[command(flatten)]
     pub(crate) plan: AuditPlanArgs,
+}
+
+/// What verifiers may be, and what an audit must show.
+#[derive(Debug, Parser)]
+pub(crate) struct AuditRules {
+    /// The configuration whose `[verifiers]` hold the limits; the built-in quickstart, which has
+    /// the defaults, without it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Let the family's verifier be a program of this machine, outside the sandbox.
+    #[arg(long)]
+    pub(crate) allow_commands: bool,
 }
 
 #[derive(Debug, Parser)]

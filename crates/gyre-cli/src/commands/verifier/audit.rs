@@ -3,20 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use gyre_orchestrator::{
-    Error, SandboxSettings, VerifierAuditPlan, audit_verifier, component_verifier,
+    Error, SandboxSettings, VerifierAuditPlan, VerifiersConfig, audit_verifier, component_verifier,
     default_cache_dir, open_sandbox,
 };
 use gyre_tasks::Family;
 use gyre_types::Seed;
-use gyre_verify::{Scorecard, ScorecardLimits};
+use gyre_verify::Scorecard;
 
-use crate::args::{AuditPlanArgs, AuditVerifierArgs, Global};
+use crate::args::{AuditPlanArgs, AuditRules, AuditVerifierArgs, Global};
 use crate::commands::task;
 use crate::exit::Failure;
 use crate::live::View;
-use crate::output;
+use crate::{output, session};
 
 pub(crate) fn audit(global: &Global, args: &AuditVerifierArgs) -> anyhow::Result<()> {
+    let rules = rules(&args.rules)?;
     let card = match &args.component {
         Some(file) => {
             let name = file.file_stem().unwrap_or_default().to_string_lossy();
@@ -24,11 +25,8 @@ pub(crate) fn audit(global: &Global, args: &AuditVerifierArgs) -> anyhow::Result
         }
         None => {
             let tasks_dir = &args.plan.tasks_dir;
-            let family = task::load(global, &args.family, tasks_dir, args.allow_commands)?;
-            let sandbox =
-                open_sandbox(&SandboxSettings::default(), &mut View::choose(global.json))?;
-            let execute = |jobs| sandbox.execute(jobs);
-            audit_verifier(&family, &family.verifier, plan(&args.plan), execute)?
+            let family = task::load(global, &args.family, tasks_dir, rules.allow_commands)?;
+            audit_own(global, &family, &args.plan)?
         }
     };
     if let Some(file) = &args.out {
@@ -40,7 +38,7 @@ pub(crate) fn audit(global: &Global, args: &AuditVerifierArgs) -> anyhow::Result
     } else {
         print(&card);
     }
-    match card.breaches(&ScorecardLimits::default()).as_slice() {
+    match card.breaches(&rules.audit).as_slice() {
         [] => Ok(()),
         breaches => {
             let message = format!(
@@ -51,6 +49,23 @@ pub(crate) fn audit(global: &Global, args: &AuditVerifierArgs) -> anyhow::Result
             Err(Failure::error(Failure::VERIFIER_REFUSED, message))
         }
     }
+}
+
+/// What the configuration says of verifiers, and the command line beside it.
+pub(super) fn rules(args: &AuditRules) -> anyhow::Result<VerifiersConfig> {
+    let configured = session::read_config(args.config.as_deref())?.verifiers;
+    let allow_commands = configured.allow_commands || args.allow_commands;
+    Ok(VerifiersConfig { allow_commands, ..configured })
+}
+
+/// Audits what a family declares.
+pub(super) fn audit_own(
+    global: &Global,
+    family: &Family,
+    args: &AuditPlanArgs,
+) -> anyhow::Result<Scorecard> {
+    let sandbox = open_sandbox(&SandboxSettings::default(), &mut View::choose(global.json))?;
+    Ok(audit_verifier(family, &family.verifier, plan(args), |jobs| sandbox.execute(jobs))?)
 }
 
 /// Audits a component on the tasks of a family, which may name it and not have
