@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use gyre_lineage::{Kind, RolloutWithVerdict};
 use gyre_orchestrator::{Project, record_of};
 use gyre_types::{Message, RolloutRecord};
@@ -41,7 +39,7 @@ pub(crate) fn diff(global: &Global, args: &DiffArgs) -> anyhow::Result<()> {
     }
     output::line("");
     output::line(format!(
-        "{same} steps in common; {} and {} follow",
+        "steps in common: {same}; {} and {} follow",
         steps_a.len() - same,
         steps_b.len() - same
     ));
@@ -220,7 +218,7 @@ fn clipped(text: &str, columns: usize) -> String {
     let mut clipped: String = text.chars().take(columns).collect();
     if clipped.len() < text.len() {
         clipped.pop();
-        let _ = write!(clipped, "…");
+        clipped.push('…');
     }
     clipped
 }
