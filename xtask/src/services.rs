@@ -87,6 +87,14 @@ pub(crate) fn sqlite() -> Result<(), ServiceError> {
     install("sqlite3", "sqlite3")
 }
 
+/// Sees to the program that checks the unit in docs/deploy/.
+pub(crate) fn systemd() -> Result<(), ServiceError> {
+    if succeeds(command("systemd-analyze").arg("--version")) {
+        return Ok(());
+    }
+    install("systemd-analyze", "systemd")
+}
+
 /// Sees to the compiler's target for verifiers: a test follows the guide to
 /// them literally.
 pub(crate) fn wasm_target() -> Result<(), ServiceError> {

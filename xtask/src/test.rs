@@ -29,6 +29,7 @@ pub(crate) fn run(lint: Lint) -> ExitCode {
         python: steps.run("python", services::python),
     };
     steps.run("sqlite3", services::sqlite);
+    steps.run("systemd-analyze", services::systemd);
     steps.run("wasm32-wasip2", services::wasm_target);
     if steps.run("build", build).is_some() {
         steps.run("tests", || tests(&services));

@@ -1,5 +1,7 @@
 //! What can be said on the command line.
 
+mod db;
+mod query;
 mod verifier;
 
 use std::path::PathBuf;
@@ -7,6 +9,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use gyre_types::{RunId, Split};
 
+pub(crate) use db::DbCommand;
+pub(crate) use query::{DiffArgs, QueryArgs, RolloutsArgs};
 pub(crate) use verifier::{
     AuditPlanArgs, AuditRules, AuditVerifierArgs, CheckVerifierArgs, Language, NewVerifierArgs,
     RegisterVerifierArgs, RevokeTaskArgs, RevokeVerifierArgs, TestVerifierArgs, VerifierCommand,
@@ -38,6 +42,18 @@ pub(crate) struct Global {
     /// Which log lines go to stderr, such as `info` or `gyre_sandbox=debug`.
     #[arg(long, global = true, default_value = "warn", env = "GYRE_LOG", value_name = "FILTER")]
     pub(crate) log: String,
+    /// How log lines are written.
+    #[arg(long, global = true, env = "GYRE_LOG_FORMAT", value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// How log lines are written; by default as JSON with `--json`, else as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, with the ids of what it is about.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +66,15 @@ pub(crate) enum Command {
     Rounds(OfRun),
     /// Show a run, task, rollout, shard or checkpoint by its id.
     Show(ById),
+    /// List the rollouts of a run that conditions choose.
+    Rollouts(RolloutsArgs),
+    /// Show two rollouts side by side, from where they part.
+    Diff(DiffArgs),
+    /// Ask the lineage in SQL, reading only.
+    Query(QueryArgs),
+    /// Migrate, back up or restore the database.
+    #[command(subcommand)]
+    Db(DbCommand),
     /// Run recorded rollouts again and compare every byte.
     Replay(ReplayArgs),
     /// Show what something came from and what came of it.

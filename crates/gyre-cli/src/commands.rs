@@ -4,9 +4,13 @@ mod audit;
 mod bench;
 mod config;
 mod dataset;
+mod db;
+mod diff;
 mod doctor;
 mod judge;
+mod query;
 mod replay;
+mod rollouts;
 mod run;
 mod show;
 mod status;
@@ -23,6 +27,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Status => status::status(&global),
         Command::Rounds(args) => status::rounds(&global, args.run.as_ref()),
         Command::Show(args) => show::show(&global, &args),
+        Command::Rollouts(args) => rollouts::rollouts(&global, &args),
+        Command::Diff(args) => diff::diff(&global, &args),
+        Command::Query(args) => query::query(&global, &args),
+        Command::Db(command) => db::db(&global, command),
         Command::Replay(args) => replay::replay(&global, &args),
         Command::Lineage(args) => show::lineage(&global, &args),
         Command::Audit(args) => audit::audit(&global, args.run.as_ref()),

@@ -25,7 +25,8 @@ Exit codes:
   61 task or family refused            70  audit found something
   62 judged: not every answer passed   71  replay differs
   63 verifier refused or revoked       72  verifier not to be believed: run ended
-  64 verifier gave no verdict          130 stopped by Ctrl-C";
+  64 verifier gave no verdict          130 stopped by Ctrl-C
+  23 backup unusable, or target not empty";
 
 /// A command's own failure, with its exit code.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    pub(crate) const RESTORE_REFUSED: u8 = 23;
+    pub(crate) const WRONG_USAGE: u8 = 2;
     pub(crate) const CACHE_DAMAGED: u8 = 52;
     pub(crate) const TASK_REFUSED: u8 = 61;
     pub(crate) const NOT_PASSED: u8 = 62;
@@ -142,6 +145,7 @@ fn store_code(error: &StoreError) -> u8 {
         StoreError::Held { .. } | StoreError::Fenced { .. } => 22,
         StoreError::UnknownRun { .. } => Failure::UNKNOWN_ID,
         StoreError::Revoked { .. } => Failure::VERIFIER_REFUSED,
+        StoreError::Query { .. } | StoreError::Cursor { .. } => Failure::WRONG_USAGE,
         StoreError::Corrupt { .. } | StoreError::Row { .. } => Failure::AUDIT_FOUND,
         _ => 20,
     }

@@ -16,6 +16,16 @@ pub(crate) fn line(text: impl AsRef<str>) {
     }
 }
 
+/// Prints one line in yellow; what it says is made harmless first.
+#[expect(clippy::disallowed_methods, reason = "nobody reads what would still be said")]
+pub(crate) fn coloured(text: &str) {
+    let mut out = io::stdout().lock();
+    let text = printable(text);
+    if writeln!(out, "\x1b[33m{text}\x1b[0m").and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
 /// A text in which nothing moves a cursor, clears a screen or turns the
 /// direction of reading: guests write much of what is shown here.
 ///

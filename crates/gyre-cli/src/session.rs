@@ -8,7 +8,7 @@ use gyre_orchestrator::{Cancel, Judging, Project, RunConfig, default_cache_dir};
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::Global;
+use crate::args::{Global, LogFormat};
 use crate::exit::Failure;
 
 /// `configs/quickstart.toml`, so that the binary runs from any folder.
@@ -18,8 +18,12 @@ pub(crate) const QUICKSTART: &str = include_str!("../../../configs/quickstart.to
 pub(crate) fn start_logging(global: &Global) {
     let filter = EnvFilter::try_new(&global.log).unwrap_or_else(|_| EnvFilter::new("warn"));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if global.json {
-        logs.json().init();
+    let as_json = match global.log_format {
+        Some(format) => format == LogFormat::Json,
+        None => global.json,
+    };
+    if as_json {
+        logs.json().flatten_event(true).init();
     } else {
         logs.with_target(false).without_time().init();
     }

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 
-use crate::StoreError;
 use crate::error::Cause;
 use crate::schema::Table;
+use crate::{QueryLimits, QueryRows, StoreError};
 
 /// One value on its way to or from a database.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +80,14 @@ pub(crate) trait Database: Send + Sync {
     /// other writers: nothing where writers exclude each other anyway.
     fn row_lock(&self) -> &'static str;
 
+    /// Lists the tables, and the columns of one (`$1`) each with its place in
+    /// the table's key, 0 where it has none.
+    fn catalog(&self) -> (&'static str, &'static str);
+
+    /// Answers one reading statement of a person's own, on a connection that
+    /// cannot write.
+    async fn query(&self, statement: &str, limits: &QueryLimits) -> Result<QueryRows, Failure>;
+
     /// Closes all connections.
     async fn close(&self);
 }
@@ -101,6 +109,13 @@ pub(crate) trait Transaction: Send {
         or_ignore: bool,
     ) -> Result<u64, Failure>;
 
+    /// Lets rows name what is inserted later in this transaction.
+    async fn defer_foreign_keys(&mut self) -> Result<(), Failure>;
+
+    /// Ends that, and fails where a row names what is not there; where it does
+    /// nothing, the commit fails instead.
+    async fn check_foreign_keys(&mut self) -> Result<(), Failure>;
+
     /// After this returns, the transaction survives any crash.
     async fn commit(self: Box<Self>) -> Result<(), Failure>;
 }
@@ -121,6 +136,8 @@ pub(crate) enum FailureClass {
     DiskFull,
     Corrupt,
     Constraint,
+    /// A query of a person's own is refused.
+    Query,
     Other,
 }
 
@@ -139,7 +156,7 @@ impl Failure {
             FailureClass::Locked => StoreError::Locked { database, cause },
             FailureClass::DiskFull => StoreError::DiskFull { database, cause },
             FailureClass::Corrupt => StoreError::Corrupt { database, cause },
-            FailureClass::Constraint | FailureClass::Other => {
+            FailureClass::Constraint | FailureClass::Query | FailureClass::Other => {
                 StoreError::Database { database, cause }
             }
         }

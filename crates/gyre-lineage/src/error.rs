@@ -193,6 +193,36 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A backup that cannot be put back.
+    #[error("the backup cannot be used: {reason}; nothing was put back")]
+    BackupUnusable {
+        /// Why.
+        reason: String,
+    },
+    /// The file of a backup cannot be written or read.
+    #[error("cannot {doing} the backup")]
+    BackupFile {
+        /// What was tried.
+        doing: &'static str,
+        /// What the file system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A backup is put back only where there is nothing.
+    #[error(
+        "the database {database} holds a lineage already; put the backup back into an empty one \
+         (another file, or a new database)"
+    )]
+    NotEmpty {
+        /// Without its password.
+        database: DatabaseUrl,
+    },
+    /// A query of a person's own that is not answered.
+    #[error("the query is refused: {reason}")]
+    Query {
+        /// Why.
+        reason: String,
+    },
     /// A cursor that no page gave.
     #[error("{text:?} is not a cursor of this list")]
     Cursor {

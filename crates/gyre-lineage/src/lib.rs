@@ -19,6 +19,7 @@
 //! Nothing outside this crate names sqlx.
 
 mod audit;
+mod backup;
 mod cells;
 mod commit;
 mod counts;
@@ -32,6 +33,7 @@ mod location;
 mod migrations;
 mod page;
 mod postgres;
+mod query;
 mod read;
 mod registry;
 mod revocation;
@@ -39,10 +41,12 @@ mod rows;
 mod runs;
 mod schema;
 mod sqlite;
+mod statement;
 mod store;
 mod taint;
 
 pub use audit::{AuditRules, Finding};
+pub use backup::{BackupSummary, restore};
 pub use commit::{Commit, CorrectionStep, GateReview, NewEvent, Promotion, ShardRewrite};
 pub use counts::{CellRate, TaskRate, VerdictCount};
 pub use edges::{Edge, Lineage, Node};
@@ -51,7 +55,8 @@ pub use find::{Found, Kind};
 pub use guards::{AlarmRow, CanaryRow, InvalidCount};
 pub use lease::Lease;
 pub use location::{DatabaseUrl, DatabaseUrlError};
-pub use page::{Cursor, Page, RolloutFilter, TaskFilter, VerdictFilter};
+pub use page::{Cursor, Page, RolloutFilter, ScoreBounds, TaskFilter, VerdictFilter};
+pub use query::{QueryLimits, QueryRows};
 pub use registry::{NewVerifier, RevokedVerifier, VerifierKind, VerifierRow, VerifierStatus};
 pub use revocation::{NewRevocation, RevocationRow, RevocationTarget};
 pub use rows::{

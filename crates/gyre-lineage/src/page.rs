@@ -1,4 +1,4 @@
-use gyre_types::{CheckpointId, Purpose, Split, TaskId};
+use gyre_types::{CheckpointId, Digest, Purpose, Split, TaskId};
 
 use crate::StoreError;
 
@@ -80,6 +80,35 @@ pub struct RolloutFilter {
     pub checkpoint: Option<CheckpointId>,
     /// With this newest verdict.
     pub verdict: Option<VerdictFilter>,
+    /// At a task of this family.
+    pub family: Option<String>,
+    /// By this policy: a checkpoint with its sampling settings.
+    pub policy: Option<Digest>,
+    /// Invalid for a reason of this kind, such as `infrastructure`.
+    pub reason: Option<String>,
+    /// With a score within these bounds.
+    pub score: ScoreBounds,
+}
+
+/// Bounds of a score; none by default. Without a score nothing is within any.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ScoreBounds {
+    /// This or more.
+    pub at_least: Option<f64>,
+    /// More than this.
+    pub above: Option<f64>,
+    /// This or less.
+    pub at_most: Option<f64>,
+    /// Less than this.
+    pub below: Option<f64>,
+}
+
+impl ScoreBounds {
+    pub(crate) fn comparisons(self) -> impl Iterator<Item = (&'static str, f64)> {
+        let all =
+            [(">=", self.at_least), (">", self.above), ("<=", self.at_most), ("<", self.below)];
+        all.into_iter().filter_map(|(operator, bound)| Some((operator, bound?)))
+    }
 }
 
 /// A verdict to look for.

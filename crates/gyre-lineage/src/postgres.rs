@@ -1,11 +1,16 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
-use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Postgres, Row as _, TypeInfo};
+use sqlx::{
+    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Postgres, Row as _, SqlSafeStr,
+    Statement, TypeInfo, ValueRef,
+};
 
 use crate::database::{Cell, Database, Failure, FailureClass, Query, Row, Transaction};
 use crate::migrations;
+use crate::query::{self, QueryLimits, QueryRows, Room};
 use crate::schema::{Table, Type};
 
 /// How long the first connection may take before the server counts as unreachable.
@@ -66,13 +71,13 @@ impl PostgresDatabase {
 
     /// Migrates under an advisory lock, on a connection of its own that may
     /// wait for as long as another process migrates.
-    pub(crate) async fn migrate(&self) -> Result<(), Failure> {
+    pub(crate) async fn migrate(&self, version: i64) -> Result<(), Failure> {
         let mut connection = self.connect().await?;
         let mut migrator = migrations::postgres();
         if self.owns_schema {
             migrator.create_schema(SCHEMA);
         }
-        let migrated = migrator.run_direct(None, &mut connection, false).await;
+        let migrated = migrator.run_direct(Some(version), &mut connection, false).await;
         migrated.map_err(|error| match error {
             sqlx::migrate::MigrateError::Execute(error)
             | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => failure(error),
@@ -104,12 +109,117 @@ impl Database for PostgresDatabase {
         " FOR UPDATE"
     }
 
+    fn catalog(&self) -> (&'static str, &'static str) {
+        (
+            "SELECT table_name::text FROM information_schema.tables \
+             WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' \
+             AND table_name <> '_sqlx_migrations' ORDER BY table_name::text COLLATE \"C\"",
+            "SELECT c.column_name::text, COALESCE(k.ordinal_position, 0)::bigint \
+             FROM information_schema.columns c \
+             LEFT JOIN information_schema.table_constraints t \
+             ON t.table_schema = c.table_schema AND t.table_name = c.table_name \
+             AND t.constraint_type = 'PRIMARY KEY' \
+             LEFT JOIN information_schema.key_column_usage k \
+             ON k.constraint_schema = t.constraint_schema \
+             AND k.constraint_name = t.constraint_name AND k.table_name = t.table_name \
+             AND k.column_name = c.column_name \
+             WHERE c.table_schema = current_schema() AND c.table_name = $1 \
+             ORDER BY c.ordinal_position",
+        )
+    }
+
+    async fn query(&self, statement: &str, limits: &QueryLimits) -> Result<QueryRows, Failure> {
+        let mut connection = self.connect().await?;
+        let answered = answer(&mut connection, statement, limits).await;
+        // The answer is whole, or an error: nothing hangs on a clean goodbye.
+        let _ = connection.close().await;
+        answered
+    }
+
     async fn close(&self) {
         self.pool.close().await;
     }
 }
 
+/// Rows asked of a cursor at a time.
+const ROWS_PER_FETCH: u32 = 500;
+
+/// Reads through a cursor: it takes one statement that only reads, and no more
+/// rows are made than are asked for.
+async fn answer(
+    connection: &mut PgConnection,
+    statement: &str,
+    limits: &QueryLimits,
+) -> Result<QueryRows, Failure> {
+    let slow = |error: sqlx::Error| match error.as_database_error().and_then(|e| e.code()) {
+        Some(code) if code == "57014" => query::too_slow(limits),
+        _ => failure(error),
+    };
+    let begin = format!(
+        "SET statement_timeout = {}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        limits.timeout.as_millis().max(1)
+    );
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await.map_err(failure)?;
+    // Safe: the transaction can only read, and what it reads is the asker's.
+    let text = AssertSqlSafe(statement.to_owned()).into_sql_str();
+    let prepared = connection.prepare(text).await.map_err(slow)?;
+    let names = prepared.columns().iter().map(|column| column.name().to_owned());
+    let mut answer = QueryRows::new(names.collect());
+    let declare = format!("DECLARE gyre_query NO SCROLL CURSOR FOR {statement}");
+    sqlx::query(AssertSqlSafe(declare)).execute(&mut *connection).await.map_err(slow)?;
+    let fetch = format!("FETCH FORWARD {ROWS_PER_FETCH} FROM gyre_query");
+    let mut room = Room::new(limits);
+    loop {
+        // Asked in this way, the server sends every type as its text.
+        let rows = sqlx::raw_sql(AssertSqlSafe(fetch.clone())).fetch_all(&mut *connection);
+        let rows = rows.await.map_err(slow)?;
+        for row in &rows {
+            let values = (0..row.len()).map(|index| value(row, index)).collect::<Result<_, _>>();
+            if !room.take(&mut answer, values.map_err(failure)?) {
+                return Ok(answer);
+            }
+        }
+        if rows.is_empty() {
+            return Ok(answer);
+        }
+    }
+}
+
+/// A value as JSON has it, from the server's text. A whole `numeric`, such as
+/// the sum of a column, is a whole number.
+fn value(row: &PgRow, index: usize) -> Result<Value, sqlx::Error> {
+    let raw = row.try_get_raw(index)?;
+    if raw.is_null() {
+        return Ok(Value::Null);
+    }
+    let text = raw.as_str().map_err(sqlx::Error::Decode)?;
+    let number = |text: &str| match text.parse::<i64>() {
+        Ok(whole) => Value::from(whole),
+        Err(_) => text.parse::<f64>().map_or_else(|_| Value::from(text), query::real),
+    };
+    Ok(match row.column(index).type_info().name() {
+        "BOOL" => Value::from(text == "t"),
+        "INT2" | "INT4" | "INT8" | "OID" | "NUMERIC" => number(text),
+        "FLOAT4" | "FLOAT8" => text.parse().map_or_else(|_| Value::from(text), query::real),
+        _ => Value::from(text),
+    })
+}
+
 struct PostgresTransaction(sqlx::Transaction<'static, Postgres>);
+
+impl PostgresTransaction {
+    async fn alter_foreign_keys(&mut self, to: &str) -> Result<(), Failure> {
+        let constraints = "SELECT format('ALTER TABLE %s ALTER CONSTRAINT %I', \
+            conrelid::regclass, conname) FROM pg_constraint WHERE contype = 'f' \
+            AND connamespace = current_schema()::regnamespace AND conparentid = 0";
+        for mut row in self.fetch(Query::new(constraints)).await? {
+            if let Cell::Text(alter) = row.next() {
+                self.execute(Query::new(&format!("{alter} {to}"))).await?;
+            }
+        }
+        Ok(())
+    }
+}
 
 #[async_trait]
 impl Transaction for PostgresTransaction {
@@ -145,6 +255,16 @@ impl Transaction for PostgresTransaction {
             inserted += prepared.execute(&mut *self.0).await.map_err(failure)?.rows_affected();
         }
         Ok(inserted)
+    }
+
+    /// Constraints that cannot wait are made to, within this transaction.
+    async fn defer_foreign_keys(&mut self) -> Result<(), Failure> {
+        self.alter_foreign_keys("DEFERRABLE INITIALLY DEFERRED").await
+    }
+
+    async fn check_foreign_keys(&mut self) -> Result<(), Failure> {
+        self.execute(Query::new("SET CONSTRAINTS ALL IMMEDIATE")).await?;
+        self.alter_foreign_keys("NOT DEFERRABLE").await
     }
 
     async fn commit(self: Box<Self>) -> Result<(), Failure> {

@@ -148,6 +148,7 @@ impl Store {
                 query.push(" AND v.verdict = 'invalid'");
             }
         }
+        push_more_of_rollouts(&mut query, filter);
         let limit = push_page(&mut query, ("r.round", "r.id"), after, limit);
         let rows = convert("rollouts", self.fetch(query).await?, read_rollout)?;
         Ok(page(rows, limit, |row| (row.rollout.round, row.rollout.id.to_string())))
@@ -342,6 +343,26 @@ impl Store {
         let mut query = select(PROMOTION, "promotions", run);
         query.push(" ORDER BY ordinal DESC LIMIT 1");
         Ok(convert("promotions", self.fetch(query).await?, read_promotion)?.pop())
+    }
+}
+
+/// What a rollout's task, policy and newest verdict must be.
+fn push_more_of_rollouts(query: &mut Query, filter: &RolloutFilter) {
+    if let Some(family) = &filter.family {
+        query.push(" AND EXISTS (SELECT 1 FROM tasks t WHERE t.run = r.run AND t.id = r.task");
+        query.push(" AND t.family = ").arg(family.as_str()).push(")");
+    }
+    if let Some(policy) = &filter.policy {
+        query.push(" AND r.policy_digest = ").arg(policy.to_string());
+    }
+    if let Some(reason) = &filter.reason {
+        // Reasons are canonical JSON, so the kind comes last; quotes in a
+        // detail are escaped and cannot pretend to be it.
+        let kind: String = reason.chars().filter(|c| c.is_ascii_lowercase()).collect();
+        query.push(" AND v.reason LIKE ").arg(format!("%\"kind\":\"{kind}\"}}"));
+    }
+    for (operator, bound) in filter.score.comparisons() {
+        query.push(" AND v.score ").push(operator).push(" ").arg(bound);
     }
 }
 

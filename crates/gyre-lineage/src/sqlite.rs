@@ -1,15 +1,23 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use serde_json::Value;
 use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteRow, SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Row as _, Sqlite, TypeInfo, ValueRef};
+use sqlx::{
+    AssertSqlSafe, Column, ConnectOptions, Executor, Row as _, SqlSafeStr, Sqlite, Statement,
+    TypeInfo, ValueRef,
+};
 
 use crate::database::{Cell, Database, Failure, FailureClass, Query, Row, Transaction};
 use crate::migrations;
+use crate::query::{self, QueryLimits, QueryRows, Room};
 use crate::schema::Table;
 
 /// How long a statement waits for another process's write to end. Our own
@@ -31,6 +39,7 @@ const CHECKPOINT_PAGES: &str = "8000";
 /// One writer, so that this process's writes queue fairly here and not in
 /// SQLite's polling; readers beside it, which a write-ahead log never blocks.
 pub(crate) struct SqliteDatabase {
+    path: PathBuf,
     writer: SqlitePool,
     readers: SqlitePool,
 }
@@ -52,7 +61,7 @@ impl SqliteDatabase {
                 .acquire_timeout(BUSY_TIMEOUT + Duration::from_secs(5))
                 .connect_lazy_with(options.clone())
         };
-        let database = Self { writer: pool(1), readers: pool(4) };
+        let database = Self { path: path.to_owned(), writer: pool(1), readers: pool(4) };
         database.connect().await?;
         Ok(database)
     }
@@ -88,9 +97,10 @@ impl SqliteDatabase {
 
     /// Migrates inside one writing transaction, so that processes which start
     /// together migrate once.
-    pub(crate) async fn migrate(&self) -> Result<(), Failure> {
+    pub(crate) async fn migrate(&self, version: i64) -> Result<(), Failure> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
-        let migrated = migrations::sqlite().run_direct(None, &mut *transaction, false).await;
+        let migrated =
+            migrations::sqlite().run_direct(Some(version), &mut *transaction, false).await;
         migrated.map_err(|error| match error {
             sqlx::migrate::MigrateError::Execute(error)
             | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => failure(error),
@@ -98,6 +108,62 @@ impl SqliteDatabase {
         })?;
         transaction.commit().await.map_err(failure)
     }
+}
+
+/// Steps of SQLite's machine between two looks at whether to stop.
+const STEPS_BETWEEN_LOOKS: i32 = 10_000;
+
+impl SqliteDatabase {
+    /// A connection that can only read, and whose statements end once `stop` is set.
+    async fn connect_reading(&self, stop: &Arc<AtomicBool>) -> Result<SqliteConnection, Failure> {
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("query_only", "ON");
+        let mut connection = options.connect().await.map_err(failure)?;
+        let stop = Arc::clone(stop);
+        let mut handle = connection.lock_handle().await.map_err(failure)?;
+        handle.set_progress_handler(STEPS_BETWEEN_LOOKS, move || !stop.load(Ordering::Relaxed));
+        drop(handle);
+        Ok(connection)
+    }
+}
+
+async fn answer(
+    connection: &mut SqliteConnection,
+    statement: &str,
+    limits: &QueryLimits,
+) -> Result<QueryRows, Failure> {
+    // Safe: the connection can only read, and what it reads is the asker's.
+    let text = || AssertSqlSafe(statement.to_owned());
+    let prepared = connection.prepare(text().into_sql_str()).await.map_err(failure)?;
+    let names = prepared.columns().iter().map(|column| column.name().to_owned());
+    let mut answer = QueryRows::new(names.collect());
+    let mut room = Room::new(limits);
+    let mut rows = sqlx::query(text()).fetch(connection);
+    while let Some(row) = rows.try_next().await.map_err(failure)? {
+        let values = (0..row.len()).map(|index| value(&row, index)).collect::<Result<_, _>>();
+        if !room.take(&mut answer, values.map_err(failure)?) {
+            break;
+        }
+    }
+    Ok(answer)
+}
+
+/// A value as JSON has it, by its own type: SQLite's columns have none.
+fn value(row: &SqliteRow, index: usize) -> Result<Value, sqlx::Error> {
+    let raw = row.try_get_raw(index)?;
+    if raw.is_null() {
+        return Ok(Value::Null);
+    }
+    let kind = raw.type_info().name().to_owned();
+    Ok(match kind.as_str() {
+        "INTEGER" => row.try_get_unchecked::<i64, _>(index)?.into(),
+        "REAL" => query::real(row.try_get_unchecked(index)?),
+        "BLOB" => query::bytes(row.try_get_unchecked::<&[u8], _>(index)?),
+        _ => row.try_get_unchecked::<String, _>(index)?.into(),
+    })
 }
 
 #[async_trait]
@@ -119,6 +185,28 @@ impl Database for SqliteDatabase {
 
     fn row_lock(&self) -> &'static str {
         ""
+    }
+
+    fn catalog(&self) -> (&'static str, &'static str) {
+        (
+            "SELECT name FROM sqlite_schema WHERE type = 'table' \
+             AND name NOT LIKE 'sqlite~_%' ESCAPE '~' AND name <> '_sqlx_migrations' ORDER BY name",
+            "SELECT name, pk FROM pragma_table_info($1) ORDER BY cid",
+        )
+    }
+
+    async fn query(&self, statement: &str, limits: &QueryLimits) -> Result<QueryRows, Failure> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut connection = self.connect_reading(&stop).await?;
+        let answered =
+            tokio::time::timeout(limits.timeout, answer(&mut connection, statement, limits));
+        match answered.await {
+            Ok(answered) => answered,
+            Err(_elapsed) => {
+                stop.store(true, Ordering::Relaxed);
+                Err(query::too_slow(limits))
+            }
+        }
     }
 
     async fn close(&self) {
@@ -161,6 +249,14 @@ impl Transaction for SqliteTransaction {
             inserted += done.map_err(failure)?.rows_affected();
         }
         Ok(inserted)
+    }
+
+    async fn defer_foreign_keys(&mut self) -> Result<(), Failure> {
+        self.execute(Query::new("PRAGMA defer_foreign_keys = ON")).await.map(drop)
+    }
+
+    async fn check_foreign_keys(&mut self) -> Result<(), Failure> {
+        Ok(())
     }
 
     async fn commit(self: Box<Self>) -> Result<(), Failure> {

@@ -27,19 +27,24 @@ impl Store {
     ///
     /// When it cannot be reached, opened or migrated, or is newer than this binary.
     pub async fn open(url: &DatabaseUrl) -> Result<Self, StoreError> {
+        Self::open_at(url, migrations::VERSION).await
+    }
+
+    /// Opens a database and brings its schema to a version, if it is behind it.
+    pub(crate) async fn open_at(url: &DatabaseUrl, version: i64) -> Result<Self, StoreError> {
         let at = |failure: Failure| failure.at(url);
         let database: Arc<dyn Database> = match url {
             DatabaseUrl::Sqlite(path) => {
                 let database = SqliteDatabase::open(path).await.map_err(at)?;
-                if is_behind(url, database.version().await.map_err(at)?)? {
-                    database.migrate().await.map_err(|failure| migration(url, failure))?;
+                if is_behind(url, database.version().await.map_err(at)?, version)? {
+                    database.migrate(version).await.map_err(|failure| migration(url, failure))?;
                 }
                 Arc::new(database)
             }
             DatabaseUrl::Postgres(text) => {
                 let database = PostgresDatabase::open(text).await.map_err(at)?;
-                if is_behind(url, database.version().await.map_err(at)?)? {
-                    database.migrate().await.map_err(|failure| migration(url, failure))?;
+                if is_behind(url, database.version().await.map_err(at)?, version)? {
+                    database.migrate(version).await.map_err(|failure| migration(url, failure))?;
                 }
                 Arc::new(database)
             }
@@ -80,13 +85,13 @@ impl std::fmt::Debug for Store {
     }
 }
 
-fn is_behind(url: &DatabaseUrl, found: Option<i64>) -> Result<bool, StoreError> {
+fn is_behind(url: &DatabaseUrl, found: Option<i64>, version: i64) -> Result<bool, StoreError> {
     let known = migrations::VERSION;
     match found {
         Some(found) if found > known => {
             Err(StoreError::NewerSchema { database: url.clone(), found, known })
         }
-        found => Ok(found != Some(known)),
+        found => Ok(found < Some(version)),
     }
 }
 

@@ -2,10 +2,12 @@
 //! databases, real signals.
 
 mod audits;
+mod backups;
 mod bad_input;
 mod configs;
 mod corrupt;
 mod crash;
+mod inspect;
 mod judging;
 mod loop_;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]

@@ -4,11 +4,7 @@ use gyre_lineage::{DatabaseUrl, Store, StoreError};
 
 use crate::support::{TestDatabase, block_on, on_both, postgres_server};
 
-on_both!(
-    a_newer_schema_is_refused,
-    an_older_schema_is_brought_up_to_date,
-    opening_twice_changes_nothing,
-);
+on_both!(a_newer_schema_is_refused, opening_twice_changes_nothing,);
 
 /// The message with its causes, as a user sees it.
 fn shown(error: &StoreError) -> String {
@@ -25,36 +21,15 @@ async fn a_newer_schema_is_refused(db: &TestDatabase) {
     db.plant(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
          SELECT 99, description, success, checksum, execution_time FROM _sqlx_migrations \
-         WHERE version = 2",
+         WHERE version = 1",
     )
     .await;
     match Store::open(&db.url).await.unwrap_err() {
-        StoreError::NewerSchema { found, known, .. } => assert_eq!((found, known), (99, 2)),
+        StoreError::NewerSchema { found, known, .. } => {
+            assert!(found == 99 && known < 99, "{found} {known}")
+        }
         other => panic!("{other}"),
     }
-}
-
-/// The second version's tables are taken away again, and what the first holds stays.
-async fn an_older_schema_is_brought_up_to_date(db: &TestDatabase) {
-    let recorded = crate::scenario::write(&db.store, "r").await;
-    for table in [
-        "alarms",
-        "canaries",
-        "gate_reviews",
-        "rewrites",
-        "corrections",
-        "revocation_runs",
-        "revocations",
-        "verifiers",
-    ] {
-        db.plant(&format!("DROP TABLE {table}")).await;
-    }
-    db.plant("DELETE FROM _sqlx_migrations WHERE version = 2").await;
-    assert!(db.store.verifiers().await.is_err());
-    let again = Store::open(&db.url).await.unwrap();
-    assert_eq!(again.verifiers().await.unwrap(), []);
-    assert_eq!(again.run(&recorded.run).await.unwrap().unwrap().last_seq, recorded.last_seq);
-    again.close().await;
 }
 
 async fn opening_twice_changes_nothing(db: &TestDatabase) {

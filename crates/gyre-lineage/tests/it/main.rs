@@ -3,9 +3,12 @@
 //! The PostgreSQL half needs a server: `GYRE_TEST_POSTGRES_URL=$(.ci/postgres up)`.
 
 mod audit;
+mod backup;
 mod conformance;
 mod errors;
+mod migrations;
 mod processes;
+mod query;
 mod registry;
 mod revocation;
 mod scenario;

@@ -1,6 +1,8 @@
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gyre_lineage::{DatabaseUrl, Store};
+use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
@@ -29,8 +31,15 @@ pub(crate) fn postgres_server() -> String {
     )
 }
 
-impl TestDatabase {
-    pub(crate) async fn create(backend: Backend) -> Self {
+/// An empty database of its own for one test.
+pub(crate) struct Place {
+    pub(crate) url: DatabaseUrl,
+    folder: tempfile::TempDir,
+    server: Option<(String, String)>,
+}
+
+impl Place {
+    pub(crate) async fn make(backend: Backend) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (url, server) = match backend {
             Backend::Sqlite => (DatabaseUrl::Sqlite(folder.path().join("lineage.db")), None),
@@ -45,6 +54,22 @@ impl TestDatabase {
                 (url, Some((server, name)))
             }
         };
+        Self { url, folder, server }
+    }
+
+    /// Runs a test on it and takes it away.
+    pub(crate) async fn with(self, test: impl AsyncFnOnce(&DatabaseUrl)) {
+        test(&self.url).await;
+        if let Some((server, name)) = &self.server {
+            execute_postgres(server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+        }
+        self.folder.close().unwrap();
+    }
+}
+
+impl TestDatabase {
+    pub(crate) async fn create(backend: Backend) -> Self {
+        let Place { url, folder, server } = Place::make(backend).await;
         let store = Store::open(&url).await.unwrap();
         Self { url, store, folder, server }
     }
@@ -76,6 +101,72 @@ impl TestDatabase {
     }
 }
 
+/// The first column of what a statement gives, whatever the schema's version.
+pub(crate) async fn texts(url: &DatabaseUrl, sql: &str) -> Vec<String> {
+    let sql = AssertSqlSafe(sql.to_owned());
+    match url {
+        DatabaseUrl::Sqlite(path) => {
+            let options = SqliteConnectOptions::new().filename(path);
+            let mut connection: SqliteConnection = options.connect().await.unwrap();
+            let texts = sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            texts
+        }
+        DatabaseUrl::Postgres(url) => {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            connection.execute("SET search_path = gyre").await.unwrap();
+            let texts = sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            texts
+        }
+    }
+}
+
+/// Brings an empty database to an older version of the schema.
+pub(crate) async fn migrate_to(url: &DatabaseUrl, version: i64) {
+    let folder = match url {
+        DatabaseUrl::Sqlite(_) => "sqlite",
+        DatabaseUrl::Postgres(_) => "postgres",
+    };
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").join(folder);
+    let migrator = Migrator::new(migrations).await.unwrap();
+    match url {
+        DatabaseUrl::Sqlite(path) => {
+            let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+            let mut connection: SqliteConnection = options.connect().await.unwrap();
+            migrator.run_direct(Some(version), &mut connection, false).await.unwrap();
+            connection.close().await.unwrap();
+        }
+        DatabaseUrl::Postgres(url) => {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            connection.execute("CREATE SCHEMA gyre; SET search_path = gyre").await.unwrap();
+            migrator.run_direct(Some(version), &mut connection, false).await.unwrap();
+            connection.close().await.unwrap();
+        }
+    }
+}
+
+/// The versions of the schema, oldest first.
+pub(crate) async fn versions() -> Vec<i64> {
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/sqlite");
+    Migrator::new(migrations).await.unwrap().iter().map(|migration| migration.version).collect()
+}
+
+/// Runs statements as they are.
+pub(crate) async fn execute(url: &DatabaseUrl, sql: &str) {
+    match url {
+        DatabaseUrl::Sqlite(path) => {
+            let options = SqliteConnectOptions::new().filename(path);
+            let mut connection: SqliteConnection = options.connect().await.unwrap();
+            connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
+            connection.close().await.unwrap();
+        }
+        DatabaseUrl::Postgres(url) => {
+            execute_postgres(url, &format!("SET search_path = gyre; {sql}")).await;
+        }
+    }
+}
+
 async fn execute_postgres(url: &str, sql: &str) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
@@ -98,6 +189,11 @@ pub(crate) fn on(backend: Backend, test: impl AsyncFnOnce(&TestDatabase)) {
         test(&database).await;
         database.drop().await;
     });
+}
+
+/// As [`on`], with a database that has no schema yet.
+pub(crate) fn on_place(backend: Backend, test: impl AsyncFnOnce(&DatabaseUrl)) {
+    block_on(async { Place::make(backend).await.with(test).await });
 }
 
 /// Makes each test twice: once for each database.
