@@ -8,6 +8,7 @@ mod doctor;
 mod judge;
 mod replay;
 mod run;
+mod serve;
 mod show;
 mod status;
 mod task;
@@ -20,6 +21,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let Args { global, command } = args;
     match command {
         Command::Run(args) => run::run(&global, &args),
+        Command::Serve(args) => serve::serve(&global, &args),
         Command::Status => status::status(&global),
         Command::Rounds(args) => status::rounds(&global, args.run.as_ref()),
         Command::Show(args) => show::show(&global, &args),

@@ -65,6 +65,8 @@ pub struct TaskFilter {
     pub split: Option<Split>,
     /// Of this difficulty.
     pub difficulty: Option<u32>,
+    /// Holding this text, in any case of its letters.
+    pub text: Option<String>,
 }
 
 /// Which rollouts to list; all of them by default.
@@ -80,6 +82,16 @@ pub struct RolloutFilter {
     pub checkpoint: Option<CheckpointId>,
     /// With this newest verdict.
     pub verdict: Option<VerdictFilter>,
+    /// Of a task of this family.
+    pub family: Option<String>,
+    /// Invalid for a reason of this kind, such as `infrastructure`.
+    pub reason: Option<String>,
+    /// With a score of at least this; what has no score is left out.
+    pub score_min: Option<f64>,
+    /// With a score of at most this; what has no score is left out.
+    pub score_max: Option<f64>,
+    /// Of a task that holds this text, in any case of its letters.
+    pub text: Option<String>,
 }
 
 /// A verdict to look for.
