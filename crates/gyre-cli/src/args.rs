@@ -60,6 +60,8 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Run rounds until the configured number is done.
     Run(RunArgs),
+    /// Serve the web pages, the HTTP API and metrics of the data folder.
+    Serve(ServeArgs),
     /// Show the runs of the data folder and where they stand.
     Status,
     /// Show the rounds of a run.
@@ -115,6 +117,17 @@ pub(crate) struct RunArgs {
     /// Go on with the newest unfinished run (or the one named) where it stopped.
     #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with_all = ["config", "seed", "rounds"])]
     pub(crate) resume: Option<Option<RunId>>,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct ServeArgs {
+    /// The configuration, of which `[server]`, `[database]` and `[tasks]` count; the built-in one
+    /// by default.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Address and port to listen on, instead of the configured 127.0.0.1:8500.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
 }
 
 #[derive(Debug, Parser)]

@@ -12,6 +12,7 @@ mod query;
 mod replay;
 mod rollouts;
 mod run;
+mod serve;
 mod show;
 mod status;
 mod task;
@@ -24,6 +25,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let Args { global, command } = args;
     match command {
         Command::Run(args) => run::run(&global, &args),
+        Command::Serve(args) => serve::serve(&global, &args),
         Command::Status => status::status(&global),
         Command::Rounds(args) => status::rounds(&global, args.run.as_ref()),
         Command::Show(args) => show::show(&global, &args),

@@ -8,6 +8,7 @@ use gyre_learner::LearnerError;
 use gyre_lineage::StoreError;
 use gyre_orchestrator::{ConfigError, Error};
 use gyre_sandbox::SandboxError;
+use gyre_server::ServeError;
 
 /// Shown below `gyre --help`. The table is part of the interface: programs rely on it.
 pub(crate) const HELP: &str = "\
@@ -26,7 +27,7 @@ Exit codes:
   62 judged: not every answer passed   71  replay differs
   63 verifier refused or revoked       72  verifier not to be believed: run ended
   64 verifier gave no verdict          130 stopped by Ctrl-C
-  23 backup unusable, or target not empty";
+  65 address to serve on is not free   23  backup unusable, or target not empty";
 
 /// A command's own failure, with its exit code.
 #[derive(Debug)]
@@ -93,6 +94,9 @@ fn code(error: &anyhow::Error) -> u8 {
     if let Some(failure) = error.downcast_ref::<Failure>() {
         return failure.code;
     }
+    if let Some(error) = error.downcast_ref::<ServeError>() {
+        return serve_code(error);
+    }
     match error.downcast_ref::<Error>() {
         Some(error) => code_of(error),
         None => error.downcast_ref::<StoreError>().map_or(1, store_code),
@@ -125,6 +129,13 @@ fn code_of(error: &Error) -> u8 {
         Error::Untrusted { .. } => Failure::UNTRUSTED,
         Error::Interrupted => 130,
         Error::Episode(_) => 1,
+    }
+}
+
+fn serve_code(error: &ServeError) -> u8 {
+    match error {
+        ServeError::TokenRequired { .. } => 12,
+        ServeError::Listen { .. } | ServeError::Failed(_) => 65,
     }
 }
 

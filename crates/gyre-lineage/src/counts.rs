@@ -134,6 +134,33 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Counts of the named tasks over all rounds and purposes, by id; tasks
+    /// without rollouts are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn rates_of_tasks(
+        &self,
+        run: &RunId,
+        tasks: &[TaskId],
+    ) -> Result<Vec<TaskRate>, StoreError> {
+        let Some((first, rest)) = tasks.split_first() else { return Ok(vec![]) };
+        let mut query = Query::new(&format!(
+            "SELECT r.task, {COUNTS} FROM rollouts r {NEWEST_VERDICT} WHERE r.run = "
+        ));
+        query.arg(run.as_str()).push(" AND r.task IN (").arg(first.as_str());
+        for task in rest.iter().take(PAGE_ROWS_MAX as usize) {
+            query.push(", ").arg(task.as_str());
+        }
+        query.push(") GROUP BY r.task ORDER BY r.task");
+        convert("rollouts", self.fetch(query).await?, |row| {
+            Ok(TaskRate { task: row.parse()?, count: count(row)? })
+        })
+    }
+}
+
 fn count(row: &mut Row) -> Result<VerdictCount, Reason> {
     Ok(VerdictCount {
         rollouts: row.int()?,

@@ -65,6 +65,8 @@ pub struct TaskFilter {
     pub split: Option<Split>,
     /// Of this difficulty.
     pub difficulty: Option<u32>,
+    /// Holding this text, in any case of its letters.
+    pub text: Option<String>,
 }
 
 /// Which rollouts to list; all of them by default.
@@ -88,6 +90,8 @@ pub struct RolloutFilter {
     pub reason: Option<String>,
     /// With a score within these bounds.
     pub score: ScoreBounds,
+    /// At a task that holds this text, in any case of its letters.
+    pub text: Option<String>,
 }
 
 /// Bounds of a score; none by default. Without a score nothing is within any.

@@ -56,7 +56,10 @@ impl Store {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<Page<TaskRow>, StoreError> {
-        let mut query = select("round, body", "tasks", run);
+        let mut query = Query::with(
+            "SELECT t.round, t.body FROM tasks t WHERE t.run = $1",
+            [run.as_str().into()],
+        );
         push_task_filter(&mut query, filter);
         let limit = push_page(&mut query, ("round", "id"), after, limit);
         let rows = convert("tasks", self.fetch(query).await?, read_task)?;
@@ -121,34 +124,7 @@ impl Store {
         limit: u32,
     ) -> Result<Page<RolloutWithVerdict>, StoreError> {
         let mut query = select_rollouts(run);
-        if let Some(round) = filter.round {
-            query.push(" AND r.round = ").arg(round);
-        }
-        if let Some(purpose) = filter.purpose {
-            query.push(" AND r.purpose = ").arg(purpose.as_str());
-        }
-        if let Some(task) = &filter.task {
-            query.push(" AND r.task = ").arg(task.as_str());
-        }
-        if let Some(checkpoint) = &filter.checkpoint {
-            query.push(" AND r.checkpoint = ").arg(checkpoint.as_str());
-        }
-        match filter.verdict {
-            None => {}
-            Some(VerdictFilter::Pending) => {
-                query.push(" AND v.verdict IS NULL");
-            }
-            Some(VerdictFilter::Pass) => {
-                query.push(" AND v.verdict = 'pass'");
-            }
-            Some(VerdictFilter::Fail) => {
-                query.push(" AND v.verdict = 'fail'");
-            }
-            Some(VerdictFilter::Invalid) => {
-                query.push(" AND v.verdict = 'invalid'");
-            }
-        }
-        push_more_of_rollouts(&mut query, filter);
+        push_rollout_filter(&mut query, filter);
         let limit = push_page(&mut query, ("r.round", "r.id"), after, limit);
         let rows = convert("rollouts", self.fetch(query).await?, read_rollout)?;
         Ok(page(rows, limit, |row| (row.rollout.round, row.rollout.id.to_string())))
@@ -184,6 +160,30 @@ impl Store {
         query.push(" AND v.rollout = ").arg(rollout.as_str()).push(" ORDER BY v.revision");
         let rows = convert("verdicts", self.fetch(query).await?, read_verdict)?;
         Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// All verdicts of a run by rollout and revision.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn verdicts_of_run(
+        &self,
+        run: &RunId,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<VerdictRow>, StoreError> {
+        let mut query = Query::new("SELECT ");
+        query.push(VERDICT).push(" FROM verdicts v WHERE v.run = ").arg(run.as_str());
+        if let Some(cursor) = after {
+            query.push(" AND (v.rollout, v.revision) > (").arg(cursor.id.as_str());
+            query.push(", ").arg(cursor.round).push(")");
+        }
+        let limit = limit.clamp(1, PAGE_ROWS_MAX);
+        query.push(" ORDER BY v.rollout, v.revision LIMIT ").arg(limit + 1);
+        let rows = convert("verdicts", self.fetch(query).await?, read_verdict)?;
+        let rows = rows.into_iter().flatten().collect();
+        Ok(page(rows, limit, |row: &VerdictRow| (row.revision, row.rollout.to_string())))
     }
 
     /// Files of rollout bodies, by id. `after` is the last id of the page before.
@@ -346,24 +346,69 @@ impl Store {
     }
 }
 
-/// What a rollout's task, policy and newest verdict must be.
-fn push_more_of_rollouts(query: &mut Query, filter: &RolloutFilter) {
-    if let Some(family) = &filter.family {
-        query.push(" AND EXISTS (SELECT 1 FROM tasks t WHERE t.run = r.run AND t.id = r.task");
-        query.push(" AND t.family = ").arg(family.as_str()).push(")");
+fn push_rollout_filter(query: &mut Query, filter: &RolloutFilter) {
+    if let Some(round) = filter.round {
+        query.push(" AND r.round = ").arg(round);
     }
-    if let Some(policy) = &filter.policy {
-        query.push(" AND r.policy_digest = ").arg(policy.to_string());
+    if let Some(purpose) = filter.purpose {
+        query.push(" AND r.purpose = ").arg(purpose.as_str());
+    }
+    if let Some(task) = &filter.task {
+        query.push(" AND r.task = ").arg(task.as_str());
+    }
+    if let Some(checkpoint) = &filter.checkpoint {
+        query.push(" AND r.checkpoint = ").arg(checkpoint.as_str());
+    }
+    if let Some(verdict) = filter.verdict {
+        query.push(match verdict {
+            VerdictFilter::Pending => " AND v.verdict IS NULL",
+            VerdictFilter::Pass => " AND v.verdict = 'pass'",
+            VerdictFilter::Fail => " AND v.verdict = 'fail'",
+            VerdictFilter::Invalid => " AND v.verdict = 'invalid'",
+        });
     }
     if let Some(reason) = &filter.reason {
-        // Reasons are canonical JSON, so the kind comes last; quotes in a
-        // detail are escaped and cannot pretend to be it.
-        let kind: String = reason.chars().filter(|c| c.is_ascii_lowercase()).collect();
-        query.push(" AND v.reason LIKE ").arg(format!("%\"kind\":\"{kind}\"}}"));
+        // Reasons are stored as canonical JSON, in which this text stands once.
+        let part = format!("\"kind\":{}", serde_json::Value::from(reason.as_str()));
+        query.push(" AND v.reason LIKE ").arg(containing(&part)).push(" ESCAPE '!'");
     }
     for (operator, bound) in filter.score.comparisons() {
         query.push(" AND v.score ").push(operator).push(" ").arg(bound);
     }
+    if let Some(policy) = &filter.policy {
+        query.push(" AND r.policy_digest = ").arg(policy.to_string());
+    }
+    if filter.family.is_some() || filter.text.is_some() {
+        query.push(" AND EXISTS (SELECT 1 FROM tasks t WHERE t.run = r.run AND t.id = r.task");
+        if let Some(family) = &filter.family {
+            query.push(" AND t.family = ").arg(family.as_str());
+        }
+        if let Some(text) = &filter.text {
+            push_text(query, "t.body", text);
+        }
+        query.push(")");
+    }
+}
+
+/// Looks for a text in a column of JSON, where it stands escaped.
+fn push_text(query: &mut Query, column: &str, text: &str) {
+    let escaped = serde_json::Value::from(text).to_string();
+    let inner = escaped.trim_start_matches('"').strip_suffix('"').unwrap_or(&escaped);
+    query.push(&format!(" AND LOWER({column}) LIKE LOWER(")).arg(containing(inner));
+    query.push(") ESCAPE '!'");
+}
+
+/// A pattern for `LIKE … ESCAPE '!'` that finds a text anywhere.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
 }
 
 fn push_task_filter(query: &mut Query, filter: &TaskFilter) {
@@ -378,6 +423,9 @@ fn push_task_filter(query: &mut Query, filter: &TaskFilter) {
     }
     if let Some(difficulty) = filter.difficulty {
         query.push(" AND difficulty = ").arg(difficulty);
+    }
+    if let Some(text) = &filter.text {
+        push_text(query, "t.body", text);
     }
 }
 

@@ -3,8 +3,9 @@ use serde_json::Value;
 
 use crate::cells::{RUN, convert, read_run};
 use crate::database::{FailureClass, Query};
+use crate::page::{PAGE_ROWS_MAX, page};
 use crate::rows::{RunRow, RunStatus};
-use crate::{Store, StoreError};
+use crate::{Cursor, Page, Store, StoreError};
 
 /// A run to create.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +103,28 @@ impl Store {
         let mut query = Query::new("SELECT ");
         query.push(RUN).push(" FROM runs ORDER BY created_at_ms DESC, run DESC LIMIT ").arg(limit);
         convert("runs", self.fetch(query).await?, read_run)
+    }
+
+    /// Runs, newest first, a page at a time.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn runs_page(
+        &self,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<RunRow>, StoreError> {
+        let limit = limit.clamp(1, PAGE_ROWS_MAX);
+        let mut query = Query::new("SELECT ");
+        query.push(RUN).push(" FROM runs");
+        if let Some(cursor) = after {
+            query.push(" WHERE (created_at_ms, run) < ((SELECT created_at_ms FROM runs WHERE run = ");
+            query.arg(cursor.id.as_str()).push("), ").arg(cursor.id.as_str()).push(")");
+        }
+        query.push(" ORDER BY created_at_ms DESC, run DESC LIMIT ").arg(limit + 1);
+        let rows = convert("runs", self.fetch(query).await?, read_run)?;
+        Ok(page(rows, limit, |row| (0, row.id.to_string())))
     }
 
     /// A run, if it exists.

@@ -14,6 +14,8 @@ use gyre_verify::ScorecardLimits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::server_settings::ServerSettings;
+
 /// Everything that a run is told. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +73,9 @@ pub struct RunConfig {
     /// Where lineage is kept. Never changes a result.
     #[serde(default)]
     pub database: DatabaseConfig,
+    /// How `gyre serve` is reached. Never changes a result.
+    #[serde(default, skip_serializing_if = "ServerSettings::is_default")]
+    pub server: ServerSettings,
     /// Runs to compare, each with its own curation; none for an ordinary run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ablation: Vec<CurationMode>,
@@ -380,6 +385,7 @@ impl RunConfig {
             verifiers: VerifiersConfig::default(),
             sandbox: SandboxSettings::default(),
             database: DatabaseConfig::default(),
+            server: ServerSettings::default(),
             ablation: vec![],
             ..self.clone()
         };

@@ -251,7 +251,11 @@ fn seconds(events: &[(i64, RoundEvent)]) -> f64 {
 }
 
 /// The gate's record of a round.
-pub(crate) fn gate(project: &Project, run: &RunId, round: u32) -> Result<Option<GateRow>, Error> {
+///
+/// # Errors
+///
+/// When the store fails.
+pub fn gate(project: &Project, run: &RunId, round: u32) -> Result<Option<GateRow>, Error> {
     let after = round.checked_sub(1);
     let gates = project.wait(project.store.gates(run, after, 1))?;
     Ok(gates.into_iter().find(|gate| gate.round == round))

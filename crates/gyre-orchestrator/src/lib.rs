@@ -29,6 +29,7 @@ mod registry;
 mod replay;
 mod revoke;
 mod runner;
+mod server_settings;
 mod summary;
 mod workshop;
 
@@ -53,5 +54,6 @@ pub use revoke::{
     TouchedPromotion, TouchedRow, TouchedShard,
 };
 pub use runner::{Clock, Runner};
+pub use server_settings::ServerSettings;
 pub use summary::{Level, RoundSummary, RunSummary};
 pub use workshop::{Workshop, default_cache_dir, open_sandbox};

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use gyre_lineage::{
     AuditRules, Cursor, Edge, GateDecision, GateRow, Kind, NewTask, Node, Promotion, RolloutFilter,
-    RunStatus, Store, StoreError, TaskFilter, VerdictCount, VerdictFilter, VerdictRow,
+    RunStatus, ScoreBounds, Store, StoreError, TaskFilter, VerdictCount, VerdictFilter, VerdictRow,
 };
 use gyre_types::{RolloutId, RunId, Split, Verdict};
 use serde_json::json;
@@ -22,6 +22,8 @@ on_both!(
     commits_are_fenced_and_ordered,
     two_runs_may_hold_the_same_ids,
     pages_cover_every_rollout_once,
+    rollouts_are_found_by_what_they_say,
+    runs_and_verdicts_come_in_pages,
     the_newest_verdict_counts,
     promotion_is_compare_and_swap,
     held_out_rows_are_refused,
@@ -251,6 +253,76 @@ async fn pages_cover_every_rollout_once(db: &TestDatabase) {
     let checkpoint = Some(recorded.candidate.id.clone());
     assert_eq!(count(RolloutFilter { checkpoint, ..RolloutFilter::default() }).await, 0);
     assert!("no cursor".parse::<Cursor>().is_err());
+}
+
+async fn rollouts_are_found_by_what_they_say(db: &TestDatabase) {
+    let store = &db.store;
+    let recorded = write(store, "r").await;
+    let run = &recorded.run;
+    let count = async |filter: RolloutFilter| {
+        store.rollouts(run, &filter, None, 100).await.unwrap().rows.len()
+    };
+    let all = RolloutFilter::default;
+    let task = &recorded.tasks[0].task;
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(count(RolloutFilter { family: some(&task.family), ..all() }).await, 16);
+    assert_eq!(count(RolloutFilter { family: some("none"), ..all() }).await, 0);
+    assert_eq!(count(RolloutFilter { score: ScoreBounds { at_least: Some(0.5), ..Default::default() }, ..all() }).await, 6);
+    assert_eq!(count(RolloutFilter { score: ScoreBounds { at_most: Some(0.5), ..Default::default() }, ..all() }).await, 5);
+    let by_reason = async |kind: &str| count(RolloutFilter { reason: some(kind), ..all() }).await;
+    let kinds = ["infrastructure", "verifier", "nondeterministic", "revoked"];
+    let mut invalid = 0;
+    for kind in kinds {
+        invalid += by_reason(kind).await;
+    }
+    assert_eq!(invalid, 5);
+    assert_eq!(by_reason("%").await, 0, "no pattern of the caller's is obeyed");
+
+    let shouted = task.instruction.to_uppercase();
+    let found = count(RolloutFilter { text: Some(shouted), ..all() }).await;
+    assert!(found > 0, "{:?}", task.instruction);
+    assert_eq!(count(RolloutFilter { text: some("' OR 1=1 --"), ..all() }).await, 0);
+    assert_eq!(count(RolloutFilter { text: some("%_!"), ..all() }).await, 0);
+
+    let filter = TaskFilter { text: some(&task.instruction), ..TaskFilter::default() };
+    let tasks = store.tasks(run, &filter, None, 100).await.unwrap().rows;
+    assert!(tasks.iter().any(|row| row.task.id == task.id));
+    let ids: Vec<_> = recorded.tasks.iter().map(|new| new.task.id.clone()).collect();
+    let rates = store.rates_of_tasks(run, &ids).await.unwrap();
+    assert_eq!(rates.iter().map(|rate| rate.count.rollouts).sum::<u64>(), 16);
+    assert!(store.rates_of_tasks(run, &[]).await.unwrap().is_empty());
+}
+
+async fn runs_and_verdicts_come_in_pages(db: &TestDatabase) {
+    let store = &db.store;
+    let recorded = write(store, "r").await;
+    for _ in 0..3 {
+        store.create_run(&new_run("later")).await.unwrap();
+    }
+    let whole: Vec<_> = store.runs(100).await.unwrap().into_iter().map(|run| run.id).collect();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.runs_page(after.as_ref(), 2).await.unwrap();
+        seen.extend(page.rows.into_iter().map(|run| run.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, whole);
+
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.verdicts_of_run(&recorded.run, after.as_ref(), 3).await.unwrap();
+        seen.extend(page.rows.into_iter().map(|row| (row.rollout, row.revision)));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let distinct: HashSet<_> = seen.iter().cloned().collect();
+    assert_eq!((seen.len(), distinct.len()), (16, 16));
+    assert!(seen.is_sorted());
 }
 
 async fn the_newest_verdict_counts(db: &TestDatabase) {

@@ -1,0 +1,121 @@
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use gyre_lineage::{CellRate, RunRow};
+use gyre_orchestrator::{Project, RoundSummary, inspect};
+use gyre_types::RunId;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::failure::Failure;
+use crate::guard::Guard;
+use crate::shutdown::Shutdown;
+
+/// Requests that read at once; the rest waits its turn.
+const READS_MAX: usize = 8;
+/// Streams of events at once.
+const STREAMS_MAX: usize = 64;
+/// How long figures of a whole run are kept while its log does not grow: a
+/// correction changes them without an event.
+const FIGURES_KEPT: Duration = Duration::from_secs(30);
+
+/// What the handlers share.
+pub(crate) struct App {
+    pub(crate) project: Project,
+    pub(crate) guard: Guard,
+    pub(crate) tasks_dir: PathBuf,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) replaying: Semaphore,
+    reads: Semaphore,
+    figures: Mutex<HashMap<RunId, (u64, Instant, Arc<Figures>)>>,
+    answers: [AtomicU64; 5],
+}
+
+/// What is computed over a whole run.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    /// Every round that was begun, the cold start first.
+    pub(crate) rounds: Vec<RoundSummary>,
+    /// Counts by round, purpose, checkpoint, family and difficulty.
+    pub(crate) cells: Vec<CellRate>,
+}
+
+impl App {
+    pub(crate) fn new(project: Project, guard: Guard, tasks_dir: PathBuf, shutdown: Shutdown) -> Self {
+        Self {
+            project,
+            guard,
+            tasks_dir,
+            shutdown,
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            replaying: Semaphore::new(1),
+            reads: Semaphore::new(READS_MAX),
+            figures: Mutex::default(),
+            answers: Default::default(),
+        }
+    }
+
+    /// Reads on a thread that may wait for files and the store.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let _permit = self.reads.acquire().await.map_err(|error| Failure::internal(&error))?;
+        let app = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&app)).await;
+        done.map_err(|error| Failure::internal(&error))?
+    }
+
+    /// A run by the text of its id.
+    pub(crate) fn run(&self, id: &str) -> Result<RunRow, Failure> {
+        Ok(self.project.run(Some(&id.parse()?))?)
+    }
+
+    /// The figures of a run: computed again once its log has grown.
+    pub(crate) fn figures(&self, run: &RunRow) -> Result<Arc<Figures>, Failure> {
+        let known = self.lock().get(&run.id).cloned();
+        if let Some((seq, at, figures)) = known
+            && seq == run.last_seq
+            && at.elapsed() < FIGURES_KEPT
+        {
+            return Ok(figures);
+        }
+        let mut rounds = Vec::new();
+        for round in 0.. {
+            let summary = inspect::round_summary(&self.project, run, round)?;
+            if summary.stage == "unplanned" {
+                break;
+            }
+            rounds.push(summary);
+        }
+        let cells = self.project.wait(self.project.store.cell_rates(&run.id))?;
+        let figures = Arc::new(Figures { rounds, cells });
+        let entry = (run.last_seq, Instant::now(), figures.clone());
+        let mut all = self.lock();
+        if all.len() >= 32 {
+            all.clear();
+        }
+        all.insert(run.id.clone(), entry);
+        Ok(figures)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, (u64, Instant, Arc<Figures>)>> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts an answer by the class of its status.
+    pub(crate) fn count(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        self.answers[class].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Answers so far, by the class of their status: 1xx to 5xx.
+    pub(crate) fn answers(&self) -> [u64; 5] {
+        std::array::from_fn(|class| self.answers[class].load(Ordering::Relaxed))
+    }
+}

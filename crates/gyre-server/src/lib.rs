@@ -1,0 +1,35 @@
+//! HTTP over a data folder: a JSON API, web pages and metrics, from one binary.
+//!
+//! Invariants:
+//! - Nothing here writes to the lineage; the one thing that a request can start
+//!   is a replay, which compares and stores nothing.
+//! - What a policy, a guest or a verifier wrote is text: it is escaped, what
+//!   would turn or hide text is made visible, and the content policy lets no
+//!   script run but the one that ships with the binary.
+//! - A request is answered only under a name of this service (no DNS
+//!   rebinding), from its own pages (no CSRF), and with the token where the
+//!   address is not loopback or something is started.
+//! - What is asked for wrongly is a 4xx with a stable code, never a 5xx.
+//! - Lists are pages with a bound: memory does not grow with the data.
+//!
+//! Nothing outside this crate names axum.
+
+mod api;
+mod app;
+mod events;
+mod failure;
+mod guard;
+mod openapi;
+mod ops;
+mod pages;
+mod params;
+mod present;
+mod replay;
+mod router;
+mod server;
+mod shutdown;
+mod token;
+
+pub use server::{ServeError, Server, ServerOptions};
+pub use shutdown::Shutdown;
+pub use token::Token;

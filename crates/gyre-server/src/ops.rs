@@ -1,0 +1,131 @@
+//! What a supervisor and a monitor ask.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use gyre_lineage::RunStatus;
+use serde_json::json;
+
+use crate::app::App;
+use crate::failure::Failure;
+use crate::router::{answer, problem};
+
+/// Runs that metrics tell of, newest first.
+const RUNS: u32 = 20;
+
+/// The process lives.
+pub(crate) async fn healthz() -> Response {
+    answer(Ok(json!({ "status": "ok" })))
+}
+
+/// The database answers, and the service is not about to end.
+pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Response {
+    if app.shutdown.is_started() {
+        let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
+        return problem(&Failure::new(status, "stopping", "the service is about to end"));
+    }
+    let asked = app.read(|app| Ok(app.project.wait(app.project.store.runs(1))?)).await;
+    answer(asked.map(|_| json!({ "status": "ready" })))
+}
+
+/// Prometheus' text format, version 0.0.4.
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    match app.read(measure).await {
+        Ok(text) => {
+            let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+            ([(CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(failure) => problem(&failure),
+    }
+}
+
+fn measure(app: &App) -> Result<String, Failure> {
+    let runs = app.project.wait(app.project.store.runs(RUNS))?;
+    let mut text = Exposition::default();
+    text.family("gyre_info", "gauge", "The version that serves.");
+    text.sample("gyre_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    text.family("gyre_http_responses_total", "counter", "Answers by the class of their status.");
+    for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(app.answers()) {
+        text.sample("gyre_http_responses_total", &[("class", class)], count as f64);
+    }
+    text.family("gyre_run_active", "gauge", "Whether the run is under way.");
+    text.family("gyre_run_events_total", "counter", "Events recorded of the run.");
+    for run in &runs {
+        let id = [("run", run.id.as_str())];
+        let active = f64::from(run.status == RunStatus::Active);
+        text.sample("gyre_run_active", &id, active);
+        text.sample("gyre_run_events_total", &id, run.last_seq as f64);
+    }
+    if let Some(run) = runs.first() {
+        let figures = app.figures(run)?;
+        for (name, help) in ROUND_FAMILIES {
+            text.family(name, "gauge", help);
+        }
+        for round in &figures.rounds {
+            let number = round.round.to_string();
+            let labels = [("run", run.id.as_str()), ("round", number.as_str())];
+            let invalid: u32 = round.invalid.values().sum();
+            let values = [
+                round.pass_at_1.unwrap_or(f64::NAN),
+                f64::from(round.rollouts),
+                f64::from(round.verdicts.passed),
+                f64::from(invalid),
+                f64::from(round.rows),
+                round.tokens as f64,
+                round.alarms.len() as f64,
+                f64::from(u8::from(round.promoted)),
+                round.seconds,
+            ];
+            for ((name, _), value) in ROUND_FAMILIES.iter().zip(values) {
+                text.sample(name, &labels, value);
+            }
+        }
+    }
+    Ok(text.finish())
+}
+
+/// Figures of each round of the newest run.
+const ROUND_FAMILIES: [(&str, &str); 9] = [
+    ("gyre_round_pass_at_1", "Held-out pass@1 of the round's candidate; NaN before it is known."),
+    ("gyre_round_rollouts", "Rollouts sampled for training."),
+    ("gyre_round_passed", "Training rollouts that passed."),
+    ("gyre_round_invalid", "Rollouts without a verdict."),
+    ("gyre_round_rows", "Rows published."),
+    ("gyre_round_tokens", "Tokens sampled for training."),
+    ("gyre_round_alarms", "What was noticed of the verifiers."),
+    ("gyre_round_promoted", "Whether the candidate became champion."),
+    ("gyre_round_seconds", "From the round's plan to its end."),
+];
+
+/// The text of an exposition: all samples of a family stand together.
+#[derive(Default)]
+struct Exposition {
+    families: Vec<(String, String, String)>,
+}
+
+impl Exposition {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let head = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        self.families.push((name.to_owned(), head, String::new()));
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let Some((_, _, samples)) = self.families.iter_mut().find(|(known, _, _)| known == name)
+        else {
+            return;
+        };
+        let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let labels: Vec<_> =
+            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
+        let value = if value.is_nan() { "NaN".to_owned() } else { value.to_string() };
+        // Writing to a text cannot fail.
+        let _ = writeln!(samples, "{name}{{{}}} {value}", labels.join(","));
+    }
+
+    fn finish(self) -> String {
+        self.families.into_iter().map(|(_, head, samples)| head + &samples).collect()
+    }
+}

@@ -1,0 +1,104 @@
+//! Charts as SVG, made here: no script draws anything.
+
+use maud::{Markup, html};
+
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 260.0;
+const LEFT: f64 = 46.0;
+const RIGHT: f64 = 14.0;
+const TOP: f64 = 14.0;
+const BOTTOM: f64 = 34.0;
+
+/// A point of a rate over rounds.
+pub(crate) struct Point {
+    pub(crate) label: String,
+    pub(crate) rate: f64,
+    pub(crate) interval: [f64; 2],
+    pub(crate) marked: bool,
+    pub(crate) href: String,
+}
+
+/// A rate with its interval over rounds, from 0 to the next tenth above.
+pub(crate) fn rates(points: &[Point]) -> Markup {
+    let highest = points.iter().map(|point| point.interval[1]).fold(0.1, f64::max);
+    let top = ((highest * 10.0).ceil() / 10.0).min(1.0);
+    let step = (WIDTH - LEFT - RIGHT) / points.len().max(1) as f64;
+    let x = |at: usize| LEFT + step * (at as f64 + 0.5);
+    let y = |rate: f64| TOP + (1.0 - rate / top) * (HEIGHT - TOP - BOTTOM);
+    let ticks: Vec<f64> = (0..=4).map(|tick| top * f64::from(tick) / 4.0).collect();
+    let line: Vec<_> = points
+        .iter()
+        .enumerate()
+        .map(|(at, point)| format!("{:.1},{:.1}", x(at), y(point.rate)))
+        .collect();
+    html! {
+        svg.chart viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img"
+            aria-label="Held-out pass@1 with its 95% interval, by round; the table below says the same" {
+            @for tick in ticks {
+                line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(y(tick)) y2=(y(tick)) {}
+                text.axis x=(LEFT - 8.0) y=(y(tick) + 4.0) text-anchor="end" { (percent(tick)) }
+            }
+            polyline.trend points=(line.join(" ")) {}
+            @for (at, point) in points.iter().enumerate() {
+                line.whisker x1=(x(at)) x2=(x(at)) y1=(y(point.interval[0])) y2=(y(point.interval[1])) {}
+                @for end in point.interval {
+                    line.whisker x1=(x(at) - 5.0) x2=(x(at) + 5.0) y1=(y(end)) y2=(y(end)) {}
+                }
+                a href=(point.href) aria-label=(format!("round {}: {}", point.label, percent(point.rate))) {
+                    circle.promoted[point.marked].rejected[!point.marked] cx=(x(at)) cy=(y(point.rate)) r="6" {
+                        title { (point.label) ": " (percent(point.rate)) " [" (percent(point.interval[0])) ", " (percent(point.interval[1])) "]" }
+                    }
+                }
+                text.axis x=(x(at)) y=(HEIGHT - 12.0) text-anchor="middle" { (point.label) }
+            }
+        }
+    }
+}
+
+/// Parts of a whole as one bar: class, label and count of each.
+pub(crate) fn stacked(parts: &[(&str, &str, u64)]) -> Markup {
+    let total: u64 = parts.iter().map(|(_, _, count)| count).sum();
+    let share = |count: u64| 100.0 * count as f64 / total.max(1) as f64;
+    let starts = parts.iter().scan(0.0, |at, (_, _, count)| {
+        let start = *at;
+        *at += share(*count);
+        Some(start)
+    });
+    let label: Vec<_> = parts.iter().map(|(_, label, count)| format!("{label} {count}")).collect();
+    html! {
+        svg.bar viewBox="0 0 100 4" preserveAspectRatio="none" role="img" aria-label=(label.join(", ")) {
+            rect.track x="0" y="0" width="100" height="4" {}
+            @for ((class, _, count), start) in parts.iter().zip(starts) {
+                rect class=(class) x=(format!("{start:.3}")) y="0" width=(format!("{:.3}", share(*count))) height="4" {}
+            }
+        }
+    }
+}
+
+/// A share as a bar.
+pub(crate) fn share(rate: f64) -> Markup {
+    html! {
+        svg.bar viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true" {
+            rect.track x="0" y="0" width="100" height="4" {}
+            rect.pass x="0" y="0" width=(format!("{:.2}", 100.0 * rate.clamp(0.0, 1.0))) height="4" {}
+        }
+    }
+}
+
+/// `41.2%`.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
+}
+
+/// `12 345`, in groups that no line breaks.
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push('\u{202f}');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

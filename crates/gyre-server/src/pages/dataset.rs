@@ -1,0 +1,109 @@
+use std::collections::BTreeMap;
+
+use gyre_dataset::{DatasetRow, Layout, Quantiles, Stats, head, stats};
+use gyre_lineage::RunRow;
+use maud::{Markup, html};
+
+use super::chart::{self, count};
+use super::layout::Page;
+use super::parts::{bytes, export, figure, link, pages, verdict};
+use super::text::{block, code, hostile};
+use crate::app::App;
+use crate::failure::Failure;
+use crate::params::Params;
+
+/// Rows shown of the dataset's start.
+const HEAD: usize = 5;
+/// Shards listed.
+const SHARDS: u32 = 200;
+
+/// The published dataset of a run.
+pub(crate) fn page(app: &App, run: &RunRow, params: &Params) -> Result<Page, Failure> {
+    let shards = app.project.wait(app.project.store.shards(&run.id, None, SHARDS))?;
+    let layout = Layout::new(&app.project.data.dataset(&run.id));
+    let published = shards.rows.iter().any(|shard| !shard.superseded);
+    let (figures, rows) = if published {
+        let read = |error| Failure::from(gyre_orchestrator::Error::from(error));
+        (Some(stats(&layout).map_err(read)?), head(&layout, HEAD).map_err(read)?)
+    } else {
+        (None, vec![])
+    };
+    let body = html! {
+        h1 { "Dataset" }
+        @match &figures {
+            Some(figures) => (described(figures)),
+            None => p.notice { "Nothing is published yet." },
+        }
+        h2 { "Shards" }
+        div.scroll tabindex="0" role="region" aria-label="Shards" { table {
+            thead { tr { th scope="col" { "Shard" } th.n scope="col" { "Round" } th.n scope="col" { "Rows" } th.n scope="col" { "Size" } th scope="col" { "Parquet" } th scope="col" { "SHA-256" } } }
+            tbody {
+                @for shard in &shards.rows { tr {
+                    th scope="row" { (link(&run.id, "lineage", shard.id.as_str())) @if shard.superseded { " " span.tag.invalid { "superseded" } } }
+                    td.n { (shard.round) }
+                    td.n { (count(shard.rows.into())) }
+                    td.n { (bytes(shard.bytes)) }
+                    td { @if !shard.superseded { a href=(format!("/api/v1/runs/{}/shards/{}/file", run.id, shard.id)) download { "download" } } }
+                    td.id { (shard.sha256) }
+                } }
+                @if shards.rows.is_empty() { tr { td colspan="6" { "No shard yet." } } }
+            }
+        } }
+        (pages(params, None))
+        @if !rows.is_empty() {
+            h2 { "First rows" }
+            @for row in &rows { (shown(run, row)) }
+        }
+        (export(params))
+    };
+    Ok(Page { title: format!("{} dataset", run.id), run: Some(run.id.clone()), section: "dataset", body })
+}
+
+fn described(stats: &Stats) -> Markup {
+    html! {
+        dl.figures {
+            (figure("Rows", &count(stats.rows), &bytes(stats.bytes)))
+            (figure("Distinct tasks", &count(stats.distinct_tasks), ""))
+            (figure("Distinct answers", &count(stats.distinct_answers), ""))
+        }
+        div.pair {
+            (histogram("Rows by round", &stats.by_round))
+            (histogram("Rows by difficulty", &stats.by_difficulty))
+            (histogram("Rows by family", &stats.by_family))
+            (histogram("Rows by verdict", &stats.by_verdict))
+        }
+        div.scroll tabindex="0" role="region" aria-label="Per row" { table {
+            caption { "Per row" }
+            thead { tr { th scope="col" { "What" } th.n scope="col" { "Median" } th.n scope="col" { "p90" } th.n scope="col" { "p99" } th.n scope="col" { "Max" } } }
+            tbody { (quantiles("tokens", &stats.tokens)) (quantiles("fuel", &stats.fuel)) }
+        } }
+    }
+}
+
+fn quantiles(name: &str, q: &Quantiles) -> Markup {
+    html! { tr { th scope="row" { (name) } @for value in [q.p50, q.p90, q.p99, q.max] { td.n { (count(value)) } } } }
+}
+
+fn histogram<K: ToString>(caption: &str, counts: &BTreeMap<K, u64>) -> Markup {
+    let largest = counts.values().copied().max().unwrap_or(1).max(1);
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(caption) { table {
+            caption { (caption) }
+            tbody { @for (key, n) in counts { tr {
+                th scope="row" { (hostile(&key.to_string())) }
+                td.n { (count(*n)) }
+                td { (chart::share(*n as f64 / largest as f64)) }
+            } } }
+        } }
+    }
+}
+
+fn shown(run: &RunRow, row: &DatasetRow) -> Markup {
+    html! {
+        section.turn {
+            h3 { (link(&run.id, "rollouts", row.rollout_id.as_str())) " · " (hostile(&row.family)) " " (row.difficulty) " · round " (row.round) " · reward " (row.reward) " " (verdict(Some(&row.verdict))) }
+            (block(&row.instruction))
+            (code(&row.completion))
+        }
+    }
+}
