@@ -2,7 +2,7 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// The newest version that this binary knows, in both databases.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 4;
 
 /// Reads the version that a database has; fails where it has none.
 pub(crate) const READ_VERSION: &str = "SELECT MAX(version) FROM _sqlx_migrations WHERE success";
@@ -12,6 +12,7 @@ pub(crate) fn sqlite() -> Migrator {
     migrator(&[
         (1, "lineage", include_str!("../../../migrations/sqlite/0001_lineage.sql")),
         (2, "verifiers", include_str!("../../../migrations/sqlite/0002_verifiers.sql")),
+        (4, "schedules", include_str!("../../../migrations/sqlite/0004_schedules.sql")),
     ])
 }
 
@@ -20,6 +21,7 @@ pub(crate) fn postgres() -> Migrator {
     migrator(&[
         (1, "lineage", include_str!("../../../migrations/postgres/0001_lineage.sql")),
         (2, "verifiers", include_str!("../../../migrations/postgres/0002_verifiers.sql")),
+        (4, "schedules", include_str!("../../../migrations/postgres/0004_schedules.sql")),
     ])
 }
 

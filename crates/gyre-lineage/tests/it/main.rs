@@ -9,4 +9,5 @@ mod processes;
 mod registry;
 mod revocation;
 mod scenario;
+mod schedules;
 mod support;
