@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod schedule;
 mod verifier;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use gyre_types::{RunId, Split};
 
+pub(crate) use schedule::{ScheduleCommand, ServeArgs};
 pub(crate) use verifier::{
     AuditPlanArgs, AuditVerifierArgs, CheckVerifierArgs, Language, NewVerifierArgs,
     RegisterVerifierArgs, RevokeTaskArgs, RevokeVerifierArgs, TestVerifierArgs, VerifierCommand,
@@ -44,6 +46,11 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Run rounds until the configured number is done.
     Run(RunArgs),
+    /// Make the rounds that the configuration schedules, until stopped.
+    Serve(ServeArgs),
+    /// Look at schedules, and steer them.
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Show the runs of the data folder and where they stand.
     Status,
     /// Show the rounds of a run.

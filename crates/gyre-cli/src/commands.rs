@@ -8,6 +8,7 @@ mod doctor;
 mod judge;
 mod replay;
 mod run;
+mod scheduler;
 mod show;
 mod status;
 mod task;
@@ -20,6 +21,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let Args { global, command } = args;
     match command {
         Command::Run(args) => run::run(&global, &args),
+        Command::Serve(args) => scheduler::serve(&global, &args),
+        Command::Schedule(command) => scheduler::schedule(&global, &command),
         Command::Status => status::status(&global),
         Command::Rounds(args) => status::rounds(&global, args.run.as_ref()),
         Command::Show(args) => show::show(&global, &args),

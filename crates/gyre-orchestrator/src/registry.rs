@@ -9,7 +9,6 @@ use gyre_types::Digest;
 use gyre_verify::{Scorecard, ScorecardLimits, VerifierKind};
 
 use crate::error::Error;
-use crate::failpoint::crash_point;
 use crate::project::{Project, io};
 
 /// Bytes that a name may take.
@@ -56,7 +55,7 @@ pub fn register_component(
         why: format!("its scorecard cannot be written: {error}"),
     })?;
     store_bytes(&project.data.verifier(&digest, "wasm"), &digest, bytes)?;
-    crash_point("verifier::stored");
+    gyre_fault::crash_point("verifier::stored");
     let new = NewVerifier {
         digest,
         name: name.to_owned(),
@@ -66,7 +65,7 @@ pub fn register_component(
         registered_at_ms: now_ms,
     };
     let row = project.wait(project.store.register_verifier(&new))?;
-    crash_point("verifier::registered");
+    gyre_fault::crash_point("verifier::registered");
     Ok(row)
 }
 

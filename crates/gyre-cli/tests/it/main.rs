@@ -6,12 +6,14 @@ mod bad_input;
 mod configs;
 mod corrupt;
 mod crash;
+mod faults;
 mod judging;
 mod loop_;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;
 mod postgres;
 mod revoke;
+mod serve;
 mod support;
 mod tasks;
 mod verifiers;
