@@ -21,6 +21,7 @@ usage: cargo xtask <command>
 
   test              all tests, with the services that they need, then all lints
   test --no-lint    the tests alone
+  crash             every failpoint with every fault on both databases, and 300 kills
   lint              rustfmt, clippy, and cargo-deny where it is installed
   help              this text
 
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["test"] => test::run(test::Lint::After),
         ["test", "--no-lint"] => test::run(test::Lint::No),
+        ["crash"] => test::crash(),
         ["lint"] => lint::run(),
         [] | ["help" | "--help" | "-h"] => {
             say!("{HELP}");

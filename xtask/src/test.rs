@@ -45,6 +45,31 @@ pub(crate) fn run(lint: Lint) -> ExitCode {
     steps.finish()
 }
 
+/// Walks the full product of failpoints, faults and databases, and kills the
+/// service hundreds of times.
+pub(crate) fn crash() -> ExitCode {
+    let mut steps = Steps::default();
+    let services = Services { postgres: steps.run("postgres", Postgres::start), python: None };
+    steps.run("sqlite3", services::sqlite);
+    if steps.run("build", build_cli).is_some() {
+        steps.run("crash harness", || {
+            let arguments = ["test", "--release", "--package", "gyre-cli", "--test", "it"];
+            let mut tests = cargo();
+            let tests = tests.args(arguments).args(["faults::", "--", "--nocapture"]);
+            let tests = tests.env("GYRE_CRASH_FULL", "1").env("GYRE_CRASH_KILLS", "300");
+            command::run(services.tell(tests))
+        });
+    }
+    if let Some(postgres) = services.postgres {
+        steps.run("stop postgres", || postgres.stop());
+    }
+    steps.finish()
+}
+
+fn build_cli() -> Result<(), CommandError> {
+    command::run(cargo().args(["build", "--release", "--package", "gyre-cli"]))
+}
+
 /// Builds the binary first, as users do, so that the end-to-end tests drive the
 /// program that ships and no second set of dependencies is ever built.
 fn build() -> Result<(), CommandError> {

@@ -8,15 +8,16 @@ use serde_json::Value;
 
 /// Gyre's crates that each crate may name, beside tests. Arrows point down only.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("gyre-fault", &[]),
     ("gyre-types", &[]),
     ("gyre-verify", &["gyre-types"]),
     ("gyre-round", &["gyre-types"]),
     ("gyre-sandbox", &["gyre-types"]),
-    ("gyre-dataset", &["gyre-types"]),
-    ("gyre-learner", &["gyre-types"]),
+    ("gyre-dataset", &["gyre-fault", "gyre-types"]),
+    ("gyre-learner", &["gyre-fault", "gyre-types"]),
     ("gyre-tasks", &["gyre-types", "gyre-verify"]),
     ("gyre-rollout", &["gyre-types", "gyre-sandbox"]),
-    ("gyre-lineage", &["gyre-types", "gyre-round"]),
+    ("gyre-lineage", &["gyre-fault", "gyre-types", "gyre-round"]),
     ("gyre-orchestrator", BELOW_ORCHESTRATOR),
     ("gyre-server", EVERYTHING),
     ("gyre-cli", EVERYTHING),
@@ -24,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 const BELOW_ORCHESTRATOR: &[&str] = &[
+    "gyre-fault",
     "gyre-types",
     "gyre-verify",
     "gyre-round",
@@ -36,6 +38,7 @@ const BELOW_ORCHESTRATOR: &[&str] = &[
 ];
 
 const EVERYTHING: &[&str] = &[
+    "gyre-fault",
     "gyre-types",
     "gyre-verify",
     "gyre-round",
@@ -52,6 +55,7 @@ const EVERYTHING: &[&str] = &[
 /// The heavy things, by the start of their names, and the one crate that names
 /// each. Tests may read with them what another crate wrote.
 const FENCES: &[(&str, &[&str])] = &[
+    ("gyre-fault", &["fail"]),
     ("gyre-sandbox", &["wasmtime", "cranelift", "cap-std", "cap-primitives", "wasmparser"]),
     ("gyre-dataset", &["arrow", "parquet"]),
     ("gyre-lineage", &["sqlx", "rusqlite", "libsqlite3"]),
@@ -65,6 +69,10 @@ const FENCES: &[(&str, &[&str])] = &[
 /// all that they may name from outside.
 const PURE: &[&str] = &["gyre-types", "gyre-verify", "gyre-round"];
 const PURE_DEPENDENCIES: &[&str] = &[
+    // Without its feature that reads the clock.
+    "chrono",
+    "chrono-tz",
+    "croner",
     "indexmap",
     "jsonschema",
     "rand_chacha",

@@ -2,6 +2,7 @@
 
 mod db;
 mod query;
+mod schedule;
 mod verifier;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use gyre_types::{RunId, Split};
 
 pub(crate) use db::DbCommand;
 pub(crate) use query::{DiffArgs, QueryArgs, RolloutsArgs};
+pub(crate) use schedule::ScheduleCommand;
 pub(crate) use verifier::{
     AuditPlanArgs, AuditRules, AuditVerifierArgs, CheckVerifierArgs, Language, NewVerifierArgs,
     RegisterVerifierArgs, RevokeTaskArgs, RevokeVerifierArgs, TestVerifierArgs, VerifierCommand,
@@ -60,8 +62,12 @@ pub(crate) enum LogFormat {
 pub(crate) enum Command {
     /// Run rounds until the configured number is done.
     Run(RunArgs),
-    /// Serve the web pages, the HTTP API and metrics of the data folder.
+    /// Serve the web pages, the HTTP API and metrics of the data folder, and make the rounds that
+    /// the configuration schedules.
     Serve(ServeArgs),
+    /// Look at schedules, and steer them.
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Show the runs of the data folder and where they stand.
     Status,
     /// Show the rounds of a run.
@@ -121,8 +127,8 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Parser)]
 pub(crate) struct ServeArgs {
-    /// The configuration, of which `[server]`, `[database]` and `[tasks]` count; the built-in one
-    /// by default.
+    /// The configuration, of which `[server]`, `[[schedules]]`, `[database]` and `[tasks]` count;
+    /// the built-in one by default.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Address and port to listen on, instead of the configured 127.0.0.1:8500.

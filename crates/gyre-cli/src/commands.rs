@@ -12,6 +12,7 @@ mod query;
 mod replay;
 mod rollouts;
 mod run;
+mod scheduler;
 mod serve;
 mod show;
 mod status;
@@ -26,6 +27,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match command {
         Command::Run(args) => run::run(&global, &args),
         Command::Serve(args) => serve::serve(&global, &args),
+        Command::Schedule(command) => scheduler::schedule(&global, &command),
         Command::Status => status::status(&global),
         Command::Rounds(args) => status::rounds(&global, args.run.as_ref()),
         Command::Show(args) => show::show(&global, &args),

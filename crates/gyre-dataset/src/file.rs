@@ -29,6 +29,8 @@ const SCHEMA_KEY: &str = "gyre.schema";
 
 /// A file under a temporary name in its own folder. Dropping it removes it.
 pub(crate) struct Staged {
+    /// What its failpoints are called after.
+    label: &'static str,
     temporary: PathBuf,
     target: PathBuf,
     published: bool,
@@ -37,10 +39,10 @@ pub(crate) struct Staged {
 impl Staged {
     /// Names the temporary file of `target`. One writer at a time works on a
     /// run's folder, so the name needs no randomness; leavings are overwritten.
-    pub(crate) fn new(target: &Path) -> Self {
+    pub(crate) fn new(target: &Path, label: &'static str) -> Self {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let temporary = target.with_file_name(format!("{TEMPORARY_PREFIX}{name}"));
-        Self { temporary, target: target.to_owned(), published: false }
+        Self { label, temporary, target: target.to_owned(), published: false }
     }
 
     pub(crate) fn temporary(&self) -> &Path {
@@ -54,10 +56,18 @@ impl Staged {
     /// Gives the file its name, in place of any file that has it. Its content
     /// must be on disk already. After this returns it survives a crash.
     pub(crate) fn publish(mut self) -> Result<(), DatasetError> {
+        self.point("renaming").at(&self.target, "write")?;
         fs::rename(&self.temporary, &self.target).at(&self.target, "write")?;
         self.published = true;
+        self.point("renamed").at(&self.target, "write")?;
         let folder = self.target.parent().unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).at(folder, "write")
+        File::open(folder).and_then(|folder| folder.sync_all()).at(folder, "write")?;
+        self.point("published").at(&self.target, "write")
+    }
+
+    /// A point at which a test may make this file fail; see `gyre_fault::POINTS`.
+    fn point(&self, step: &str) -> io::Result<()> {
+        gyre_fault::io_point(&format!("{}::{step}", self.label))
     }
 }
 
@@ -72,11 +82,14 @@ impl Drop for Staged {
 
 /// Replaces a small file at once.
 pub(crate) fn write_whole(target: &Path, bytes: &[u8]) -> Result<(), DatasetError> {
-    let staged = Staged::new(target);
+    let staged = Staged::new(target, "index");
     let write = || -> io::Result<()> {
+        staged.point("creating")?;
         let mut file = File::create(staged.temporary())?;
         io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()
+        staged.point("written")?;
+        file.sync_all()?;
+        staged.point("synced")
     };
     write().at(target, "write")?;
     staged.publish()
@@ -108,13 +121,15 @@ pub(crate) struct ParquetFile {
 }
 
 impl ParquetFile {
-    /// Begins a file; `first` gives the columns and is not yet written.
+    /// Begins a file of a schema, whose failpoints are called after a label;
+    /// `first` gives the columns and is not yet written.
     pub(crate) fn create(
         target: &Path,
-        schema: &str,
+        (schema, label): (&str, &'static str),
         first: &RecordBatch,
     ) -> Result<Self, DatasetError> {
-        let staged = Staged::new(target);
+        let staged = Staged::new(target, label);
+        staged.point("creating").at(target, "write")?;
         let file = File::create(staged.temporary()).at(target, "write")?;
         // All that could differ between two writings of the same rows is fixed.
         let properties = WriterProperties::builder()
@@ -141,7 +156,9 @@ impl ParquetFile {
     pub(crate) fn finish(mut self) -> Result<Staged, DatasetError> {
         // `into_inner` would hide a full disk in a text; `finish` does not.
         self.writer.finish().at(self.staged.target(), "write")?;
+        self.staged.point("written").at(self.staged.target(), "write")?;
         self.file.sync_all().at(self.staged.target(), "write")?;
+        self.staged.point("synced").at(self.staged.target(), "write")?;
         Ok(self.staged)
     }
 }

@@ -31,7 +31,9 @@ pub fn collect_garbage(dir: &Path, known: &HashSet<PathBuf>) -> Result<Vec<PathB
         let temporary = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
         let unnamed = path.extension().is_some_and(|e| e == "parquet") && !known.contains(&path);
         if is_file && (temporary || unnamed) {
+            gyre_fault::io_point("garbage::removing").at(&path, "remove")?;
             fs::remove_file(&path).at(&path, "remove")?;
+            gyre_fault::io_point("garbage::removed").at(&path, "remove")?;
             removed.push(path);
         }
     }

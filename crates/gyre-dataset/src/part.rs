@@ -44,7 +44,7 @@ pub fn write_part(
 ) -> Result<PartFile, DatasetError> {
     let path = dir.join(format!("{name}.parquet"));
     let first = encode(&records[..records.len().min(ROWS_PER_BATCH)]).at(&path, "write")?;
-    let mut file = ParquetFile::create(&path, SCHEMA, &first)?;
+    let mut file = ParquetFile::create(&path, (SCHEMA, "part"), &first)?;
     for chunk in records.chunks(ROWS_PER_BATCH) {
         file.write(&encode(chunk).at(&path, "write")?)?;
     }

@@ -58,7 +58,10 @@ impl DatasetWriter {
         let batch = encode(&mem::take(&mut self.waiting)).at(&self.path, "write")?;
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(ParquetFile::create(&self.path, crate::row::SCHEMA, &batch)?),
+            none => {
+                let form = (crate::row::SCHEMA, "shard");
+                none.insert(ParquetFile::create(&self.path, form, &batch)?)
+            }
         };
         file.write(&batch)
     }

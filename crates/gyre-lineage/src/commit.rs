@@ -133,7 +133,7 @@ impl Store {
         let mut transaction = self.begin_write().await?;
         let last_seq =
             Writer { store: self, transaction: &mut *transaction, commit: &commit }.write().await?;
-        transaction.commit().await.map_err(|failure| self.fail(failure))?;
+        self.finish(transaction, "step").await?;
         Ok(last_seq)
     }
 }

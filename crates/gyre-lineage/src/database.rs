@@ -118,6 +118,10 @@ pub(crate) trait Transaction: Send {
 
     /// After this returns, the transaction survives any crash.
     async fn commit(self: Box<Self>) -> Result<(), Failure>;
+
+    /// Loses the connection before the commit, as a test asked for, and gives
+    /// what the database says then.
+    async fn lose(self: Box<Self>) -> Failure;
 }
 
 /// What a database says went wrong, before [`crate::Store`] adds where.
@@ -160,6 +164,18 @@ impl Failure {
                 StoreError::Database { database, cause }
             }
         }
+    }
+}
+
+impl From<gyre_fault::Fault> for Failure {
+    fn from(fault: gyre_fault::Fault) -> Self {
+        use gyre_fault::Fault::{ConnectionLost, Device, DiskFull};
+        let class = match fault {
+            DiskFull => FailureClass::DiskFull,
+            Device => FailureClass::Unwritable,
+            ConnectionLost => FailureClass::Unreachable,
+        };
+        Self::new(class, fault.io_error())
     }
 }
 

@@ -145,6 +145,27 @@ pub enum StoreError {
         /// The epoch that was presented.
         epoch: u64,
     },
+    /// No such schedule.
+    #[error(
+        "there is no schedule {name:?}; `gyre schedule ls` lists them, `gyre serve` records them"
+    )]
+    UnknownSchedule {
+        /// What was asked for.
+        name: String,
+    },
+    /// A tick is no longer ours: another service has taken it over, or it is settled.
+    #[error(
+        "the tick {tick_ms} of schedule {schedule} (epoch {epoch}) is no longer ours; another \
+         service took it over"
+    )]
+    TickLost {
+        /// The schedule.
+        schedule: String,
+        /// The tick.
+        tick_ms: i64,
+        /// The epoch that was presented.
+        epoch: u64,
+    },
     /// The run's log is not where the caller believed.
     #[error("the log of {run} stands at event {found}, not at {expected}; read it again")]
     Conflict {

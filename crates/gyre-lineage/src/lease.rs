@@ -99,7 +99,7 @@ impl Store {
             ],
         );
         transaction.execute(update).await.map_err(|failure| self.fail(failure))?;
-        transaction.commit().await.map_err(|failure| self.fail(failure))?;
+        self.finish(transaction, "lease").await?;
         Ok(Lease { run: run.clone(), epoch, expires_at_ms })
     }
 
@@ -137,7 +137,7 @@ impl Store {
         if updated == 0 {
             return Err(StoreError::Fenced { run: lease.run.clone(), epoch: lease.epoch });
         }
-        transaction.commit().await.map_err(|failure| self.fail(failure))
+        self.finish(transaction, "release").await
     }
 
     /// Refuses an epoch that is not the current one, and keeps the lease from

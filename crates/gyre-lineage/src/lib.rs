@@ -21,6 +21,7 @@
 mod audit;
 mod backup;
 mod cells;
+mod claim;
 mod commit;
 mod counts;
 mod database;
@@ -39,14 +40,17 @@ mod registry;
 mod revocation;
 mod rows;
 mod runs;
+mod schedule;
 mod schema;
 mod sqlite;
 mod statement;
 mod store;
 mod taint;
+mod tick;
 
 pub use audit::{AuditRules, Finding};
 pub use backup::{BackupSummary, restore};
+pub use claim::{Settlement, TickClaim, TickLease};
 pub use commit::{Commit, CorrectionStep, GateReview, NewEvent, Promotion, ShardRewrite};
 pub use counts::{CellRate, TaskRate, VerdictCount};
 pub use edges::{Edge, Lineage, Node};
@@ -64,5 +68,7 @@ pub use rows::{
     RolloutWithVerdict, RunRow, RunStatus, ShardRow, ShardRowRef, TaskRow, VerdictRow,
 };
 pub use runs::NewRun;
+pub use schedule::{NewSchedule, ScheduleRow, ScheduleStatus, TickDecision};
 pub use store::Store;
 pub use taint::{Touched, TouchedCheckpoint, TouchedVerdicts, nobody};
+pub use tick::{TickEvent, TickKind, TickRow, TickState};

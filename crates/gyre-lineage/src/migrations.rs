@@ -12,6 +12,7 @@ pub(crate) fn sqlite() -> Migrator {
     migrator(&[
         (1, "lineage", include_str!("../../../migrations/sqlite/0001_lineage.sql")),
         (2, "verifiers", include_str!("../../../migrations/sqlite/0002_verifiers.sql")),
+        (4, "schedules", include_str!("../../../migrations/sqlite/0004_schedules.sql")),
         (5, "views", include_str!("../../../migrations/sqlite/0005_views.sql")),
     ])
 }
@@ -21,6 +22,7 @@ pub(crate) fn postgres() -> Migrator {
     migrator(&[
         (1, "lineage", include_str!("../../../migrations/postgres/0001_lineage.sql")),
         (2, "verifiers", include_str!("../../../migrations/postgres/0002_verifiers.sql")),
+        (4, "schedules", include_str!("../../../migrations/postgres/0004_schedules.sql")),
         (5, "views", include_str!("../../../migrations/postgres/0005_views.sql")),
     ])
 }

@@ -270,6 +270,16 @@ impl Transaction for PostgresTransaction {
     async fn commit(self: Box<Self>) -> Result<(), Failure> {
         self.0.commit().await.map_err(failure)
     }
+
+    /// Has the server close this connection, and then commits.
+    async fn lose(mut self: Box<Self>) -> Failure {
+        let end = sqlx::query("SELECT pg_terminate_backend(pg_backend_pid())");
+        let ended = end.execute(&mut *self.0).await;
+        match self.commit().await {
+            Err(failure) => failure,
+            Ok(()) => Failure::new(FailureClass::Other, format!("the server went on: {ended:?}")),
+        }
+    }
 }
 
 enum Array {

@@ -123,7 +123,7 @@ impl Store {
             ],
         );
         transaction.execute(upsert).await.map_err(|failure| self.fail(failure))?;
-        transaction.commit().await.map_err(|failure| self.fail(failure))?;
+        self.finish(transaction, "register").await?;
         Ok(VerifierRow {
             digest: new.digest,
             name: new.name.clone(),

@@ -120,7 +120,7 @@ impl Store {
             let mark = mark_revoked(digest, new);
             transaction.execute(mark).await.map_err(|failure| self.fail(failure))?;
         }
-        transaction.commit().await.map_err(|failure| self.fail(failure))?;
+        self.finish(transaction, "revocation").await?;
         let NewRevocation { target, why, replacement, at_ms } = new.clone();
         Ok(Some(RevocationRow { ordinal, target, why, replacement, at_ms }))
     }

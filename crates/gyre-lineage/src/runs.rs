@@ -2,6 +2,7 @@ use gyre_types::{Digest, RunId, Seed, canonical_json};
 use serde_json::Value;
 
 use crate::cells::{RUN, convert, read_run};
+use crate::claim::TickLease;
 use crate::database::{FailureClass, Query};
 use crate::page::{PAGE_ROWS_MAX, page};
 use crate::rows::{RunRow, RunStatus};
@@ -34,8 +35,31 @@ impl Store {
     ///
     /// When the name cannot be part of a run id, or the database fails.
     pub async fn create_run(&self, new: &NewRun) -> Result<RunRow, StoreError> {
+        self.create_run_for(new, None).await
+    }
+
+    /// Creates the run that a schedule drives from here on, and binds it to the
+    /// schedule in the same transaction: a crash leaves neither or both.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::create_run`], and [`StoreError::TickLost`] where the tick is
+    /// no longer ours.
+    pub async fn create_scheduled_run(
+        &self,
+        new: &NewRun,
+        tick: &TickLease,
+    ) -> Result<RunRow, StoreError> {
+        self.create_run_for(new, Some(tick)).await
+    }
+
+    async fn create_run_for(
+        &self,
+        new: &NewRun,
+        tick: Option<&TickLease>,
+    ) -> Result<RunRow, StoreError> {
         for _ in 1..ORDINAL_ATTEMPTS {
-            if let Some(run) = self.try_create_run(new).await? {
+            if let Some(run) = self.try_create_run(new, tick).await? {
                 return Ok(run);
             }
         }
@@ -46,8 +70,15 @@ impl Store {
     }
 
     /// Gives none where another process took the ordinal at the same moment.
-    async fn try_create_run(&self, new: &NewRun) -> Result<Option<RunRow>, StoreError> {
+    async fn try_create_run(
+        &self,
+        new: &NewRun,
+        tick: Option<&TickLease>,
+    ) -> Result<Option<RunRow>, StoreError> {
         let mut transaction = self.begin_write().await?;
+        if let Some(tick) = tick {
+            self.check_tick(&mut *transaction, tick).await?;
+        }
         let newest = Query::with(
             "SELECT COALESCE(MAX(ordinal), 0) FROM runs WHERE name = $1",
             [new.name.as_str().into()],
@@ -90,7 +121,14 @@ impl Store {
             Err(failure) if failure.class == FailureClass::Constraint => return Ok(None),
             Err(failure) => return Err(self.fail(failure)),
         }
-        transaction.commit().await.map_err(|failure| self.fail(failure))?;
+        if let Some(tick) = tick {
+            let bind = Query::with(
+                "UPDATE schedules SET run = $2 WHERE name = $1",
+                [tick.schedule.as_str().into(), run.id.as_str().into()],
+            );
+            transaction.execute(bind).await.map_err(|failure| self.fail(failure))?;
+        }
+        self.finish(transaction, "create").await?;
         Ok(Some(run))
     }
 

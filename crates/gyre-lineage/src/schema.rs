@@ -73,3 +73,11 @@ table!(
     record Text, digest Text
 );
 table!(REVOCATION_RUNS, "revocation_runs", revocation Int, run Text, report Text, at_ms Int);
+table!(
+    SCHEDULE_TICKS, "schedule_ticks", schedule Text, tick_ms Int, kind Text, state Text, epoch Int,
+    owner Text, expires_at_ms Int, cpu_ms Int, wall_ms Int, detail Text
+);
+table!(
+    SCHEDULE_TICK_EVENTS, "schedule_tick_events", schedule Text, tick_ms Int, ordinal Int,
+    state Text, epoch Int, owner Text, detail Text, at_ms Int
+);

@@ -262,6 +262,13 @@ impl Transaction for SqliteTransaction {
     async fn commit(self: Box<Self>) -> Result<(), Failure> {
         self.0.commit().await.map_err(failure)
     }
+
+    /// There is no connection to lose: what is left of it is that nothing is
+    /// committed.
+    async fn lose(self: Box<Self>) -> Failure {
+        drop(self);
+        gyre_fault::Fault::ConnectionLost.into()
+    }
 }
 
 /// A cell's text; nothing where it is none, so that sorting keeps the order.

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use gyre_fault::Fault;
+
 use crate::database::{Database, Query, Row, Transaction};
 use crate::error::StoreError;
 use crate::migrations;
@@ -72,6 +74,26 @@ impl Store {
 
     pub(crate) async fn begin_write(&self) -> Result<Box<dyn Transaction>, StoreError> {
         self.database.begin_write().await.map_err(|failure| self.fail(failure))
+    }
+
+    /// Commits a writing transaction. A crash, or a connection that is lost,
+    /// means that either nothing or everything of it happened: whoever comes
+    /// next reads which. `what` names its failpoints.
+    pub(crate) async fn finish(
+        &self,
+        transaction: Box<dyn Transaction>,
+        what: &'static str,
+    ) -> Result<(), StoreError> {
+        let done = match gyre_fault::fault(&format!("{what}::committing")) {
+            None => transaction.commit().await,
+            Some(Fault::ConnectionLost) => Err(transaction.lose().await),
+            Some(fault) => Err(fault.into()),
+        };
+        done.map_err(|failure| self.fail(failure))?;
+        match gyre_fault::fault(&format!("{what}::committed")) {
+            None => Ok(()),
+            Some(fault) => Err(self.fail(fault.into())),
+        }
     }
 
     pub(crate) async fn begin_read(&self) -> Result<Box<dyn Transaction>, StoreError> {

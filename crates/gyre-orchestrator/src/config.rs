@@ -1,13 +1,13 @@
 //! The configuration of a run: every component's own settings, composed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use gyre_learner::{LearnerConfig, LearnerError};
 use gyre_rollout::EpisodeSettings;
 use gyre_round::{
     AlarmConfig, CanaryConfig, CurationConfig, CurationMode, CurriculumConfig, GateConfig,
-    GuardPlan, PoolConfig, RecheckConfig,
+    GuardPlan, PoolConfig, RecheckConfig, ScheduleConfig,
 };
 use gyre_types::{Sampling, Seed};
 use gyre_verify::ScorecardLimits;
@@ -79,6 +79,9 @@ pub struct RunConfig {
     /// Runs to compare, each with its own curation; none for an ordinary run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ablation: Vec<CurationMode>,
+    /// When `gyre serve` makes rounds. Never changes a result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<ScheduleConfig>,
 }
 
 /// Where tasks come from.
@@ -387,6 +390,7 @@ impl RunConfig {
             database: DatabaseConfig::default(),
             server: ServerSettings::default(),
             ablation: vec![],
+            schedules: vec![],
             ..self.clone()
         };
         let mut settings = serde_json::to_value(settings).unwrap_or_default();
@@ -455,6 +459,18 @@ impl RunConfig {
         }
         if demonstrations.values().sum::<u32>() == 0 {
             return Err(("cold_start.demonstrations", "asks for none".to_owned()));
+        }
+        self.check_schedules()
+    }
+
+    fn check_schedules(&self) -> Result<(), (&'static str, String)> {
+        let mut names = BTreeSet::new();
+        for schedule in &self.schedules {
+            let named = |why: String| ("schedules", format!("has {:?}: {why}", schedule.name));
+            schedule.check().map_err(|error| named(error.to_string()))?;
+            if !names.insert(&schedule.name) {
+                return Err(named("the name is taken by another of them".to_owned()));
+            }
         }
         Ok(())
     }

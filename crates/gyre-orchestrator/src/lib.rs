@@ -18,7 +18,6 @@ mod audit_verifier;
 mod cancel;
 mod config;
 mod error;
-mod failpoint;
 pub mod inspect;
 mod judging;
 mod layout;
@@ -29,6 +28,7 @@ mod registry;
 mod replay;
 mod revoke;
 mod runner;
+pub mod scheduler;
 mod server_settings;
 mod summary;
 mod workshop;
@@ -41,7 +41,7 @@ pub use config::{
     SandboxSettings, TasksConfig, VerifiersConfig,
 };
 pub use error::Error;
-pub use failpoint::Failpoints;
+pub use gyre_fault::Failpoints;
 pub use judging::{Judging, component_verifier};
 pub use layout::DataDir;
 pub use local_policy::EmbeddedPolicy;

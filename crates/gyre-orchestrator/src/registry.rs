@@ -12,7 +12,6 @@ use gyre_verify::{
 };
 
 use crate::error::Error;
-use crate::failpoint::crash_point;
 use crate::project::{Project, io};
 
 /// Bytes that a name may take.
@@ -77,7 +76,7 @@ pub fn register_verifier(
         }
         Registrant::Declared(_) => {}
     }
-    crash_point("verifier::stored");
+    gyre_fault::crash_point("verifier::stored");
     let new = NewVerifier {
         digest,
         name: name.to_owned(),
@@ -87,7 +86,7 @@ pub fn register_verifier(
         registered_at_ms: now_ms,
     };
     let row = project.wait(project.store.register_verifier(&new))?;
-    crash_point("verifier::registered");
+    gyre_fault::crash_point("verifier::registered");
     Ok(row)
 }
 

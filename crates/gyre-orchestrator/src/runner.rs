@@ -1,5 +1,6 @@
 //! The driver: folds what is recorded, executes what is outstanding, records it.
 
+mod budget;
 mod canary;
 mod check;
 mod correct;
@@ -17,23 +18,25 @@ mod train;
 
 use std::sync::Arc;
 
-use gyre_lineage::{Commit, NewEvent, NewRun, RunRow, RunStatus};
+use gyre_lineage::{Commit, NewEvent, NewRun, RunRow, RunStatus, TickLease};
 use gyre_round::{Action, RoundEvent, RoundState, Stage, fold, step};
 use gyre_types::{Digest, TaskId};
 
 use crate::cancel::Cancel;
 use crate::config::RunConfig;
 use crate::error::Error;
-use crate::failpoint::crash_point;
 use crate::local_policy::EmbeddedPolicy;
 use crate::progress::{Observer, Progress};
 use crate::project::Project;
 use crate::summary::RunSummary;
 use crate::workshop::Workshop;
 
+pub(crate) use budget::RoundLimit;
 use correct::check_not_revoked;
+pub(crate) use garbage::reconcile;
 use generate::TaskSet;
 use lease::HeldLease;
+pub(crate) use lease::{is_dead, owner};
 
 /// Milliseconds since 1970, as the binary reads them.
 pub type Clock = fn() -> i64;
@@ -55,6 +58,8 @@ pub struct Runner<'o> {
     phase: Option<PhaseTaskIds>,
     /// The policy last loaded.
     policy: Option<Arc<EmbeddedPolicy>>,
+    /// What a round may cost; nothing outside a schedule.
+    limit: Option<RoundLimit>,
 }
 
 /// The tasks of one phase, in order.
@@ -86,14 +91,26 @@ impl<'o> Runner<'o> {
         observer: &'o mut dyn Observer,
     ) -> Result<Self, Error> {
         check_not_revoked(&project, &workshop)?;
-        let run = project.wait(project.store.create_run(&NewRun {
-            name: config.name.clone(),
-            fingerprint: fingerprint(&config, &workshop),
-            seed: config.seed,
-            config: serde_json::to_value(config.without_secrets()).unwrap_or_default(),
-            sandbox_digest: workshop.sandbox.digest(),
-            created_at_ms: clock(),
-        }))?;
+        let run = project.wait(project.store.create_run(&new_run(&config, &workshop, clock)))?;
+        Self::drive_run(project, workshop, config, run, clock, cancel, observer)
+    }
+
+    /// Begins the run that a schedule drives.
+    ///
+    /// # Errors
+    ///
+    /// When the tick was lost, or the store fails.
+    pub(crate) fn start_scheduled(
+        project: Project,
+        workshop: Workshop,
+        config: RunConfig,
+        tick: &TickLease,
+        (clock, cancel): (Clock, Cancel),
+        observer: &'o mut dyn Observer,
+    ) -> Result<Self, Error> {
+        check_not_revoked(&project, &workshop)?;
+        let new = new_run(&config, &workshop, clock);
+        let run = project.wait(project.store.create_scheduled_run(&new, tick))?;
         Self::drive_run(project, workshop, config, run, clock, cancel, observer)
     }
 
@@ -163,6 +180,7 @@ impl<'o> Runner<'o> {
             tasks: None,
             phase: None,
             policy: None,
+            limit: None,
         };
         runner.collect_garbage()?;
         Ok(runner)
@@ -181,14 +199,43 @@ impl<'o> Runner<'o> {
             resumed: self.seq > 0,
         };
         self.observer.observe(&started);
-        for round in 0..=self.config.rounds {
+        self.drive_to(self.config.rounds)?;
+        self.summary()
+    }
+
+    /// Drives the run until a round is over, and finishes it with its last.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runner::drive`].
+    pub(crate) fn drive_to(&mut self, last: u32) -> Result<(), Error> {
+        for round in 0..=last {
             self.drive_round(round)?;
         }
-        if self.run.status == RunStatus::Active {
+        if last == self.config.rounds && self.run.status == RunStatus::Active {
             let rows = Commit { run_status: Some(RunStatus::Finished), ..self.empty_commit() };
             self.commit(rows)?;
+            self.run.status = RunStatus::Finished;
         }
-        self.summary()
+        Ok(())
+    }
+
+    /// The first round that is not over; none where all are.
+    pub(crate) fn next_round(&self) -> Result<Option<u32>, Error> {
+        for round in 0..=self.config.rounds {
+            if !self.recorded_state(round)?.stage.is_terminal() {
+                return Ok(Some(round));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn run(&self) -> &RunRow {
+        &self.run
+    }
+
+    pub(crate) fn rounds(&self) -> u32 {
+        self.config.rounds
     }
 
     fn drive_round(&mut self, round: u32) -> Result<(), Error> {
@@ -198,7 +245,11 @@ impl<'o> Runner<'o> {
             if self.cancel.is_cancelled() {
                 return Err(Error::Interrupted);
             }
-            let Done { event, rows } = self.execute(round, &state, action)?;
+            let Done { event, rows } = match self.over_budget(&state) {
+                Some(over) => self.give_up(over),
+                None => self.execute(round, &state, action)?,
+            };
+            let Done { event, rows } = self.within_budget(&state, Done { event, rows });
             state = self.record(round, &state, event, rows)?;
         }
         if !was_over {
@@ -261,9 +312,9 @@ impl<'o> Runner<'o> {
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), Error> {
-        crash_point("run::committing");
+        gyre_fault::crash_point("run::committing");
         self.seq = self.project.wait(self.project.store.commit(commit))?;
-        crash_point("run::committed");
+        gyre_fault::crash_point("run::committed");
         Ok(())
     }
 
@@ -301,8 +352,19 @@ impl<'o> Runner<'o> {
     }
 }
 
+fn new_run(config: &RunConfig, workshop: &Workshop, clock: Clock) -> NewRun {
+    NewRun {
+        name: config.name.clone(),
+        fingerprint: fingerprint(config, workshop),
+        seed: config.seed,
+        config: serde_json::to_value(config.without_secrets()).unwrap_or_default(),
+        sandbox_digest: workshop.sandbox.digest(),
+        created_at_ms: clock(),
+    }
+}
+
 /// Digest of everything that decides a run's results.
-fn fingerprint(config: &RunConfig, workshop: &Workshop) -> Digest {
+pub(crate) fn fingerprint(config: &RunConfig, workshop: &Workshop) -> Digest {
     Digest::of_json(&(config.semantic(), workshop.digest()))
 }
 

@@ -13,8 +13,10 @@ mod gate;
 mod guards;
 mod plan;
 mod pool;
+mod schedule;
 mod share;
 mod state;
+mod stop;
 
 pub use alarm::{AcceptCount, AlarmConfig, RateAlarm, rate_alarms};
 pub use curation::{
@@ -37,5 +39,10 @@ pub use guards::{
 };
 pub use plan::{GatePlan, PhasePlan, PhaseTasks, RoundPlan};
 pub use pool::{PoolConfig, RoundAccepted, TrainingPool, select_pool};
+pub use schedule::{
+    CatchUp, Due, Overlap, SCHEDULE_NAME_BYTES_MAX, ScheduleConfig, ScheduleError, TICKS_PER_LOOK,
+    Timetable, due,
+};
 pub use share::{Share, ShareError};
 pub use state::{Action, IllegalTransition, Phase, RoundState, Stage, fold, step};
+pub use stop::{BudgetLimit, RoundBudget, RoundOutcome, Spent, StopReason, StopRules, must_stop};

@@ -1,29 +1,44 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use gyre_orchestrator::ServerSettings;
+use gyre_orchestrator::scheduler::Schedule;
+use gyre_orchestrator::{Cancel, Error, ServerSettings};
 use gyre_server::{Server, ServerOptions, Shutdown, Token};
 
 use crate::args::{Global, ServeArgs};
+use crate::commands::scheduler;
 use crate::exit::Failure;
 use crate::{output, session};
 
-/// Serves the data folder until Ctrl-C or SIGTERM.
+/// Serves the data folder, and keeps the configured schedules, until Ctrl-C or
+/// SIGTERM.
 pub(crate) fn serve(global: &Global, args: &ServeArgs) -> anyhow::Result<()> {
     let config = session::read_config(args.config.as_deref())?;
+    let schedules = match &args.config {
+        Some(path) => Schedule::of(&config, path).map_err(Error::from)?,
+        None => Vec::new(),
+    };
     let runtime = session::runtime()?;
     let project = session::open_project(global, &runtime, config.database.url.as_deref())?;
     let options = options(&config.server, args, config.tasks.dir.clone())?;
-    let shutdown = Shutdown::default();
-    shut_down_on_signal(&runtime, &shutdown)?;
-    // Whatever runs beside the server is spawned here, with a clone of `shutdown`.
-    runtime.block_on(async {
-        let server = Server::bind(project.clone(), options, shutdown).await?;
-        say(global, server.address()?)?;
-        server.run().await?;
-        project.store.close().await;
-        Ok(())
-    })
+    let (shutdown, cancel) = (Shutdown::default(), Cancel::default());
+    stop_on_signal(&runtime, &shutdown, &cancel)?;
+    let bind = Server::bind(project.clone(), options, shutdown.clone());
+    let server = runtime.block_on(bind)?;
+    say(global, server.address()?)?;
+    let drained = cancel.clone();
+    let served = runtime.spawn(async move {
+        let ended = server.run().await;
+        drained.cancel();
+        ended
+    });
+    let kept = scheduler::keep(global, project.clone(), schedules, cancel);
+    if kept.is_err() {
+        shutdown.start();
+    }
+    runtime.block_on(served).context("the server panicked")??;
+    runtime.block_on(project.store.close());
+    kept
 }
 
 fn options(
@@ -61,24 +76,29 @@ fn token(name: &str) -> anyhow::Result<Option<Token>> {
 fn say(global: &Global, address: SocketAddr) -> anyhow::Result<()> {
     let url = format!("http://{address}");
     if global.json {
-        return output::json(&serde_json::json!({ "event": "serving", "url": url }));
+        return output::json(&serde_json::json!({ "event": "listening", "url": url }));
     }
     output::line(format!("serving {} on {url} (Ctrl-C stops)", global.data_dir.display()));
     Ok(())
 }
 
 /// The first signal asks everything to end, a second one ends it at once.
-fn shut_down_on_signal(runtime: &tokio::runtime::Runtime, shutdown: &Shutdown) -> anyhow::Result<()> {
+fn stop_on_signal(
+    runtime: &tokio::runtime::Runtime,
+    shutdown: &Shutdown,
+    cancel: &Cancel,
+) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let _inside = runtime.enter();
     let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let shutdown = shutdown.clone();
+    let (shutdown, cancel) = (shutdown.clone(), cancel.clone());
     runtime.spawn(async move {
         tokio::select! {
             _ = terminated.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
         shutdown.start();
+        cancel.cancel();
         if tokio::signal::ctrl_c().await.is_ok() {
             end_now();
         }
@@ -86,7 +106,7 @@ fn shut_down_on_signal(runtime: &tokio::runtime::Runtime, shutdown: &Shutdown) -
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "asked for twice; nothing here is written")]
+#[expect(clippy::disallowed_methods, reason = "asked for twice; what is durable is taken up at the next start")]
 fn end_now() {
     std::process::exit(130);
 }

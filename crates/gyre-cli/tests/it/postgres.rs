@@ -1,44 +1,8 @@
 //! The same run with PostgreSQL as its database.
 
-use std::process::Command;
-
-use crate::support::{Running, SMALL, clean_state, clean_state_with, finished, gyre, run};
-
-/// A database of the test's own, gone after it.
-struct Database {
-    server: String,
-    name: String,
-    url: String,
-}
-
-impl Database {
-    #[expect(clippy::disallowed_methods, reason = "the caller chooses the server")]
-    fn create() -> Self {
-        let server = std::env::var("GYRE_TEST_POSTGRES_URL").expect(
-            "GYRE_TEST_POSTGRES_URL is not set; start a server with: \
-             export GYRE_TEST_POSTGRES_URL=$(.ci/postgres up)",
-        );
-        let name = format!("gyre_cli_test_{}", std::process::id());
-        let (base, _) = server.rsplit_once('/').unwrap();
-        let url = format!("{base}/{name}");
-        let database = Self { server, name, url };
-        database.server_does(&format!("CREATE DATABASE {}", database.name));
-        database
-    }
-
-    fn server_does(&self, sql: &str) {
-        run(Command::new("psql").args(["--quiet", "--dbname", &self.server, "--command", sql]))
-            .ok();
-    }
-}
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.server_does(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
-        }
-    }
-}
+use crate::support::{
+    Database, Running, SMALL, clean_state, clean_state_with, finished, gyre, run,
+};
 
 #[test]
 fn a_killed_run_on_postgres_ends_in_the_state_of_an_unkilled_one_on_sqlite() {

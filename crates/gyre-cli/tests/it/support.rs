@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -265,5 +266,43 @@ impl Drop for Running {
         // Long gone after `kill` and `wait`, alive where a test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A PostgreSQL database of the test's own, gone after it.
+pub(crate) struct Database {
+    server: String,
+    name: String,
+    pub(crate) url: String,
+}
+
+impl Database {
+    #[expect(clippy::disallowed_methods, reason = "the caller chooses the server")]
+    pub(crate) fn create() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let server = std::env::var("GYRE_TEST_POSTGRES_URL").expect(
+            "GYRE_TEST_POSTGRES_URL is not set; start a server with: \
+             export GYRE_TEST_POSTGRES_URL=$(.ci/postgres up)",
+        );
+        let ordinal = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("gyre_cli_test_{}_{ordinal}", std::process::id());
+        let (base, _) = server.rsplit_once('/').unwrap();
+        let url = format!("{base}/{name}");
+        let database = Self { server, name, url };
+        database.server_does(&format!("CREATE DATABASE {}", database.name));
+        database
+    }
+
+    fn server_does(&self, sql: &str) {
+        run(Command::new("psql").args(["--quiet", "--dbname", &self.server, "--command", sql]))
+            .ok();
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.server_does(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        }
     }
 }

@@ -22,9 +22,14 @@ pub(super) fn read(dir: &Path, file: &'static str) -> Result<Vec<u8>, LearnerErr
 /// Writes one of a checkpoint's files and waits until the disk has it.
 pub(super) fn write(dir: &Path, file: &str, bytes: &[u8]) -> Result<(), LearnerError> {
     let path = dir.join(file);
-    File::create(&path)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .map_err(LearnerError::io("write", &path))
+    let write = || -> io::Result<()> {
+        gyre_fault::io_point("checkpoint::writing")?;
+        let mut file = File::create(&path)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        gyre_fault::io_point("checkpoint::synced")
+    };
+    write().map_err(LearnerError::io("write", &path))
 }
 
 /// The bytes of a safetensors file that holds flat slices under Hugging Face's

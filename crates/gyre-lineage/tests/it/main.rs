@@ -12,4 +12,5 @@ mod query;
 mod registry;
 mod revocation;
 mod scenario;
+mod schedules;
 mod support;

@@ -20,7 +20,6 @@ use gyre_verify::{GradingKey, Submission, Verifier};
 
 use super::Runner;
 use crate::error::Error;
-use crate::failpoint::crash_point;
 use crate::project::{Project, io};
 use crate::workshop::Workshop;
 
@@ -170,7 +169,7 @@ impl Runner<'_> {
         let selection = self.selection(&plan)?;
         let file = self.project.data.file(&old.path);
         let moved_to = self.set_aside(&file)?;
-        crash_point("revoke::set_aside");
+        gyre_fault::crash_point("revoke::set_aside");
         let mut commit = self.empty_commit();
         let mut rewrite = ShardRewrite { shard: old.id, moved_to, successor: None };
         if !selection.chosen.accepted.is_empty() {
@@ -187,7 +186,7 @@ impl Runner<'_> {
         commit.correction = Some(step);
         self.commit(commit)?;
         self.write_index()?;
-        crash_point("revoke::indexed");
+        gyre_fault::crash_point("revoke::indexed");
         fs::remove_file(&file).map_err(io("remove", &file))
     }
 

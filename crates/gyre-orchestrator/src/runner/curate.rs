@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use gyre_dataset::{Card, DatasetRow, DatasetWriter, Layout, ManifestShard, RowSource, read_part};
-use gyre_lineage::{RolloutFilter, RolloutWithVerdict, ShardRow, ShardRowRef, VerdictRow};
+use gyre_lineage::{RolloutFilter, RolloutWithVerdict, RunRow, ShardRow, ShardRowRef, VerdictRow};
 use gyre_round::{
     Curated, CurationCandidate, RoundEvent, RoundPlan, RoundState, VerdictKind, curate,
 };
@@ -12,6 +12,7 @@ use gyre_types::{Judgement, PartId, RolloutId, RolloutRecord, Split, Task, TaskI
 use super::generate::planned;
 use super::{Done, Runner};
 use crate::error::Error;
+use crate::project::Project;
 
 /// What was chosen of a round's rollouts.
 pub(super) struct Selection {
@@ -96,30 +97,8 @@ impl Runner<'_> {
         Ok((shard, rows))
     }
 
-    /// Writes manifest and card from what the lineage names. They hold nothing
-    /// of their own, so a crash before this is healed by the next start.
     pub(super) fn write_index(&self) -> Result<(), Error> {
-        let shards = crate::inspect::shards(&self.project, &self.run.id)?;
-        if shards.is_empty() {
-            return Ok(());
-        }
-        let folder = self.project.data.dataset(&self.run.id);
-        let shard = |shard: ShardRow| ManifestShard {
-            path: relative_to(&folder, &self.project.data.file(&shard.path)),
-            id: shard.id,
-            sha256: shard.sha256,
-            bytes: shard.bytes,
-            rows: u64::from(shard.rows),
-            round: shard.round,
-        };
-        let current = shards.into_iter().filter(|shard| !shard.superseded).map(shard);
-        let card = Card {
-            run: self.run.id.clone(),
-            seed: self.run.seed,
-            fingerprint: self.run.fingerprint,
-            license: "other".to_owned(),
-        };
-        Ok(Layout::new(&folder).write_index(&card, &current.collect::<Vec<_>>())?)
+        write_index(&self.project, &self.run)
     }
 
     pub(super) fn rows(&self, selection: &Selection) -> Result<Vec<DatasetRow>, Error> {
@@ -164,6 +143,32 @@ impl Runner<'_> {
         }
         Ok(records)
     }
+}
+
+/// Writes manifest and card from what the lineage names. They hold nothing
+/// of their own, so a crash before this is healed by the next start.
+pub(super) fn write_index(project: &Project, run: &RunRow) -> Result<(), Error> {
+    let shards = crate::inspect::shards(project, &run.id)?;
+    if shards.is_empty() {
+        return Ok(());
+    }
+    let folder = project.data.dataset(&run.id);
+    let shard = |shard: ShardRow| ManifestShard {
+        path: relative_to(&folder, &project.data.file(&shard.path)),
+        id: shard.id,
+        sha256: shard.sha256,
+        bytes: shard.bytes,
+        rows: u64::from(shard.rows),
+        round: shard.round,
+    };
+    let current = shards.into_iter().filter(|shard| !shard.superseded).map(shard);
+    let card = Card {
+        run: run.id.clone(),
+        seed: run.seed,
+        fingerprint: run.fingerprint,
+        license: "other".to_owned(),
+    };
+    Ok(Layout::new(&folder).write_index(&card, &current.collect::<Vec<_>>())?)
 }
 
 fn candidate(row: &RolloutWithVerdict, task: &Task) -> Option<CurationCandidate> {

@@ -5,48 +5,78 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gyre_dataset::Layout;
-use gyre_types::PartId;
+use gyre_lineage::{RunRow, RunStatus, StoreError};
+use gyre_types::{PartId, RunId};
 
-use super::Runner;
+use super::curate::write_index;
+use super::lease::HeldLease;
+use super::{Clock, Runner};
 use crate::error::Error;
-use crate::project::io;
+use crate::project::{Project, io};
 
 const PAGE: u32 = 5_000;
+
+/// Runs that are looked at, at most: the newest.
+const RUNS: u32 = 1_000;
+
+/// Puts right what a crash left of every unfinished run that no process drives:
+/// leases of the dead are taken and given back, and files that no transaction
+/// names are removed. Gives the runs. What a crash in the midst of it leaves is
+/// put right by the next.
+pub(crate) fn reconcile(project: &Project, clock: Clock) -> Result<Vec<RunId>, Error> {
+    let mut reconciled = Vec::new();
+    for run in project.wait(project.store.runs(RUNS))? {
+        if run.status != RunStatus::Active {
+            continue;
+        }
+        match HeldLease::acquire(project, &run.id, clock) {
+            Ok(_held) => collect(project, &run)?,
+            // Somebody drives it, and put it right at that one's start.
+            Err(Error::Store(StoreError::Held { .. })) => continue,
+            Err(error) => return Err(error),
+        }
+        reconciled.push(run.id);
+    }
+    Ok(reconciled)
+}
 
 impl Runner<'_> {
     /// Runs under the lease, before anything is written: whatever of this run
     /// is on disk and not in the lineage was never committed.
     pub(super) fn collect_garbage(&self) -> Result<(), Error> {
-        let root = self.project.data.run(&self.run.id);
-        let known = self.named_paths()?;
-        for kind in ["rollouts", "checkpoints"] {
-            sweep(&root.join(kind), &known)?;
-        }
-        let dataset = Layout::new(&self.project.data.dataset(&self.run.id));
-        gyre_dataset::collect_garbage(dataset.root(), &known)?;
-        gyre_dataset::collect_garbage(&dataset.data_dir(), &known)?;
-        gyre_dataset::collect_garbage(&dataset.root().join("superseded"), &known)?;
-        self.write_index()
+        collect(&self.project, &self.run)
     }
+}
 
-    fn named_paths(&self) -> Result<HashSet<PathBuf>, Error> {
-        let (project, run) = (&self.project, &self.run.id);
-        let mut known = HashSet::new();
-        let mut after: Option<PartId> = None;
-        loop {
-            let page = project.wait(project.store.parts(run, after.as_ref(), PAGE))?;
-            known.extend(page.iter().map(|part| project.data.file(&part.path)));
-            match page.last() {
-                Some(last) => after = Some(last.id.clone()),
-                None => break,
-            }
-        }
-        let shards = crate::inspect::shards(project, run)?;
-        known.extend(shards.iter().map(|shard| project.data.file(&shard.path)));
-        let checkpoints = project.wait(project.store.checkpoints(run, None, PAGE))?;
-        known.extend(checkpoints.rows.iter().map(|row| project.data.file(&row.path)));
-        Ok(known)
+fn collect(project: &Project, run: &RunRow) -> Result<(), Error> {
+    let root = project.data.run(&run.id);
+    let known = named_paths(project, &run.id)?;
+    for kind in ["rollouts", "checkpoints"] {
+        sweep(&root.join(kind), &known)?;
     }
+    let dataset = Layout::new(&project.data.dataset(&run.id));
+    gyre_dataset::collect_garbage(dataset.root(), &known)?;
+    gyre_dataset::collect_garbage(&dataset.data_dir(), &known)?;
+    gyre_dataset::collect_garbage(&dataset.root().join("superseded"), &known)?;
+    write_index(project, run)
+}
+
+fn named_paths(project: &Project, run: &RunId) -> Result<HashSet<PathBuf>, Error> {
+    let mut known = HashSet::new();
+    let mut after: Option<PartId> = None;
+    loop {
+        let page = project.wait(project.store.parts(run, after.as_ref(), PAGE))?;
+        known.extend(page.iter().map(|part| project.data.file(&part.path)));
+        match page.last() {
+            Some(last) => after = Some(last.id.clone()),
+            None => break,
+        }
+    }
+    let shards = crate::inspect::shards(project, run)?;
+    known.extend(shards.iter().map(|shard| project.data.file(&shard.path)));
+    let checkpoints = project.wait(project.store.checkpoints(run, None, PAGE))?;
+    known.extend(checkpoints.rows.iter().map(|row| project.data.file(&row.path)));
+    Ok(known)
 }
 
 /// Removes everything below `folder` that is neither known nor leads to
@@ -61,15 +91,21 @@ fn sweep(folder: &Path, known: &HashSet<PathBuf>) -> Result<(), Error> {
         if known.contains(&path) {
             continue;
         }
+        let removing = || gyre_fault::io_point("garbage::removing").map_err(io("remove", &path));
+        let removed = || gyre_fault::io_point("garbage::removed").map_err(io("remove", &path));
         let leads_on = known.iter().any(|named| named.starts_with(&path));
         if leads_on {
             sweep(&path, known)?;
         } else if path.is_dir() {
             tracing::info!(path = %path.display(), "removing what no transaction names");
+            removing()?;
             fs::remove_dir_all(&path).map_err(io("remove", &path))?;
+            removed()?;
         } else {
             tracing::info!(path = %path.display(), "removing what no transaction names");
+            removing()?;
             fs::remove_file(&path).map_err(io("remove", &path))?;
+            removed()?;
         }
     }
     Ok(())

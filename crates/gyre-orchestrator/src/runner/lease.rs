@@ -66,12 +66,13 @@ async fn renew(project: Project, lease: Lease, clock: Clock) {
 }
 
 /// Host, process and when it started: enough to know later whether it still lives.
-fn owner() -> String {
+pub(crate) fn owner() -> String {
     let pid = std::process::id();
     format!("{}/{pid}/{}", host(), started(pid).unwrap_or_default())
 }
 
-fn is_dead(owner: &str) -> bool {
+/// Whether a holder is a process of this machine that is gone.
+pub(crate) fn is_dead(owner: &str) -> bool {
     let mut parts = owner.split('/');
     let (Some(on), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next()) else {
         return false;

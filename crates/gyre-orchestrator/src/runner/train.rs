@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use gyre_dataset::read_shard;
+use gyre_fault::io_point;
 use gyre_learner::{
     Checkpoint, Example, LocalPolicy, TrainProgress, TrainReport, cold_start, train_round,
 };
@@ -32,6 +33,7 @@ impl Runner<'_> {
         clear(&scratch)?;
         clear(&target)?;
         fs::create_dir_all(&scratch).map_err(io("make", &scratch))?;
+        io_point("checkpoint::beginning").map_err(io("make", &scratch))?;
         let report = self.run_trainer(plan, &pool, &scratch)?;
         publish(&scratch, &target)?;
 
@@ -129,8 +131,11 @@ fn clear(folder: &Path) -> Result<(), Error> {
 
 /// Gives a finished folder its name; its files were synced by their writer.
 fn publish(scratch: &Path, target: &Path) -> Result<(), Error> {
+    io_point("checkpoint::trained").map_err(io("rename", scratch))?;
     fs::rename(scratch, target).map_err(io("rename", scratch))?;
+    io_point("checkpoint::renamed").map_err(io("rename", scratch))?;
     let parent = target.parent().unwrap_or(target);
     let sync = || fs::File::open(parent)?.sync_all();
-    sync().map_err(io("sync", parent))
+    sync().map_err(io("sync", parent))?;
+    io_point("checkpoint::published").map_err(io("sync", parent))
 }

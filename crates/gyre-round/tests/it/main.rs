@@ -4,4 +4,5 @@ mod alarm;
 mod curation;
 mod curriculum;
 mod gate;
+mod schedule;
 mod statistics;

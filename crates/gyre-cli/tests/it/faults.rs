@@ -1,0 +1,304 @@
+//! Every named failpoint: the process dies there, or the step fails there, and
+//! what comes after ends in the state of a run that nothing happened to.
+//!
+//! The suite walks all points with SIGKILL on SQLite, those of the service with
+//! every fault, and loses its connections to PostgreSQL. `cargo xtask crash`
+//! walks the full product: every point × {SIGKILL, EIO, ENOSPC, connection lost before
+//! COMMIT, acknowledgement lost} on both databases, and hundreds of kills of the
+//! service.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use gyre_fault::{POINTS, Point, Step};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Database, Ran, Running, SMALL, clean_state, finished, gyre, run, text};
+
+/// What happens at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    name: &'static str,
+    /// What the failpoint is told; once in each process, or nothing would ever end.
+    action: &'static str,
+    at: &'static [Step],
+}
+
+const KILL: Kind = Kind {
+    name: "SIGKILL",
+    action: "1*return",
+    at: &[Step::File, Step::BeforeCommit, Step::AfterCommit],
+};
+const FAULTS: [Kind; 4] = [
+    Kind { name: "EIO", action: "1*return(eio)", at: &[Step::File, Step::BeforeCommit] },
+    Kind { name: "ENOSPC", action: "1*return(enospc)", at: &[Step::File, Step::BeforeCommit] },
+    Kind {
+        name: "connection lost before COMMIT",
+        action: "1*return(lost)",
+        at: &[Step::BeforeCommit],
+    },
+    Kind { name: "acknowledgement lost", action: "1*return(lost)", at: &[Step::AfterCommit] },
+];
+
+/// A data folder, and the database where it is not the folder's own.
+pub(crate) struct Place {
+    folder: TempDir,
+    database: Option<Database>,
+}
+
+impl Place {
+    pub(crate) fn sqlite() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), database: None }
+    }
+
+    pub(crate) fn postgres() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), database: Some(Database::create()) }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn gyre(&self) -> Command {
+        let mut command = gyre();
+        command.arg("--data-dir").arg(self.folder.path().join("data"));
+        if let Some(database) = &self.database {
+            command.args(["--database", &database.url]);
+        }
+        command
+    }
+
+    /// The audit's state; none where there is no run yet.
+    #[track_caller]
+    pub(crate) fn clean(&self) -> Option<String> {
+        let ran = run(self.gyre().args(["audit", "--json"]));
+        if ran.code == Some(60) {
+            return None;
+        }
+        let audits = ran.ok().json();
+        if audits == Value::Array(vec![]) {
+            return None;
+        }
+        assert_eq!(audits.as_array().map(Vec::len), Some(1), "{audits:#}");
+        assert_eq!(audits[0]["findings"], Value::Array(vec![]), "{audits:#}");
+        Some(text(&audits[0], "state").to_owned())
+    }
+
+    /// Goes on with the run, or begins it.
+    fn drive(&self, failpoints: &str) -> Ran {
+        let with = |args: &[&str]| run(self.gyre().args(args).env("GYRE_FAILPOINTS", failpoints));
+        let resumed = with(&["run", "--json", "--resume"]);
+        match resumed.code {
+            Some(14 | 60) => with(&["run", "--json", "--config", SMALL]),
+            _ => resumed,
+        }
+    }
+}
+
+/// The points that a process came to.
+fn come_to(stderr: &str) -> impl Iterator<Item = &str> {
+    stderr.lines().filter_map(|line| line.strip_prefix("failpoint "))
+}
+
+fn armed(left: &BTreeSet<&str>, kind: Kind) -> String {
+    let armed: Vec<_> = left.iter().map(|point| format!("{point}={}", kind.action)).collect();
+    armed.join(";")
+}
+
+fn points(kind: Kind, of_service: bool) -> BTreeSet<&'static str> {
+    let fits = |point: &&Point| point.is_service() == of_service && kind.at.contains(&point.step);
+    POINTS.iter().filter(fits).map(|point| point.name).collect()
+}
+
+/// Walks the points of a run. Those that a process has come to are not armed for
+/// the next, which comes to the next point of the same step.
+fn walk_run(place: &Place, kind: Kind) {
+    let mut left = points(kind, false);
+    if kind == KILL {
+        kill_at_release(place, &mut left);
+    }
+    loop {
+        let ran = place.drive(&armed(&left, kind));
+        assert!(!ran.stderr.contains("panicked"), "{ran:#?}");
+        let came: Vec<&str> = come_to(&ran.stderr).collect();
+        assert!(ran.code == Some(0) || !came.is_empty(), "{kind:?}: {ran:#?}");
+        left.retain(|point| !came.contains(point));
+        let state = place.clean();
+        if ran.code == Some(0) {
+            assert_eq!(left, BTreeSet::new(), "{}: no run came to these points", kind.name);
+            assert_eq!(state.unwrap(), clean_state(&finished().data), "{}", kind.name);
+            return;
+        }
+    }
+}
+
+/// A lease is given back when a process ends by itself: a step fails, and the
+/// process dies while it gives up.
+fn kill_at_release(place: &Place, left: &mut BTreeSet<&str>) {
+    for point in ["release::committing", "release::committed"] {
+        let failpoints = format!("step::committing=1*off->1*return(eio);{point}=1*return");
+        let ran = place.drive(&failpoints);
+        assert_eq!(ran.code, None, "{ran:#?}");
+        assert!(come_to(&ran.stderr).any(|came| came == point), "{ran:#?}");
+        assert!(left.remove(point));
+        place.clean();
+    }
+}
+
+/// A schedule of every second that makes the small run, round by round.
+pub(crate) fn every_second(place: &Place) -> std::path::PathBuf {
+    let small = fs::read_to_string(crate::support::repository().join(SMALL)).unwrap();
+    let file = place.folder().join("service.toml");
+    let schedule = "[[schedules]]\nname = \"often\"\ncron = \"* * * * * *\"\n";
+    fs::write(&file, format!("{small}\n{schedule}")).unwrap();
+    file
+}
+
+/// Starts the service on a schedule.
+pub(crate) fn serve(place: &Place, config: &Path, failpoints: &str) -> Running {
+    let mut command = place.gyre();
+    command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--config"]).arg(config);
+    Running::start(command.env("GYRE_FAILPOINTS", failpoints))
+}
+
+/// Whether the schedule has ended because all rounds are made.
+pub(crate) fn has_ended(place: &Place) -> bool {
+    let ran = run(place.gyre().args(["schedule", "ls", "--json"]));
+    ran.code == Some(0) && ran.json()[0]["status"] == "stopped"
+}
+
+/// Reads what the service tells until the schedule ends or the service does.
+fn until_end(running: &mut Running) -> bool {
+    while let Some(told) = running.next() {
+        if told["event"] == "tick_settled" && !told["stop"].is_null() {
+            return true;
+        }
+    }
+    false
+}
+
+fn terminate(running: Running) -> Ran {
+    run(Command::new("kill").arg("-TERM").arg(running.id().to_string())).ok();
+    running.wait()
+}
+
+/// Walks the points of the service; where a step only fails, it goes on by itself.
+fn walk_service(place: &Place, kind: Kind) {
+    let config = every_second(place);
+    let mut left = points(kind, true);
+    while !has_ended(place) {
+        let mut running = serve(place, &config, &armed(&left, kind));
+        let ran = match until_end(&mut running) {
+            true => terminate(running).ok(),
+            false => running.wait(),
+        };
+        assert!(!ran.stderr.contains("panicked"), "{ran:#?}");
+        let came: Vec<&str> = come_to(&ran.stderr).collect();
+        assert!(ran.code == Some(0) || !came.is_empty(), "{kind:?}: {ran:#?}");
+        left.retain(|point| !came.contains(point));
+        place.clean();
+    }
+    assert_eq!(left, BTreeSet::new(), "{}: the service did not come to these", kind.name);
+    assert_eq!(place.clean().unwrap(), clean_state(&finished().data), "{}", kind.name);
+    each_round_once(place);
+}
+
+/// Each round was made by one tick, whatever happened to who made it.
+pub(crate) fn each_round_once(place: &Place) {
+    let ticks = run(place.gyre().args(["schedule", "ls", "often", "-n", "5000", "--json"])).ok();
+    let ticks = ticks.json();
+    let ticks = ticks.as_array().unwrap();
+    let mut rounds: Vec<_> = ticks
+        .iter()
+        .filter(|tick| tick["state"] == "done")
+        .filter_map(|tick| tick["round"].as_u64())
+        .collect();
+    rounds.sort_unstable();
+    assert_eq!(rounds, [0, 1, 2], "{ticks:#?}");
+    assert!(ticks.iter().all(|tick| tick["state"] != "failed"), "{ticks:#?}");
+}
+
+#[test]
+fn a_run_killed_at_every_point_ends_as_if_nothing_had_happened() {
+    walk_run(&Place::sqlite(), KILL);
+}
+
+#[test]
+fn a_service_killed_at_every_point_ends_as_if_nothing_had_happened() {
+    walk_service(&Place::sqlite(), KILL);
+}
+
+/// What `cargo xtask crash` asks for, beside what the suite always does.
+#[expect(clippy::disallowed_methods, reason = "the caller chooses how much to try")]
+fn asked_for(name: &str) -> Option<usize> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// The suite loses connections to a real PostgreSQL, whose points are few.
+#[test]
+fn a_run_that_loses_its_database_ends_as_if_nothing_had_happened() {
+    for kind in FAULTS.into_iter().filter(|kind| !kind.at.contains(&Step::File)) {
+        walk_run(&Place::postgres(), kind);
+    }
+}
+
+/// Where asked for, everything that is left of the product.
+#[test]
+fn a_run_and_a_service_whose_steps_fail_end_as_if_nothing_had_happened() {
+    let full = asked_for("GYRE_CRASH_FULL").is_some();
+    for kind in FAULTS {
+        if full {
+            walk_run(&Place::sqlite(), kind);
+            walk_service(&Place::postgres(), kind);
+        }
+        if full && kind.at.contains(&Step::File) {
+            walk_run(&Place::postgres(), kind);
+        }
+        walk_service(&Place::sqlite(), kind);
+    }
+    if full {
+        walk_run(&Place::postgres(), KILL);
+        walk_service(&Place::postgres(), KILL);
+    }
+}
+
+/// `kill -9` of the service at moments that nobody chose, on both databases.
+#[test]
+fn a_service_killed_at_any_moment_loses_and_doubles_nothing() {
+    let mut kills = 0;
+    let wanted = asked_for("GYRE_CRASH_KILLS").unwrap_or(8);
+    while kills < wanted {
+        for place in [Place::sqlite(), Place::postgres()] {
+            kills += kill_until_end(&place, kills as u64);
+        }
+    }
+}
+
+/// Gives how often the service was killed until all rounds were made.
+fn kill_until_end(place: &Place, mut moment: u64) -> usize {
+    let config = every_second(place);
+    let mut kills = 0;
+    while !has_ended(place) {
+        let mut running = serve(place, &config, "");
+        // A simple generator will do: what counts is that moments differ.
+        moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888);
+        let mut ended = false;
+        for _ in 0..(moment >> 33) % 12 {
+            match running.next() {
+                Some(told) => ended |= told["event"] == "tick_settled" && !told["stop"].is_null(),
+                None => break,
+            }
+        }
+        running.kill();
+        kills += 1;
+        if kills % 4 == 0 || ended {
+            place.clean();
+        }
+    }
+    assert_eq!(place.clean().unwrap(), clean_state(&finished().data));
+    each_round_once(place);
+    kills
+}
