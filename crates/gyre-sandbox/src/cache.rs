@@ -63,6 +63,14 @@ impl CompiledGuest {
         self.0.try_clone()
     }
 
+    /// Its content.
+    pub(crate) fn bytes(&self) -> io::Result<Vec<u8>> {
+        // By position: every copy of the file shares one offset.
+        let mut bytes = vec![0; usize::try_from(self.0.metadata()?.len()).unwrap_or_default()];
+        std::os::unix::fs::FileExt::read_exact_at(&self.0, &mut bytes, 0)?;
+        Ok(bytes)
+    }
+
     /// Maps it into memory.
     pub(crate) fn module(&self, engine: &Engine) -> Result<Module, SandboxError> {
         let file = self.0.try_clone().map_err(|error| SandboxError::Engine {
@@ -133,11 +141,17 @@ impl Entry {
 
     /// The compiled guest, `None` if there is none, or what is wrong with it.
     fn load(&self, engine: &Engine) -> Result<Option<CompiledGuest>, String> {
-        let Some((mut file, _)) = self.read()? else { return Ok(None) };
-        file.rewind().map_err(|error| error.to_string())?;
-        let compiled = CompiledGuest(file);
+        let Some(compiled) = self.checked()? else { return Ok(None) };
         compiled.module(engine).map_err(|error| error.to_string())?;
         Ok(Some(compiled))
+    }
+
+    /// The open file after comparing it with the digest that vouches for it;
+    /// `None` if there is none.
+    pub(crate) fn checked(&self) -> Result<Option<CompiledGuest>, String> {
+        let Some((mut file, _)) = self.read()? else { return Ok(None) };
+        file.rewind().map_err(|error| error.to_string())?;
+        Ok(Some(CompiledGuest(file)))
     }
 
     /// The file and its content, after comparing it with the digest that

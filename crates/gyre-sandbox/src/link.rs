@@ -8,15 +8,13 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crate::cache::CompiledGuest;
-use crate::guest::GuestImage;
 use crate::layers::Layer;
 use crate::protocol::{Request, Response};
-use crate::worker::{Greeting, Hello, serve};
+use crate::worker::{Code, Greeting, Hello, serve};
 use crate::{SandboxError, engine, frame};
 
 /// The argument by which this program is started as a worker.
@@ -66,8 +64,8 @@ impl WorkerProgram {
 
 /// How workers are started, again and again.
 pub(crate) enum Launch {
-    Process { program: WorkerProgram, compiled: CompiledGuest, live_max: u32 },
-    Thread { image: Arc<GuestImage> },
+    Process { program: WorkerProgram, compiled: CompiledGuest, hello: Hello },
+    Thread { code: Code },
 }
 
 /// Why a worker did not answer.
@@ -100,21 +98,21 @@ impl Launch {
     /// the thread that started it.
     pub(crate) fn start(&self) -> Result<(Link, Vec<Layer>), SandboxError> {
         match self {
-            Self::Process { program, compiled, live_max } => {
+            Self::Process { program, compiled, hello } => {
                 let failed = |message: String| SandboxError::WorkerNotStarted {
                     path: program.path.clone(),
                     message,
                 };
                 let mut link =
                     spawn(program, compiled).map_err(|error| failed(error.to_string()))?;
-                match link.greet(&Hello { live_max: *live_max }) {
+                match link.greet(hello) {
                     Ok(Greeting::Ready { layers }) => Ok((link, layers)),
                     Ok(Greeting::Refused { message }) => Err(failed(message)),
                     Err(error) => Err(failed(format!("it does not speak as a worker ({error})"))),
                 }
             }
-            Self::Thread { image } => {
-                let link = in_thread(image).map_err(|error| SandboxError::Engine {
+            Self::Thread { code } => {
+                let link = in_thread(code).map_err(|error| SandboxError::Engine {
                     doing: "starting a worker thread",
                     message: error.to_string(),
                 })?;
@@ -140,15 +138,15 @@ fn spawn(program: &WorkerProgram, compiled: &CompiledGuest) -> io::Result<Link> 
     Link::new(ours, Life::Process(child), START_PATIENCE)
 }
 
-fn in_thread(image: &Arc<GuestImage>) -> io::Result<Link> {
+fn in_thread(code: &Code) -> io::Result<Link> {
     let (ours, theirs) = UnixStream::pair()?;
-    let image = Arc::clone(image);
+    let code = code.clone();
     let thread = thread::Builder::new()
         .name("sandbox-worker".to_owned())
         .stack_size(engine::THREAD_STACK_BYTES)
         .spawn(move || {
             // Who asked sees a broken stream.
-            let _ = serve(image, theirs);
+            let _ = serve(code, theirs);
         })?;
     Link::new(ours, Life::Thread(Some(thread)), START_PATIENCE)
 }

@@ -2,29 +2,35 @@
 //!
 //! A verifier is a stranger's program too, and its word is a label, so it gets
 //! less than a guest does: no import at all, hence no clock, randomness, file
-//! or network to differ by; a fresh instance for each call, hence no memory of
-//! the call before; and fuel, memory, tables and the size of its report are
-//! bounded. What it lacks is said in words before any of it runs; what it does
-//! wrong when it runs is a [`VerifierFault`], which is data.
+//! or network to differ by; a worker of its own and a fresh instance for each
+//! call, hence no memory of the call before; and fuel, memory, tables and the
+//! size of its report are bounded. What it lacks is said in words before any of
+//! it runs; what it does wrong when it runs is a [`VerifierFault`], which is
+//! data.
 
 mod contract;
 mod inside;
 mod inspect;
+mod loaded;
 mod wit;
 
 use std::path::Path;
-use std::thread;
+use std::sync::{Arc, mpsc};
 
 use gyre_types::Digest;
-use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Store, Trap};
+use serde::{Deserialize, Serialize};
+use wasmtime::Engine;
 
-use crate::cache::{self, Entry, OpenProgress};
+use crate::cache::{self, CompiledGuest, Entry, OpenProgress};
+use crate::link::{Launch, WorkerKind};
+use crate::pool::{Answer, Envelope, Pool, PoolSpec, Recipient, Reply, collect};
+use crate::protocol::Request;
+use crate::sandbox::SandboxConfig;
+use crate::worker::{Code, Hello};
 use crate::{SandboxError, engine};
-use inside::{Inside, Stop};
-use wit::VerifierPre;
 
 pub use inspect::ComponentProblem;
+pub(crate) use loaded::{LoadedVerifier, Rehearsal};
 
 /// The version of the contract that outcomes and reports follow.
 pub const CONTRACT_VERSION: u32 = 1;
@@ -35,9 +41,12 @@ pub const WIT: &str = include_str!("../../../sandboxes/wit/verifier.wit");
 
 /// CPython with its standard library is a component of some 40 MB.
 const COMPONENT_BYTES_MAX: usize = 128 << 20;
+/// A byte of a text takes at most six in JSON; names and numbers take less
+/// than what they took in memory.
+const JSON_GROWTH_MAX: u64 = 8;
 
 /// What one call of a verifier may use. Counted, never timed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifierLimits {
     /// Fuel, instantiation included; a second of work is some 10e9.
     pub fuel_max: u64,
@@ -76,7 +85,7 @@ pub enum ComponentError {
 }
 
 /// What a verifier did wrong in one call. Whatever it judged has no verdict.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifierFault {
     /// It did not come to an end.
@@ -124,7 +133,7 @@ pub enum VerifierFault {
 }
 
 /// What one call of a verifier came to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
     /// The report as JSON, still to be judged, or what the verifier did wrong.
     pub report: Result<String, VerifierFault>,
@@ -134,11 +143,10 @@ pub struct Verification {
     pub memory_bytes_peak: u64,
 }
 
-/// A loaded verifier, ready to be called from any thread.
+/// A verifier that workers of its own hold, ready to be called from any thread.
 #[derive(Clone)]
 pub struct ComponentVerifier {
-    engine: Engine,
-    linked: VerifierPre<Inside>,
+    pool: Arc<Pool>,
     digest: Digest,
     limits: VerifierLimits,
 }
@@ -150,14 +158,18 @@ impl ComponentVerifier {
         Digest::of(bytes)
     }
 
-    /// Loads a component, compiling it into the cache folder first where there
-    /// is no intact compiled one.
+    /// Loads a component into a worker, compiling it into the cache folder
+    /// first where there is no intact compiled one.
     ///
     /// # Errors
     ///
     /// When it is no verifier, or the infrastructure failed.
-    pub fn load(bytes: &[u8], cache_dir: &Path) -> Result<Self, ComponentError> {
-        Self::load_with(bytes, cache_dir, VerifierLimits::default(), &|_| {})
+    pub fn load(
+        bytes: &[u8],
+        cache_dir: &Path,
+        worker_kind: &WorkerKind,
+    ) -> Result<Self, ComponentError> {
+        Self::load_with(bytes, cache_dir, worker_kind, VerifierLimits::default(), &|_| {})
     }
 
     /// As [`load`](Self::load), with limits of one's own, and told how the
@@ -169,18 +181,33 @@ impl ComponentVerifier {
     pub fn load_with(
         bytes: &[u8],
         cache_dir: &Path,
+        worker_kind: &WorkerKind,
         limits: VerifierLimits,
         progress: &dyn Fn(OpenProgress),
     ) -> Result<Self, ComponentError> {
         let functions = inspect::inspect(bytes, COMPONENT_BYTES_MAX)
             .map_err(|problems| ComponentError::Refused { problems })?;
         let engine = engine::for_components()?;
-        let component = compiled(&engine, bytes, cache_dir, functions, progress)?;
-        let linked = link(&engine, &component)?;
-        let verifier = Self { engine, linked, digest: Self::digest_of(bytes), limits };
-        match on_deep_stack(|| verifier.rehearse())? {
-            Ok(()) => Ok(verifier),
-            Err(problem) => Err(refused(problem)),
+        let compiled = compiled(&engine, bytes, cache_dir, functions, progress)?;
+        // What does not fit the interface is told before a worker has it.
+        loaded::fits(&engine, &compiled)?;
+        let launch = match worker_kind {
+            WorkerKind::Process(program) => {
+                let hello = Hello::Verifier { limits };
+                Launch::Process { program: program.clone(), compiled, hello }
+            }
+            WorkerKind::Thread => {
+                let verifier = LoadedVerifier::load(&compiled, limits)?;
+                Launch::Thread { code: Code::Verifier(Arc::new(verifier)) }
+            }
+        };
+        let patience = SandboxConfig::PATIENCE_DEFAULT;
+        let pool = Arc::new(Pool::new(PoolSpec { launch, workers: 1, patience, live_max: 1 })?);
+        let verifier = Self { pool, digest: Self::digest_of(bytes), limits };
+        match verifier.ask(Request::Rehearse)? {
+            Reply::Rehearsed(Ok(())) => Ok(verifier),
+            Reply::Rehearsed(Err(problem)) => Err(refused(problem)),
+            _ => Err(SandboxError::WorkerLost.into()),
         }
     }
 
@@ -189,99 +216,50 @@ impl ComponentVerifier {
         self.digest
     }
 
+    /// The processes of the workers that hold it; none where they are threads.
+    pub fn worker_processes(&self) -> Vec<u32> {
+        self.pool.processes()
+    }
+
     /// Shows an outcome to a fresh instance and takes its report. The outcome
-    /// is the contract's JSON; the report is JSON too, still to be judged.
+    /// is the contract's JSON; the report is JSON too, still to be judged. A
+    /// worker that dies over it is replaced, and asked once more.
     ///
     /// # Errors
     ///
     /// When the infrastructure failed, or the outcome is not of the contract.
     pub fn verify(&self, outcome_json: &str) -> Result<Verification, SandboxError> {
-        let outcome = contract::read(outcome_json)?;
-        on_deep_stack(|| self.call(&outcome))?
-    }
-
-    fn store(&self) -> wasmtime::Result<Store<Inside>> {
-        let mut store = Store::new(&self.engine, Inside::new(self.limits));
-        store.limiter(|inside| inside);
-        store.set_fuel(self.limits.fuel_max)?;
-        store.set_hostcall_fuel(self.limits.report_bytes_max);
-        Ok(store)
-    }
-
-    /// Instantiates it once, so that what cannot work is known before it is
-    /// relied upon.
-    fn rehearse(&self) -> Result<(), ComponentProblem> {
-        let started = self
-            .store()
-            .and_then(|mut store| self.linked.instance_pre().instantiate(&mut store).map(|_| ()));
-        started.map_err(|error| ComponentProblem::DoesNotStart {
-            message: self.limits.what_it_did(&error).to_string(),
-        })?;
-        self.start()
-            .map(|_| ())
-            .map_err(|error| ComponentProblem::WrongType { message: format!("{error:#}") })
-    }
-
-    fn start(&self) -> wasmtime::Result<(Store<Inside>, wit::Verifier)> {
-        let mut store = self.store()?;
-        let instance = self.linked.instantiate(&mut store)?;
-        Ok((store, instance))
-    }
-
-    fn call(&self, outcome: &wit::Outcome) -> Result<Verification, SandboxError> {
-        let failed = |error| SandboxError::engine("starting a verifier", &error);
-        // It did start when it was loaded, so what fails here is the machine.
-        let (mut store, instance) = self.start().map_err(failed)?;
-        let called = instance.gyre_verifier_grading().call_verify(&mut store, outcome);
-        let left = store.get_fuel().map_err(failed)?;
-        if let Err(error) = &called
-            && let Some(Stop::NoMemory { message }) = error.downcast_ref()
-        {
-            let message = message.clone();
-            return Err(SandboxError::Engine { doing: "growing a verifier's memory", message });
+        match self.ask(Request::Verify(outcome_json.to_owned()))? {
+            Reply::Verified(verification) => Ok(verification),
+            _ => Err(SandboxError::WorkerLost),
         }
-        let report = match called {
-            Ok(Ok(report)) => contract::write(&report),
-            Ok(Err(message)) => Err(VerifierFault::Declined { message: contract::cut(&message) }),
-            Err(error) => Err(self.limits.what_it_did(&error)),
+    }
+
+    fn ask(&self, request: Request) -> Answer {
+        let (reply_to, answers) = mpsc::channel();
+        let envelope = Envelope {
+            request,
+            result_bytes_max: self.limits.report_bytes_max as u64,
+            fuel_max: self.limits.fuel_max,
+            life: None,
+            ticket: 0,
+            reply_to,
         };
-        Ok(Verification {
-            report,
-            fuel: self.limits.fuel_max.saturating_sub(left),
-            memory_bytes_peak: store.data().memory_bytes_peak(),
-        })
+        self.pool.send(Recipient::Anyone, envelope);
+        collect(&answers, 1).pop().unwrap_or(Err(SandboxError::WorkerLost))
     }
 }
 
-impl VerifierLimits {
-    /// What a call that did not return says about the verifier.
-    fn what_it_did(&self, error: &wasmtime::Error) -> VerifierFault {
-        match error.downcast_ref::<Stop>() {
-            Some(Stop::MemoryExceeded) => {
-                return VerifierFault::MemoryExceeded { bytes_max: self.memory_bytes_max };
-            }
-            Some(Stop::TablesExceeded) => {
-                return VerifierFault::TablesExceeded { elements_max: self.table_elements_max };
-            }
-            Some(Stop::NoMemory { .. }) | None => {}
+impl Verification {
+    /// A report that a worker hands over in spite of its bound is none. Writing
+    /// it as JSON may have made it longer than what was copied out.
+    pub(crate) fn bounded(mut self, bytes_max: u64) -> Self {
+        let room = bytes_max.saturating_mul(JSON_GROWTH_MAX);
+        if self.report.as_ref().is_ok_and(|report| report.len() as u64 > room) {
+            let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+            self.report = Err(VerifierFault::ReportTooLarge { bytes_max });
         }
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => VerifierFault::FuelExhausted { fuel_max: self.fuel_max },
-            Some(trap @ Trap::UnreachableCodeReached) => {
-                VerifierFault::Trapped { message: format!("{trap}: so ends a panic") }
-            }
-            Some(trap) => VerifierFault::Trapped { message: trap.to_string() },
-            None => self.what_it_gave(&error.root_cause().to_string()),
-        }
-    }
-
-    /// What cannot be copied out is no trap: the engine has only words for it.
-    fn what_it_gave(&self, words: &str) -> VerifierFault {
-        if words.contains("fuel allocated for hostcalls") {
-            VerifierFault::ReportTooLarge { bytes_max: self.report_bytes_max }
-        } else {
-            VerifierFault::Malformed { detail: contract::cut(words) }
-        }
+        self
     }
 }
 
@@ -293,21 +271,6 @@ fn refused(problem: ComponentProblem) -> ComponentError {
     ComponentError::Refused { problems: vec![problem] }
 }
 
-/// Nothing is defined in the linker: a verifier imports nothing.
-fn link(engine: &Engine, component: &Component) -> Result<VerifierPre<Inside>, ComponentError> {
-    let wrong = |error: wasmtime::Error| {
-        refused(ComponentProblem::WrongType { message: format!("{error:#}") })
-    };
-    let interface = component.get_export_index(None, INTERFACE);
-    let interface = interface
-        .ok_or_else(|| refused(ComponentProblem::MissingInterface { exports: Vec::new() }))?;
-    if component.get_export_index(Some(&interface), "verify").is_none() {
-        return Err(refused(ComponentProblem::MissingFunction));
-    }
-    let linked = Linker::new(engine).instantiate_pre(component).map_err(wrong)?;
-    VerifierPre::new(linked).map_err(wrong)
-}
-
 /// The compiled component: from the cache, or made and put there.
 fn compiled(
     engine: &Engine,
@@ -315,7 +278,7 @@ fn compiled(
     cache_dir: &Path,
     functions_total: u32,
     progress: &dyn Fn(OpenProgress),
-) -> Result<Component, ComponentError> {
+) -> Result<CompiledGuest, ComponentError> {
     progress(OpenProgress::Loading);
     let content = Digest::of(bytes);
     let compatibility = engine::compatibility(engine);
@@ -323,10 +286,10 @@ fn compiled(
     let folder = cache_dir.join(cache::FOLDER);
     cache::make_private(&folder)?;
     let entry = Entry::new(&folder, "verifier", key);
-    match entry.read().and_then(|found| found.map(|(_, code)| load(engine, &code)).transpose()) {
-        Ok(Some(component)) => {
+    match entry.checked() {
+        Ok(Some(compiled)) => {
             progress(OpenProgress::Ready { from_cache: true });
-            return Ok(component);
+            return Ok(compiled);
         }
         Ok(None) => {}
         Err(reason) => {
@@ -342,37 +305,10 @@ fn compiled(
                 refused(ComponentProblem::Invalid { message: format!("{error:#}") })
             })?;
     entry.store(&code)?;
-    let component = load(engine, &code).map_err(|message| SandboxError::Engine {
+    let compiled = entry.checked().ok().flatten().ok_or_else(|| SandboxError::Engine {
         doing: "loading a verifier that it compiled",
-        message,
+        message: "the file is not what was written".to_owned(),
     })?;
     progress(OpenProgress::Ready { from_cache: false });
-    Ok(component)
-}
-
-#[expect(
-    unsafe_code,
-    reason = "loading machine code is what a compilation cache is for. These bytes are what the \
-              compiler of this process just gave, or the content of a file in a folder that only \
-              this user may write, which matched the digest that was written after compiling it"
-)]
-fn load(engine: &Engine, code: &[u8]) -> Result<Component, String> {
-    // SAFETY: see the reason above; the bytes checked are the bytes loaded.
-    unsafe { Component::deserialize(engine, code) }.map_err(|error| format!("{error:#}"))
-}
-
-/// Runs wasm on a thread whose stack holds all that wasm may use: callers'
-/// threads may have less, and running over theirs would end the process.
-fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, SandboxError> {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new()
-            .name("verifier".to_owned())
-            .stack_size(engine::THREAD_STACK_BYTES)
-            .spawn_scoped(scope, work)
-            .map_err(|error| SandboxError::Engine {
-                doing: "starting a thread for a verifier",
-                message: error.to_string(),
-            })?;
-        thread.join().map_err(|_| SandboxError::WorkerLost)
-    })
+    Ok(compiled)
 }

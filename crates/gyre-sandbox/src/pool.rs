@@ -7,7 +7,7 @@
 //! worker takes no other with it; its sessions are lost.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -18,6 +18,7 @@ use gyre_types::{SandboxReport, StepReport};
 use crate::SandboxError;
 use crate::layers::Layer;
 use crate::link::{Broken, Launch, Link};
+use crate::plugin::{Rehearsal, Verification};
 use crate::protocol::{Fault, Request, Response, Usage};
 
 /// Whole jobs that wait for a free worker; who submits more waits.
@@ -55,6 +56,8 @@ pub(crate) enum Reply {
     Started(u64),
     Stepped(StepReport),
     Ended(Usage),
+    Rehearsed(Rehearsal),
+    Verified(Verification),
 }
 
 /// For whom a request is.
@@ -87,6 +90,8 @@ struct Shared {
     taken: Condvar,
     /// The process of each worker, 0 where there is none.
     processes: Vec<AtomicU32>,
+    /// Requests that were sent.
+    requests: AtomicU64,
 }
 
 impl Shared {
@@ -117,6 +122,7 @@ impl Pool {
             arrived: Condvar::new(),
             taken: Condvar::new(),
             processes: (0..workers).map(|_| AtomicU32::new(0)).collect(),
+            requests: AtomicU64::new(0),
         });
         let mut pool = Self { shared, threads: Vec::with_capacity(workers), layers: Vec::new() };
         let (ready, greetings) = mpsc::channel();
@@ -153,8 +159,14 @@ impl Pool {
         processes.map(|id| id.load(Ordering::Relaxed)).filter(|id| *id != 0).collect()
     }
 
+    /// Requests that were sent so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
     /// Sends a request; its answer will carry the ticket.
     pub(crate) fn send(&self, to: Recipient, envelope: Envelope) {
+        self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let mut inbox = self.shared.inbox();
         match to {
             Recipient::Worker(at) => inbox.for_worker[at].push_back(envelope),
@@ -335,6 +347,10 @@ impl Shared {
                 Reply::Stepped(step.read(to.result_bytes_max))
             }
             (Request::End(_), Response::Ended(usage)) => Reply::Ended(usage),
+            (Request::Rehearse, Response::Rehearsed(rehearsal)) => Reply::Rehearsed(rehearsal),
+            (Request::Verify(_), Response::Verified(verification)) => {
+                Reply::Verified(verification.bounded(to.result_bytes_max))
+            }
             _ => return Err(Broken::Lost(std::io::Error::other("it answered something else"))),
         }))
     }
@@ -351,6 +367,7 @@ impl Shared {
             }
             Fault::FilesRefused { message } => SandboxError::FilesRefused { message },
             Fault::ReportTooLarge { bytes } => SandboxError::ReportTooLarge { bytes },
+            Fault::Outcome { message } => SandboxError::Outcome { message },
             Fault::Panicked => SandboxError::WorkerLost,
         }
     }

@@ -10,8 +10,14 @@ use std::thread;
 use crate::cache::CompiledGuest;
 use crate::guest::GuestImage;
 use crate::layers::Layer;
-use crate::worker::{Greeting, Hello, serve};
+use crate::plugin::LoadedVerifier;
+use crate::worker::{Code, Greeting, Hello, serve};
 use crate::{WORKER_ARGUMENT, engine, frame};
+
+/// Address space for the memories of a verifier, each of which sets aside what
+/// it could address: sixteen of 4 GiB and their guards.
+#[cfg(target_os = "linux")]
+const VERIFIER_ADDRESS_SPACE_BYTES: u64 = 16 * (5 << 30);
 
 /// Runs this process as a sandbox worker, if it was started as one; a program
 /// that opens a [`Sandbox`](crate::Sandbox) whose workers are processes of
@@ -37,7 +43,7 @@ fn work() -> io::Result<()> {
     let compiled = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let Some(hello) = frame::read::<Hello>(&mut channel)? else { return Ok(()) };
     match prepare(&hello, compiled) {
-        Ok(image) => confined(layers, image, channel.into()),
+        Ok(code) => confined(layers, code, channel.into()),
         Err(error) => {
             let message = error.to_string();
             frame::write(&mut channel, &Greeting::Refused { message })
@@ -45,19 +51,31 @@ fn work() -> io::Result<()> {
     }
 }
 
-fn prepare(hello: &Hello, compiled: File) -> Result<Arc<GuestImage>, crate::SandboxError> {
-    let engine = engine::for_running(hello.live_max)?;
-    let module = CompiledGuest::from_checked(compiled).module(&engine)?;
-    Ok(Arc::new(GuestImage::new(engine, &module)?))
+fn prepare(hello: &Hello, compiled: File) -> Result<Code, crate::SandboxError> {
+    let compiled = CompiledGuest::from_checked(compiled);
+    match *hello {
+        Hello::Guests { live_max } => {
+            let engine = engine::for_running(live_max)?;
+            let module = compiled.module(&engine)?;
+            Ok(Code::Guests(Arc::new(GuestImage::new(engine, &module)?)))
+        }
+        Hello::Verifier { limits } => {
+            Ok(Code::Verifier(Arc::new(LoadedVerifier::load(&compiled, limits)?)))
+        }
+    }
 }
 
 /// Gives up all that it does not need, then works.
-fn confined(mut layers: Vec<Layer>, image: Arc<GuestImage>, channel: OwnedFd) -> io::Result<()> {
+fn confined(mut layers: Vec<Layer>, code: Code, channel: OwnedFd) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     let address_space_bytes = {
         // The compiled guest is mapped; its descriptor has no more use here.
         rustix::stdio::dup2_stdout(File::open("/dev/null")?)?;
-        let bytes = crate::confine::address_space_bytes();
+        let room = match code {
+            Code::Guests(_) => 0,
+            Code::Verifier(_) => VERIFIER_ADDRESS_SPACE_BYTES,
+        };
+        let bytes = crate::confine::address_space_bytes().map(|bytes| bytes.saturating_add(room));
         layers.extend(crate::confine::give_up_rights());
         bytes
     };
@@ -69,7 +87,7 @@ fn confined(mut layers: Vec<Layer>, image: Arc<GuestImage>, channel: OwnedFd) ->
             let _ = &mut layers;
             let mut channel = File::from(channel);
             frame::write(&mut channel, &Greeting::Ready { layers })?;
-            serve(image, channel)
+            serve(code, channel)
         })?;
     worker.join().unwrap_or_else(|_| Err(io::Error::other("the worker panicked")))
 }

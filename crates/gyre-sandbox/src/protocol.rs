@@ -12,6 +12,7 @@ use gyre_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::Bytes;
+use crate::plugin::{Rehearsal, Verification};
 use crate::reply;
 
 /// What a session is started with.
@@ -43,6 +44,10 @@ pub(crate) enum Request {
     Start(SessionKey, WireSpec),
     Step(SessionKey, WireStep),
     End(SessionKey),
+    /// To a worker that holds a verifier: start an instance, and drop it.
+    Rehearse,
+    /// To a worker that holds a verifier: judge this outcome, as JSON.
+    Verify(String),
 }
 
 /// A [`SandboxJob`] on the wire.
@@ -85,6 +90,8 @@ pub(crate) enum Response {
     Started,
     Stepped(WireStepReport),
     Ended(Usage),
+    Rehearsed(Rehearsal),
+    Verified(Verification),
     Failed(Fault),
 }
 
@@ -125,6 +132,7 @@ pub(crate) enum Fault {
     MemoryLimitTooSmall { given: u64, needed: u64 },
     FilesRefused { message: String },
     ReportTooLarge { bytes: u64 },
+    Outcome { message: String },
     Panicked,
 }
 
@@ -223,7 +231,7 @@ impl Request {
             Self::Execute(job) => {
                 job.spec.limits.fuel_max.saturating_mul(job.steps.len().max(1) as u64)
             }
-            Self::Step(..) => of_session,
+            Self::Step(..) | Self::Rehearse | Self::Verify(_) => of_session,
             Self::Start(..) | Self::End(_) => 0,
         }
     }
@@ -237,13 +245,14 @@ impl Request {
                 job.steps.iter().map(WireStep::bytes).sum::<u64>() + files as u64
             }
             Self::Step(_, step) => step.bytes(),
-            Self::Start(..) | Self::End(_) => 0,
+            Self::Verify(outcome) => outcome.len() as u64,
+            Self::Start(..) | Self::End(_) | Self::Rehearse => 0,
         }
     }
 
     /// Whether it can be asked of another worker after one died over it.
     pub(crate) fn can_be_repeated(&self) -> bool {
-        matches!(self, Self::Execute(_) | Self::Start(..))
+        matches!(self, Self::Execute(_) | Self::Start(..) | Self::Rehearse | Self::Verify(_))
     }
 }
 
@@ -253,7 +262,8 @@ impl Response {
         match self {
             Self::Executed(report) => report.usage.fuel,
             Self::Stepped(step) => step.fuel,
-            Self::Started | Self::Ended(_) | Self::Failed(_) => 0,
+            Self::Verified(verification) => verification.fuel,
+            Self::Started | Self::Ended(_) | Self::Rehearsed(_) | Self::Failed(_) => 0,
         }
     }
 
@@ -265,7 +275,10 @@ impl Response {
                 report.steps.iter().map(WireStepReport::bytes).sum::<u64>() + files as u64
             }
             Self::Stepped(step) => step.bytes(),
-            Self::Started | Self::Ended(_) | Self::Failed(_) => 0,
+            Self::Verified(verification) => {
+                verification.report.as_ref().map_or(0, |report| report.len() as u64)
+            }
+            Self::Started | Self::Ended(_) | Self::Rehearsed(_) | Self::Failed(_) => 0,
         }
     }
 }

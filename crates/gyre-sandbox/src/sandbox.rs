@@ -14,6 +14,7 @@ use crate::layers::Layer;
 use crate::link::{Launch, WorkerKind};
 use crate::pool::{Answer, Envelope, Pool, PoolSpec, Recipient, Reply, collect};
 use crate::protocol::{Request, SessionKey, SessionSpec, Usage, WireJob, WireSpec, WireStep};
+use crate::worker::{Code, Hello};
 use crate::{OpenProgress, SandboxError, artefact, cache, engine};
 
 /// How a sandbox is opened.
@@ -100,12 +101,14 @@ impl Sandbox {
         let launch = match &config.worker_kind {
             WorkerKind::Process(program) => {
                 let live_max = config.live_max.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX));
-                Launch::Process { program: program.clone(), compiled, live_max }
+                let hello = Hello::Guests { live_max };
+                Launch::Process { program: program.clone(), compiled, hello }
             }
             WorkerKind::Thread => {
                 let engine = engine::for_running(config.live_max)?;
                 let module = compiled.module(&engine)?;
-                Launch::Thread { image: Arc::new(GuestImage::new(engine, &module)?) }
+                let image = GuestImage::new(engine, &module)?;
+                Launch::Thread { code: Code::Guests(Arc::new(image)) }
             }
         };
         let SandboxConfig { patience, live_max, .. } = *config;
@@ -134,6 +137,12 @@ impl Sandbox {
     /// The ids of the workers' processes; empty where they are threads.
     pub fn worker_processes(&self) -> Vec<u32> {
         self.inner.pool.processes()
+    }
+
+    /// How often a worker was asked for something so far: each job is one
+    /// request, and so are the start, each step and the end of a session.
+    pub fn requests(&self) -> u64 {
+        self.inner.pool.requests()
     }
 
     /// Runs jobs, each in a fresh guest, several at a time; the reports are in

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::guest::{Guest, GuestImage};
 use crate::layers::Layer;
+use crate::plugin::{LoadedVerifier, VerifierLimits};
 use crate::protocol::{Fault, Request, Response, SessionKey, Usage, WireJob, WireReport, WireStep};
 
 /// A worker sends what it has once it burnt this much fuel, some 10 ms, so
@@ -19,11 +20,40 @@ use crate::protocol::{Fault, Request, Response, SessionKey, Usage, WireJob, Wire
 const FUEL_SENT: u64 = 100_000_000;
 const BYTES_SENT: u64 = 256 << 10;
 
-/// What a worker is told first.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Hello {
-    /// How many guests it must have room for.
-    pub(crate) live_max: u32,
+/// What a worker is told first: what the compiled code is that it was given.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Hello {
+    /// The guest, with room for so many.
+    Guests { live_max: u32 },
+    /// A verifier.
+    Verifier { limits: VerifierLimits },
+}
+
+/// What a worker runs.
+#[derive(Clone)]
+pub(crate) enum Code {
+    Guests(Arc<GuestImage>),
+    Verifier(Arc<LoadedVerifier>),
+}
+
+impl Code {
+    fn guests(&self) -> Result<&GuestImage, Fault> {
+        match self {
+            Self::Guests(image) => Ok(image),
+            Self::Verifier(_) => Err(misdirected()),
+        }
+    }
+
+    fn verifier(&self) -> Result<&LoadedVerifier, Fault> {
+        match self {
+            Self::Verifier(verifier) => Ok(verifier),
+            Self::Guests(_) => Err(misdirected()),
+        }
+    }
+}
+
+fn misdirected() -> Fault {
+    Fault::Engine { message: "this worker runs something else".to_owned() }
 }
 
 /// What a worker says when it is ready, or why it never will be.
@@ -34,8 +64,8 @@ pub(crate) enum Greeting {
 }
 
 /// Answers requests until the other side closes the stream.
-pub(crate) fn serve(image: Arc<GuestImage>, mut stream: impl Read + Write) -> io::Result<()> {
-    let mut worker = Worker { image, sessions: BTreeMap::new() };
+pub(crate) fn serve(code: Code, mut stream: impl Read + Write) -> io::Result<()> {
+    let mut worker = Worker { code, sessions: BTreeMap::new() };
     while let Some(requests) = frame::read::<Vec<Request>>(&mut stream)? {
         let (mut responses, mut fuel, mut bytes) = (Vec::new(), 0, 0);
         for request in requests {
@@ -73,7 +103,7 @@ fn send(stream: &mut impl Write, responses: Vec<Response>) -> io::Result<()> {
 }
 
 struct Worker {
-    image: Arc<GuestImage>,
+    code: Code,
     sessions: BTreeMap<SessionKey, Live>,
 }
 
@@ -95,18 +125,28 @@ impl Worker {
     fn handle(&mut self, request: Request) -> Response {
         let response = match request {
             Request::Execute(job) => self.execute(job).map(Response::Executed),
-            Request::Start(key, spec) => self.image.start(spec).map(|guest| {
-                self.sessions.insert(key, Live::Guest(Box::new(guest)));
-                Response::Started
-            }),
+            Request::Start(key, spec) => {
+                self.code.guests().and_then(|image| image.start(spec)).map(|guest| {
+                    self.sessions.insert(key, Live::Guest(Box::new(guest)));
+                    Response::Started
+                })
+            }
             Request::Step(key, step) => self.step(key, &step),
             Request::End(key) => Ok(Response::Ended(self.end(key))),
+            Request::Rehearse => {
+                self.code.verifier().map(|verifier| Response::Rehearsed(verifier.rehearse()))
+            }
+            Request::Verify(outcome) => self
+                .code
+                .verifier()
+                .and_then(|verifier| verifier.verify(&outcome))
+                .map(Response::Verified),
         };
         response.unwrap_or_else(Response::Failed)
     }
 
     fn execute(&self, job: WireJob) -> Result<WireReport, Fault> {
-        let mut guest = self.image.start(job.spec)?;
+        let mut guest = self.code.guests()?.start(job.spec)?;
         let mut steps = Vec::with_capacity(job.steps.len());
         for step in &job.steps {
             let report = guest.step(step)?;

@@ -24,6 +24,9 @@ const PROGRAM: &str = "print(sum(i * i for i in range(1000)))";
 const HIDDEN: usize = 5;
 /// Requests of a batch, when the way to a worker is measured.
 const MESSAGES: usize = 64;
+/// The figures that the way to the workers is told by.
+const MESSAGE: &str = "worker message";
+const FRESH: &str = "fresh sandbox, first answer";
 /// Optimiser steps timed.
 const TRAIN_STEPS: u64 = 30;
 
@@ -47,7 +50,10 @@ pub(crate) fn bench(global: &Global, args: &BenchArgs) -> anyhow::Result<()> {
     figures.extend(sandbox_figures(sandbox, n)?);
     figures.extend(subprocess_figures(&figures, n));
     let tasks = tasks(&workshop, &config, n)?;
+    let asked = sandbox.requests();
     figures.push(rollouts(sandbox, &tasks)?);
+    let requests = (sandbox.requests() - asked) as f64 / tasks.len().max(1) as f64;
+    figures.extend(hop_figures(&figures, requests));
     figures.extend(learner_figures(&config.learner, &tasks)?);
     if global.json {
         return output::json_pretty(&figures);
@@ -100,6 +106,10 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
         sandbox.execute_one(job(PROGRAM))?;
         Ok(())
     })?;
+    let first = median_ms(n, || {
+        sandbox.execute_one(job("pass"))?;
+        Ok(())
+    })?;
     let mut live = sandbox.start(spec.clone())?;
     live.step(&Step::Run { code: "def f(x):\n    return x + 1\n".to_owned() })?;
     let call = Step::Call { function: "f".to_owned(), args: vec![Value::Int(1)] };
@@ -116,11 +126,35 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
             alone,
             "median, a request that touches no guest, and its answer",
         ),
-        figure("worker message", batched, "median, each of 64 such requests in one batch"),
+        figure(MESSAGE, batched, "median, each of 64 such requests in one batch"),
         figure("fresh sandbox start", start, "median, started and dropped, through the worker"),
+        figure(FRESH, first, "median, until a fresh guest has answered `pass`"),
         figure("fresh print(sum(…))", fresh, "median, a fresh guest each"),
         figure("call in a live session", called, "median"),
     ])
+}
+
+/// What it costs a judged rollout that its guests are in other processes,
+/// beside what a fresh sandbox costs.
+fn hop_figures(figures: &[Figure], requests: f64) -> Vec<Figure> {
+    let value = |what| figures.iter().find(|figure| figure.what == what).map(|f| f.value);
+    let message = value(MESSAGE).unwrap_or(f64::NAN);
+    let fresh = value(FRESH).unwrap_or(f64::NAN);
+    let hops = requests * message;
+    vec![
+        Figure {
+            what: "worker hops of a judged rollout",
+            value: hops,
+            unit: "ms",
+            note: format!("{requests:.1} requests each, batched"),
+        },
+        Figure {
+            what: "hops / fresh sandbox",
+            value: hops / fresh,
+            unit: "x",
+            note: "must stay under 0.1".to_owned(),
+        },
+    ]
 }
 
 /// What it costs to ask a worker: requests to sessions whose guests are dead,

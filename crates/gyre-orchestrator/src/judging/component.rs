@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gyre_lineage::{VerifierKind as Registered, VerifierRow, VerifierStatus};
-use gyre_sandbox::SandboxError;
 use gyre_sandbox::plugin::{ComponentVerifier, Verification};
+use gyre_sandbox::{SandboxError, WorkerKind, WorkerProgram};
 use gyre_types::Digest;
 use gyre_verify::{ExternalReply, ExternalVerifier, Verifier, VerifierFault, VerifierKind};
 
@@ -81,7 +81,8 @@ fn load(
 
 /// Makes a component ready, registered or not.
 pub(super) fn of_bytes(bytes: &[u8], name: &str, cache_dir: &Path) -> Result<Verifier, Unready> {
-    let component = ComponentVerifier::load(bytes, cache_dir)
+    let program = WorkerProgram::this_program().map_err(|error| Unready::Failed(error.into()))?;
+    let component = ComponentVerifier::load(bytes, cache_dir, &WorkerKind::Process(program))
         .map_err(|error| Unready::Unusable(format!("the component {name:?} is {error}")))?;
     let verify = move |outcomes: &[String]| {
         outcomes.iter().map(|outcome| reply(component.verify(outcome))).collect()

@@ -7,7 +7,6 @@ use gyre_types::Value;
 use serde::{Deserialize, Serialize};
 
 use super::{CONTRACT_VERSION, VerifierFault, wit};
-use crate::SandboxError;
 
 /// Characters of a verifier's own words that are kept.
 const WORDS_CHARS_MAX: usize = 500;
@@ -64,11 +63,10 @@ fn no_files() -> Value {
 }
 
 /// Reads an outcome.
-pub(super) fn read(json: &str) -> Result<wit::Outcome, SandboxError> {
-    let wrong = |message: String| SandboxError::Outcome { message };
-    let outcome: Outcome = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
+pub(super) fn read(json: &str) -> Result<wit::Outcome, String> {
+    let outcome: Outcome = serde_json::from_str(json).map_err(|error| error.to_string())?;
     if outcome.version != CONTRACT_VERSION {
-        return Err(wrong(format!("version {} is not {CONTRACT_VERSION}", outcome.version)));
+        return Err(format!("version {} is not {CONTRACT_VERSION}", outcome.version));
     }
     let cases = outcome.cases.into_iter().map(Case::into_wit).collect::<Result<_, _>>();
     Ok(wit::Outcome {
@@ -81,7 +79,7 @@ pub(super) fn read(json: &str) -> Result<wit::Outcome, SandboxError> {
             visible: outcome.task.visible.iter().map(Example::to_wit).collect(),
         },
         answer: outcome.answer,
-        cases: cases.map_err(wrong)?,
+        cases: cases?,
     })
 }
 

@@ -3,12 +3,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use wasmparser::{BinaryReaderError, Encoding, Parser, Payload};
 
 use super::INTERFACE;
 
 /// One reason why a component is no verifier, in words for its author.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ComponentProblem {
     /// It is larger than a component may be.

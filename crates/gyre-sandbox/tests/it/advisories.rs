@@ -5,9 +5,9 @@
 use std::fmt::Write;
 use std::thread;
 
-use gyre_sandbox::plugin::{ComponentError, ComponentVerifier, VerifierFault};
+use gyre_sandbox::plugin::{ComponentError, ComponentVerifier, VerifierFault, VerifierLimits};
 
-use crate::plugin::{fault, load, outcome, verify};
+use crate::plugin::{fault, load, outcome, verify, workers};
 use crate::plugin_fixture::{Returned, returning, verifier};
 use crate::support::warm_cache;
 
@@ -175,15 +175,39 @@ fn new_memory_is_zero_whatever_the_last_instance_left() {
     }
 }
 
+/// What a probe comes to that has little fuel.
+fn ended(definitions: &str) -> VerifierFault {
+    let limits = VerifierLimits { fuel_max: 20_000_000, ..VerifierLimits::default() };
+    let bytes = probing(definitions);
+    let verifier = ComponentVerifier::load_with(&bytes, &warm_cache(), &workers(), limits, &|_| {});
+    verifier.unwrap().verify(&outcome("1234")).unwrap().report.unwrap_err()
+}
+
 #[test]
 fn tail_calls_burn_fuel_and_may_trap() {
-    let endless = "(func $probe (result i32) (return_call $probe))";
-    let ended = fault(&probing(endless));
-    assert!(matches!(ended, VerifierFault::FuelExhausted { .. }), "{ended}");
-    let trapping = "(func $last (result i32) unreachable)
-        (func $probe (result i32) (return_call $last))";
-    let ended = fault(&probing(trapping));
-    assert!(matches!(ended, VerifierFault::Trapped { .. }), "{ended}");
+    let endless = ended("(func $probe (result i32) (return_call $probe))");
+    assert!(matches!(endless, VerifierFault::FuelExhausted { .. }), "{endless}");
+    let trapping = ended(
+        "(func $last (result i32) unreachable)
+         (func $probe (result i32) (return_call $last))",
+    );
+    assert!(matches!(trapping, VerifierFault::Trapped { .. }), "{trapping}");
+}
+
+#[test]
+fn calls_by_reference_burn_fuel() {
+    let types = "(type $f (func (result i32))) (elem declare func $one $probe)
+        (func $one (type $f) (i32.const 1))";
+    let called = "(func $probe (type $f) (call_ref $f (ref.func $one)))";
+    right(&format!("{types}{called}"));
+    for endless in [
+        "(loop $on (drop (call_ref $f (ref.func $one))) (br $on))",
+        "(return_call_ref $f (ref.func $probe))",
+    ] {
+        let code = format!("{types}(func $probe (type $f) {endless} (unreachable))");
+        let ended = ended(&code);
+        assert!(matches!(ended, VerifierFault::FuelExhausted { .. }), "{endless}: {ended}");
+    }
 }
 
 #[test]
@@ -210,7 +234,7 @@ fn an_empty_memory_holds_nothing() {
 fn tables_beyond_all_memory_are_refused() {
     for table in ["0xffffffff", "i64 0x1fffffffffffffff"] {
         let bytes = probing(&format!("(table {table} funcref){}", body("(i32.const 1)")));
-        let loaded = ComponentVerifier::load(&bytes, &warm_cache());
+        let loaded = ComponentVerifier::load(&bytes, &warm_cache(), &workers());
         assert!(matches!(loaded, Err(ComponentError::Refused { .. })), "{table} was taken");
     }
 }
@@ -219,16 +243,12 @@ fn tables_beyond_all_memory_are_refused() {
 fn parts_of_the_engine_that_are_left_out_are_refused() {
     let left_out = [
         ("collected references", "(table $refs 1 externref)"),
-        (
-            "calls by reference",
-            "(type $f (func)) (func (param (ref $f)) (call_ref $f (local.get 0)))",
-        ),
         ("shared memory", "(memory $shared 1 1 shared)"),
         ("exceptions", "(tag $e) (func (throw $e))"),
     ];
     for (name, definitions) in left_out {
         let bytes = probing(&format!("{definitions}{}", body("(i32.const 1)")));
-        let loaded = ComponentVerifier::load(&bytes, &warm_cache());
+        let loaded = ComponentVerifier::load(&bytes, &warm_cache(), &workers());
         assert!(matches!(loaded, Err(ComponentError::Refused { .. })), "{name} was taken");
     }
 }

@@ -4,16 +4,16 @@
 use std::cell::RefCell;
 use std::fs;
 
-use gyre_sandbox::OpenProgress;
 use gyre_sandbox::plugin::{
     ComponentError, ComponentProblem, ComponentVerifier, Verification, VerifierFault,
     VerifierLimits,
 };
+use gyre_sandbox::{OpenProgress, WorkerKind};
 
 use gyre_types::Digest;
 
 use crate::plugin_fixture::{Returned, assemble, declines, four_bytes, returning, verifier};
-use crate::support::warm_cache;
+use crate::support::{config, warm_cache};
 
 pub(crate) fn outcome(answer: &str) -> String {
     let outcome = serde_json::json!({
@@ -34,8 +34,13 @@ pub(crate) fn outcome(answer: &str) -> String {
     outcome.to_string()
 }
 
+/// Verifiers live in processes, as they do in the product.
+pub(crate) fn workers() -> WorkerKind {
+    config(&warm_cache()).worker_kind
+}
+
 pub(crate) fn load(bytes: &[u8]) -> ComponentVerifier {
-    ComponentVerifier::load(bytes, &warm_cache()).unwrap()
+    ComponentVerifier::load(bytes, &warm_cache(), &workers()).unwrap()
 }
 
 pub(crate) fn verify(bytes: &[u8]) -> Verification {
@@ -50,7 +55,7 @@ pub(crate) fn fault(bytes: &[u8]) -> VerifierFault {
 /// The only problem of a component, and what is said of it.
 #[track_caller]
 fn refused(bytes: &[u8]) -> (ComponentProblem, String) {
-    match ComponentVerifier::load(bytes, &warm_cache()) {
+    match ComponentVerifier::load(bytes, &warm_cache(), &workers()) {
         Err(ComponentError::Refused { problems }) => {
             assert_eq!(problems.len(), 1, "{problems:?}");
             (problems[0].clone(), problems[0].to_string())
@@ -253,7 +258,7 @@ fn imports_are_refused_by_name() {
 fn all_that_is_wrong_is_said_at_once() {
     let text = r#"(component
         (import "wasi:sockets/tcp@0.2.0" (instance)) (import "wasi:random/random@0.2.0" (instance)))"#;
-    match ComponentVerifier::load(&assemble(text), &warm_cache()) {
+    match ComponentVerifier::load(&assemble(text), &warm_cache(), &workers()) {
         Err(error @ ComponentError::Refused { .. }) => {
             let said = error.to_string();
             for words in ["wasi:sockets/tcp", "wasi:random/random", "does not export"] {
@@ -280,7 +285,8 @@ fn a_compiled_verifier_is_kept_and_a_damaged_one_made_again() {
         let told = RefCell::new(Vec::new());
         let limits = VerifierLimits::default();
         let progress = |progress| told.borrow_mut().push(progress);
-        let loaded = ComponentVerifier::load_with(&bytes, folder.path(), limits, &progress);
+        let loaded =
+            ComponentVerifier::load_with(&bytes, folder.path(), &workers(), limits, &progress);
         (loaded.unwrap().verify(&outcome("1234")).unwrap(), told.into_inner())
     };
     let (first, told) = load();
@@ -300,4 +306,32 @@ fn a_compiled_verifier_is_kept_and_a_damaged_one_made_again() {
     let (third, told) = load();
     assert!(told.iter().any(|told| matches!(told, OpenProgress::Discarded { .. })), "{told:?}");
     assert_eq!(third, first);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_verifier_lives_in_a_process_without_privileges_and_outlives_it() {
+    let verifier = load(&four_bytes());
+    let first = verifier.verify(&outcome("1234")).unwrap();
+    let workers = verifier.worker_processes();
+    assert_eq!(workers.len(), 1);
+    let status = fs::read_to_string(format!("/proc/{}/status", workers[0])).unwrap();
+    for line in ["Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000"] {
+        assert!(status.contains(line), "{line}: {status}");
+    }
+    let process = rustix::process::Pid::from_raw(workers[0] as i32).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(verifier.verify(&outcome("1234")).unwrap(), first);
+    assert_ne!(verifier.worker_processes(), workers);
+}
+
+#[test]
+fn a_thread_and_a_process_judge_the_same() {
+    let thread =
+        ComponentVerifier::load(&four_bytes(), &warm_cache(), &WorkerKind::Thread).unwrap();
+    assert!(thread.worker_processes().is_empty());
+    for answer in ["1234", "123"] {
+        let (there, here) = (load(&four_bytes()), &thread);
+        assert_eq!(there.verify(&outcome(answer)).unwrap(), here.verify(&outcome(answer)).unwrap());
+    }
 }

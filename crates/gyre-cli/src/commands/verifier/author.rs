@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use gyre_orchestrator::{Error, Observer, Progress, default_cache_dir};
-use gyre_sandbox::OpenProgress;
 use gyre_sandbox::plugin::{
     ComponentError, ComponentProblem, ComponentVerifier, INTERFACE, VerifierLimits,
 };
+use gyre_sandbox::{OpenProgress, WorkerKind, WorkerProgram};
 
 use super::golden::{self, Tested};
 use super::project::{self, Project};
@@ -135,7 +135,9 @@ fn load(global: &Global, bytes: &[u8]) -> Result<ComponentVerifier, ComponentErr
         }
     };
     let limits = VerifierLimits::default();
-    let loaded = ComponentVerifier::load_with(bytes, &default_cache_dir(), limits, &progress);
+    let workers = WorkerKind::Process(WorkerProgram::this_program()?);
+    let loaded =
+        ComponentVerifier::load_with(bytes, &default_cache_dir(), &workers, limits, &progress);
     view.into_inner().finish();
     loaded
 }
