@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::judging::{COMMAND, VERIFY, first_line, pinned};
 use crate::plugin_fixture::{Returned, returning, verifier};
 use crate::support::{Ran, SMALL, gyre, on, repository, run, text};
 
@@ -119,6 +120,14 @@ impl Bench {
         fs::write(family.join("tasks.jsonl"), task.to_string()).unwrap();
         let data = folder.path().join("data");
         Self { folder, family, data }
+    }
+
+    /// Gives the family another verifier.
+    pub(crate) fn declares(&self, table: &str) {
+        let path = self.family.join("family.toml");
+        let manifest = fs::read_to_string(&path).unwrap();
+        let (before, _) = manifest.split_once("[verifier]\n").unwrap();
+        fs::write(path, format!("{before}[verifier]\n{table}")).unwrap();
     }
 
     /// A configuration with this at its end.
@@ -253,4 +262,62 @@ fn the_configured_limits_decide() {
     }
     let schema = run(gyre().args(["config", "schema"])).ok().stdout;
     assert!(schema.contains("golden_accepted_share_min"), "{schema}");
+}
+
+#[test]
+fn what_a_family_declares_is_registered_by_its_digest() {
+    let bench = Bench::new();
+    let family = shown(&bench.family);
+    let register = |name: &str, more: &[&str]| {
+        bench.verifier(&[&["register", name, "--family", &family, "--mutants", "4"], more].concat())
+    };
+    bench.declares("kind = 'python'\n");
+    let credulous = VERIFY.replace("fine = ", "fine = True or ");
+    fs::write(bench.family.join("verify.py"), credulous).unwrap();
+    register("own", &[]).fails(63, &["beyond the limits", "attacks accepted"]);
+    let hint = bench.verifier(&["ls"]).ok().stdout;
+    assert!(hint.contains("no verifier is registered") && hint.contains("gyre verifier register"));
+
+    fs::write(bench.family.join("verify.py"), VERIFY).unwrap();
+    let card = shown(&bench.folder.path().join("card.json"));
+    let audited = bench.verifier(&["audit", &family, "--mutants", "4", "--out", &card, "--json"]);
+    let digest = text(&audited.ok().json()["subject"], "verifier").to_owned();
+    let row = register("own", &["--scorecard", &card, "--json"]).ok().json();
+    assert_eq!((text(&row, "digest"), text(&row, "kind")), (digest.as_str(), "python"));
+    let kept = bench.data.join("verifiers").join(format!("{digest}.json"));
+    assert!(fs::read_to_string(kept).unwrap().contains("def verify(outcome)"));
+    // Another text is another verifier, which the scorecard is not about.
+    fs::write(bench.family.join("verify.py"), format!("{VERIFY}# more\n")).unwrap();
+    register("own", &["--scorecard", &card]).fails(63, &["the scorecard is that of"]);
+
+    let judge = |source: &str| {
+        let first = first_line();
+        let source =
+            format!("{first}{COMMAND}{source}print(json.dumps(verify(json.load(sys.stdin))))\n");
+        let sha256 = pinned(&bench.family.join("judge"), &source);
+        bench.declares(&format!("kind = 'command'\nargv = ['judge']\nsha256 = '{sha256}'\n"));
+    };
+    judge(&VERIFY.replace("'detail': detail", "'detail': str(os.getpid())"));
+    register("program", &[]).fails(63, &["--allow-commands"]);
+    register("program", &["--allow-commands"]).fails(63, &["differed", "(deterministic)"]);
+    judge(VERIFY);
+    let trusting = bench.config("[verifiers]\nallow_commands = true\n");
+    let own = shown(&bench.folder.path().join("program.json"));
+    let audit = ["audit", &family, "--mutants", "4", "--config", &trusting, "--out", &own];
+    bench.verifier(&audit).ok();
+    let with = ["--config", &trusting, "--scorecard", &own, "--json"];
+    register("own", &with).fails(63, &["of the kind python", "take another"]);
+    let row = register("program", &with).ok().json();
+    assert_eq!((text(&row, "kind"), &row["trusted"]), ("command", &Value::Bool(true)));
+    let listed = bench.verifier(&["ls"]).ok().stdout;
+    for words in ["own", "python", "command (trusted)", "active", "mutants killed", "0 of "] {
+        assert!(listed.contains(words), "no {words:?} in {listed}");
+    }
+
+    // What was revoked is not registered again.
+    bench.verifier(&["revoke", &digest, "--why", "it is wrong"]).ok();
+    fs::write(bench.family.join("verify.py"), VERIFY).unwrap();
+    bench.declares("kind = 'python'\n");
+    register("own", &["--scorecard", &card]).fails(63, &["revoked", "it is wrong"]);
+    assert!(bench.verifier(&["ls"]).ok().stdout.contains("revoked: it is wrong"));
 }
