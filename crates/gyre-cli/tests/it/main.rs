@@ -1,6 +1,7 @@
 //! The whole program, driven as people drive it: real runs, real files, real
 //! databases, real signals.
 
+mod alarms;
 mod audits;
 mod backups;
 mod bad_input;
