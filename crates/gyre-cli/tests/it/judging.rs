@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::{Ran, clean_state, copy, gyre, on, repository, run, sql, text};
 
 /// Compares, in `verify.py` and in a command alike.
-const VERIFY: &str = "\
+pub(crate) const VERIFY: &str = "\
 def verify(outcome):
     checks = []
     for case in outcome['cases']:
@@ -23,14 +23,14 @@ def verify(outcome):
     return {'passed': all(passed), 'score': share, 'checks': checks, 'metrics': {}}
 ";
 
-const COMMAND: &str = "\
+pub(crate) const COMMAND: &str = "\
 import json, os, sys
 assert not set(os.environ) - {'LC_CTYPE'}, os.environ
 ";
 
 /// The first line of a script for the Python that is at hand, by its full path:
 /// a command has no PATH to find it by.
-fn first_line() -> String {
+pub(crate) fn first_line() -> String {
     let asked = std::process::Command::new("python3")
         .args(["-c", "import sys; print(sys.executable)"])
         .output()
@@ -38,14 +38,14 @@ fn first_line() -> String {
     format!("#!{}", String::from_utf8(asked.stdout).unwrap())
 }
 
-fn pinned(path: &Path, source: &str) -> Digest {
+pub(crate) fn pinned(path: &Path, source: &str) -> Digest {
     fs::write(path, source).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     Digest::of(source.as_bytes())
 }
 
 /// A copy of the family `compose` under another name, with a verifier.
-fn compose(tasks: &Path, name: &str, verifier: &str) -> PathBuf {
+pub(crate) fn compose(tasks: &Path, name: &str, verifier: &str) -> PathBuf {
     let dir = tasks.join(name);
     copy(&repository().join("tasks/compose"), &dir);
     let manifest = fs::read_to_string(dir.join("family.toml")).unwrap();
@@ -55,7 +55,7 @@ fn compose(tasks: &Path, name: &str, verifier: &str) -> PathBuf {
 }
 
 /// The small configuration, with families of its own and little to do.
-fn config(folder: &Path, families: &[&str], more: &str) -> PathBuf {
+pub(crate) fn config(folder: &Path, families: &[&str], more: &str) -> PathBuf {
     let small = fs::read_to_string(repository().join(crate::support::SMALL)).unwrap();
     let (head, rest) = small.split_once("[[curriculum.families]]").unwrap();
     let (_, rest) = rest.split_once("[held_out]").unwrap();
@@ -78,7 +78,7 @@ fn config(folder: &Path, families: &[&str], more: &str) -> PathBuf {
     path
 }
 
-fn start(folder: &Path, config: &Path) -> Ran {
+pub(crate) fn start(folder: &Path, config: &Path) -> Ran {
     let config = config.to_string_lossy().into_owned();
     on(&folder.join("data"), ["run", "--json", "--config", &config])
 }

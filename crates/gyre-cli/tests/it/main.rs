@@ -1,15 +1,18 @@
 //! The whole program, driven as people drive it: real runs, real files, real
 //! databases, real signals.
 
+mod alarms;
 mod audits;
 mod bad_input;
 mod configs;
 mod corrupt;
 mod crash;
+mod faults;
 mod judging;
 mod loop_;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;
+mod plugins;
 mod postgres;
 mod revoke;
 mod support;

@@ -5,25 +5,31 @@ use std::process::Command;
 use crate::support::{Running, SMALL, clean_state, clean_state_with, finished, gyre, run};
 
 /// A database of the test's own, gone after it.
-struct Database {
+pub(crate) struct Database {
     server: String,
     name: String,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Database {
     #[expect(clippy::disallowed_methods, reason = "the caller chooses the server")]
-    fn create() -> Self {
+    pub(crate) fn create(label: &str) -> Self {
         let server = std::env::var("GYRE_TEST_POSTGRES_URL").expect(
             "GYRE_TEST_POSTGRES_URL is not set; start a server with: \
              export GYRE_TEST_POSTGRES_URL=$(.ci/postgres up)",
         );
-        let name = format!("gyre_cli_test_{}", std::process::id());
+        let name = format!("gyre_cli_test_{label}_{}", std::process::id());
         let (base, _) = server.rsplit_once('/').unwrap();
         let url = format!("{base}/{name}");
         let database = Self { server, name, url };
         database.server_does(&format!("CREATE DATABASE {}", database.name));
         database
+    }
+
+    /// Runs SQL on the database; rows as sqlite3 prints them.
+    pub(crate) fn sql(&self, statements: &str) -> String {
+        let args = ["--quiet", "--tuples-only", "--no-align", "--dbname", &self.url, "--command"];
+        run(Command::new("psql").args(args).arg(statements)).ok().stdout
     }
 
     fn server_does(&self, sql: &str) {
@@ -42,7 +48,7 @@ impl Drop for Database {
 
 #[test]
 fn a_killed_run_on_postgres_ends_in_the_state_of_an_unkilled_one_on_sqlite() {
-    let database = Database::create();
+    let database = Database::create("killed");
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     let on_postgres = ["--database", &database.url];
