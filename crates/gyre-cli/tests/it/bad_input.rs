@@ -1,6 +1,7 @@
 //! What goes wrong around the program: each thing gives one clear message, an
 //! exit code of its own, and leaves the data folder consistent.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -131,6 +132,12 @@ fn a_disk_that_is_full() {
         );
         in_namespace(&script, &[&disk, &saved]).fails(40, &["free some space", "disk/data"]);
         let data = saved.join("data");
+        if data.join("lineage.db").is_file() {
+            // Whatever was recorded was judged; what could not be is not there.
+            let known = verdicts(&finished().data);
+            let recorded = verdicts(&data);
+            assert!(recorded.is_subset(&known), "{:#?}", recorded.difference(&known));
+        }
         // With more room, it goes on where it stopped; too early a stop left nothing.
         if data.join("lineage.db").is_file() && runs(&data) == 1 {
             clean_state(&data);
@@ -140,6 +147,15 @@ fn a_disk_that_is_full() {
         }
         assert_eq!(clean_state(&data), whole, "after a disk of {size}");
     }
+}
+
+fn verdicts(data: &Path) -> BTreeSet<String> {
+    let tables = sql(data, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'verdicts'");
+    if tables.trim() == "0" {
+        return BTreeSet::new();
+    }
+    let all = "SELECT rollout, revision, verdict, score, reason, fuel FROM verdicts";
+    sql(data, all).lines().map(str::to_owned).collect()
 }
 
 fn runs(data: &Path) -> u32 {

@@ -10,10 +10,12 @@ mod corrupt;
 mod crash;
 mod faults;
 mod inspect;
+mod judge_faults;
 mod judging;
 mod loop_;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;
+mod plugins;
 mod postgres;
 mod revoke;
 mod schedules;

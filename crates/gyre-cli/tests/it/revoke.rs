@@ -1,13 +1,17 @@
 //! A wrong verifier in a real run, and what is left of it once it is revoked.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{clean_state, copy, gyre, on, repository, run, sql, text};
+use crate::audits::comparing;
+use crate::support::{Database, 
+    Ran, clean_state, clean_state_with, copy, gyre, on, repository, run, sql, text,
+};
 
 /// Right but for one skill: of tasks on texts it passes over the cases that
 /// raised, so that it accepts whatever does not even run. Admission, whose wrong
@@ -51,9 +55,36 @@ weight = 1
 
 struct Planted {
     folder: TempDir,
+    /// PostgreSQL in SQLite's place.
+    postgres: Option<Database>,
 }
 
 impl Planted {
+    /// Runs `gyre` on its data folder and its database.
+    fn on<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+        let mut command = gyre();
+        command.arg("--data-dir").arg(self.data());
+        if let Some(database) = &self.postgres {
+            command.args(["--database", &database.url]);
+        }
+        run(command.args(args))
+    }
+
+    fn sql(&self, statements: &str) -> String {
+        match &self.postgres {
+            Some(database) => database.sql(statements),
+            None => sql(&self.data(), statements),
+        }
+    }
+
+    #[track_caller]
+    fn clean_state(&self) -> String {
+        match &self.postgres {
+            Some(database) => clean_state_with(&self.data(), &["--database", &database.url]),
+            None => clean_state(&self.data()),
+        }
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -63,8 +94,8 @@ impl Planted {
     }
 
     /// Families, a configuration, and two rounds with them.
-    fn new() -> Self {
-        let planted = Self { folder: tempfile::tempdir().unwrap() };
+    fn new(postgres: Option<Database>) -> Self {
+        let planted = Self { folder: tempfile::tempdir().unwrap(), postgres };
         let tasks = planted.folder.path().join("tasks");
         copy(&repository().join("tasks/compose"), &tasks.join("compose"));
         copy(&repository().join("tasks/compose"), &tasks.join("planted"));
@@ -83,11 +114,22 @@ impl Planted {
         planted
     }
 
-    fn ran() -> Self {
-        let planted = Self::new();
+    fn ran(postgres: Option<Database>) -> Self {
+        let planted = Self::new(postgres);
         let config = planted.config();
-        on(&planted.data(), ["run", "--config", config.to_str().unwrap(), "--json"]).ok();
+        planted.on(["run", "--config", config.to_str().unwrap(), "--json"]).ok();
         planted
+    }
+
+    /// Registers a component that compares, for its families to be judged by.
+    fn register_component(&self) {
+        let file = self.folder.path().join("comparing.wasm");
+        fs::write(&file, comparing()).unwrap();
+        let family = self.folder.path().join("tasks/planted");
+        let args =
+            ["verifier", "register", "comparing", "-n", "3", "--mutants", "8"].map(OsStr::new);
+        let files = [OsStr::new("--component"), file.as_ref(), OsStr::new("--family")];
+        self.on(args.into_iter().chain(files).chain([family.as_os_str()])).ok();
     }
 }
 
@@ -101,11 +143,11 @@ struct Oracle {
     promotions: BTreeSet<String>,
 }
 
-fn lines(data: &Path, query: &str) -> BTreeSet<String> {
-    sql(data, query).lines().map(str::to_owned).collect()
+fn lines(planted: &Planted, query: &str) -> BTreeSet<String> {
+    planted.sql(query).lines().map(str::to_owned).collect()
 }
 
-fn oracle(data: &Path, verifier: &str) -> Oracle {
+fn oracle(planted: &Planted, verifier: &str) -> Oracle {
     let by = format!("v.verifier_digest = '{verifier}'");
     let rows = format!(
         "SELECT s.shard || ' ' || s.row_index || ' ' || s.rollout FROM shard_rows s \
@@ -127,21 +169,22 @@ fn oracle(data: &Path, verifier: &str) -> Oracle {
          OR g.candidate IN ({judged}) OR g.champion IN ({judged})"
     );
     Oracle {
-        verdicts: sql(data, &format!("SELECT COUNT(*) FROM verdicts v WHERE {by}"))
+        verdicts: planted
+            .sql(&format!("SELECT COUNT(*) FROM verdicts v WHERE {by}"))
             .trim()
             .parse()
             .unwrap(),
-        rows: lines(data, &rows),
-        checkpoints: lines(data, &format!("{tainted}SELECT id FROM tainted")),
+        rows: lines(planted, &rows),
+        checkpoints: lines(planted, &format!("{tainted}SELECT id FROM tainted")),
         promotions: lines(
-            data,
+            planted,
             &format!(
                 "SELECT p.ordinal FROM promotions p WHERE p.champion IN \
                  ({tainted}SELECT id FROM tainted) OR (p.gate_digest IS NOT NULL \
                  AND p.round IN ({gates}))"
             ),
         ),
-        gates: lines(data, &gates),
+        gates: lines(planted, &gates),
     }
 }
 
@@ -163,41 +206,64 @@ fn told(report: &Value) -> Oracle {
 }
 
 /// The digest of what judged the planted family.
-fn wrong_verifier(data: &Path) -> String {
+fn wrong_verifier(planted: &Planted) -> String {
     let query = "SELECT DISTINCT v.verifier_digest FROM verdicts v JOIN rollouts r \
                  ON r.id = v.rollout JOIN tasks t ON t.id = r.task WHERE t.family = 'planted'";
-    let found = sql(data, query);
+    let found = planted.sql(query);
     assert_eq!(found.lines().count(), 1, "{found}");
     found.trim().to_owned()
 }
 
 #[test]
 fn a_planted_wrong_verifier_is_revoked_to_the_last_row() {
-    let planted = Planted::ran();
+    revoked_to_the_last_row(&Planted::ran(None), "builtin");
+}
+
+#[test]
+fn a_component_judges_again_in_a_revoked_ones_place() {
+    let planted = Planted::ran(None);
+    planted.register_component();
+    revoked_to_the_last_row(&planted, "comparing");
+}
+
+#[test]
+fn a_planted_wrong_verifier_is_revoked_on_postgres() {
+    revoked_to_the_last_row(&Planted::ran(Some(Database::create())), "builtin");
+}
+
+#[test]
+fn a_component_judges_again_on_postgres() {
+    let planted = Planted::ran(Some(Database::create()));
+    planted.register_component();
+    revoked_to_the_last_row(&planted, "comparing");
+}
+
+fn revoked_to_the_last_row(planted: &Planted, replacement: &str) {
     let data = planted.data();
-    let before = clean_state(&data);
-    let verifier = wrong_verifier(&data);
-    let expected = oracle(&data, &verifier);
+    let before = planted.clean_state();
+    let verifier = wrong_verifier(planted);
+    let expected = oracle(planted, &verifier);
     assert!(!expected.rows.is_empty() && expected.promotions.contains("2"), "{expected:#?}");
-    let all_rows = sql(&data, "SELECT COUNT(*) FROM shard_rows").trim().parse::<usize>().unwrap();
+    let all_rows = planted.sql("SELECT COUNT(*) FROM shard_rows").trim().parse::<usize>().unwrap();
     assert!(expected.rows.len() < all_rows, "the other family's rows are not touched");
 
     // Asking changes nothing.
     let start = &verifier[..8];
-    let asked = on(&data, ["verifier", "revoke", start, "--dry-run", "--json"]).ok().json();
+    let asked = planted.on(["verifier", "revoke", start, "--dry-run", "--json"]).ok().json();
     assert_eq!(told(&asked), expected);
-    assert_eq!(clean_state(&data), before);
-    on(&data, ["verifier", "revoke", start]).fails(63, &["--why"]);
-    on(&data, ["verifier", "revoke", "0123456789"]).fails(60, &["no verifier"]);
+    assert_eq!(planted.clean_state(), before);
+    planted.on(["verifier", "revoke", start]).fails(63, &["--why"]);
+    planted.on(["verifier", "revoke", "0123456789"]).fails(60, &["no verifier"]);
 
     let args = ["verifier", "revoke", start, "--why", "it accepts what does not run"];
-    let report = on(&data, args.iter().chain(&["--replace-with", "builtin", "--json"])).ok().json();
+    let report =
+        planted.on(args.iter().chain(&["--replace-with", replacement, "--json"])).ok().json();
     assert_eq!(told(&report), expected);
-    clean_state(&data);
+    planted.clean_state();
     let shards: BTreeSet<_> =
         expected.rows.iter().map(|row| row.split(' ').next().unwrap().to_owned()).collect();
-    assert_eq!(lines(&data, "SELECT id FROM shards WHERE superseded = 1"), shards);
-    let stale = sql(&data, "SELECT path FROM shards WHERE superseded = 1");
+    assert_eq!(lines(planted, "SELECT id FROM shards WHERE superseded = 1"), shards);
+    let stale = planted.sql("SELECT path FROM shards WHERE superseded = 1");
     for path in stale.lines() {
         assert!(path.contains("/superseded/") && data.join(path).is_file(), "{path}");
     }
@@ -211,37 +277,37 @@ fn a_planted_wrong_verifier_is_revoked_to_the_last_row() {
                     AND v.revision = (SELECT MAX(revision) FROM verdicts w \
                     WHERE w.rollout = s.rollout) WHERE v.verdict <> 'pass' \
                     OR v.verifier_digest = ";
-    assert_eq!(sql(&data, &format!("{standing}'{verifier}'")).trim(), "0");
-    let stats = on(&data, ["dataset", "stats", "--json"]).ok().json();
+    assert_eq!(planted.sql(&format!("{standing}'{verifier}'")).trim(), "0");
+    let stats = planted.on(["dataset", "stats", "--json"]).ok().json();
     let current = "SELECT SUM(row_count) FROM shards WHERE superseded = 0";
-    assert_eq!(stats["rows"].to_string(), sql(&data, current).trim());
+    assert_eq!(stats["rows"].to_string(), planted.sql(current).trim());
 
     // Said again, it is the same; and nobody is judged by it any more.
-    let state = clean_state(&data);
-    let again = on(&data, ["verifier", "revoke", start, "--json"]).ok().json();
+    let state = planted.clean_state();
+    let again = planted.on(["verifier", "revoke", start, "--json"]).ok().json();
     assert_eq!(again, report);
-    assert_eq!(clean_state(&data), state);
+    assert_eq!(planted.clean_state(), state);
     let config = planted.config();
-    on(&data, ["run", "--config", config.to_str().unwrap()]).fails(63, &["planted", "revoked"]);
+    planted.on(["run", "--config", config.to_str().unwrap()]).fails(63, &["planted", "revoked"]);
 
-    let tainted = sql(&data, "SELECT champion FROM promotions WHERE ordinal = 2");
+    let tainted = planted.sql("SELECT champion FROM promotions WHERE ordinal = 2");
     let tainted = tainted.trim();
     assert!(expected.checkpoints.contains(tainted), "{tainted}");
-    let shown = on(&data, ["lineage", tainted]).ok().stdout;
+    let shown = planted.on(["lineage", tainted]).ok().stdout;
     assert!(shown.contains("tainted: rests on the verifier"), "{shown}");
-    let shown = on(&data, ["lineage", tainted, "--json"]).ok().json();
+    let shown = planted.on(["lineage", tainted, "--json"]).ok().json();
     let marked: BTreeSet<_> =
         shown["tainted"].as_array().unwrap().iter().map(|t| text(t, "node").to_owned()).collect();
     assert!(marked.contains(tainted) && marked.contains("promotion 2"), "{shown:#}");
-    let base = sql(&data, "SELECT id FROM checkpoints WHERE round = 0");
+    let base = planted.sql("SELECT id FROM checkpoints WHERE round = 0");
     assert!(!marked.contains(base.trim()), "{shown:#}");
 }
 
 #[test]
 fn without_a_replacement_nothing_is_known_and_the_promotion_falls() {
-    let planted = Planted::ran();
+    let planted = Planted::ran(None);
     let data = planted.data();
-    let verifier = wrong_verifier(&data);
+    let verifier = wrong_verifier(&planted);
     let args = ["verifier", "revoke", &verifier, "--why", "nobody knows better", "--json"];
     let report = on(&data, args).ok().json();
     clean_state(&data);
@@ -268,8 +334,8 @@ fn found(data: &Path) -> BTreeSet<String> {
 
 #[test]
 fn a_revocation_that_is_killed_at_every_step_ends_as_if_nothing_had_happened() {
-    let planted = Planted::ran();
-    let verifier = wrong_verifier(&planted.data());
+    let planted = Planted::ran(None);
+    let verifier = wrong_verifier(&planted);
     let whole = tempfile::tempdir().unwrap();
     copy(&planted.data(), whole.path());
     let args = ["verifier", "revoke", &verifier, "--why", "wrong", "--replace-with", "builtin"];
@@ -319,7 +385,7 @@ fn a_revocation_that_is_killed_at_every_step_ends_as_if_nothing_had_happened() {
 
 #[test]
 fn a_revoked_task_leaves_the_dataset() {
-    let planted = Planted::ran();
+    let planted = Planted::ran(None);
     let data = planted.data();
     let task =
         sql(&data, "SELECT r.task FROM shard_rows s JOIN rollouts r ON r.id = s.rollout LIMIT 1");
@@ -328,7 +394,7 @@ fn a_revoked_task_leaves_the_dataset() {
         "SELECT s.shard || ' ' || s.row_index || ' ' || s.rollout FROM shard_rows s \
          JOIN rollouts r ON r.id = s.rollout WHERE r.task = '{task}'"
     );
-    let expected = lines(&data, &expected);
+    let expected = lines(&planted, &expected);
     let report =
         on(&data, ["task", "revoke", task, "--why", "its cases are wrong", "--json"]).ok().json();
     assert_eq!(told(&report).rows, expected);
@@ -345,7 +411,7 @@ fn a_revoked_task_leaves_the_dataset() {
 
 #[test]
 fn an_accepted_canary_stops_the_run_and_says_why() {
-    let planted = Planted::new();
+    let planted = Planted::new(None);
     let (data, config) = (planted.data(), planted.config());
     let settings = fs::read_to_string(&config).unwrap();
     // Enough of them that one is on a text.

@@ -293,6 +293,12 @@ impl Database {
         database
     }
 
+    /// Runs SQL on the database; rows as sqlite3 prints them.
+    pub(crate) fn sql(&self, statements: &str) -> String {
+        let args = ["--quiet", "--tuples-only", "--no-align", "--dbname", &self.url, "--command"];
+        run(Command::new("psql").args(args).arg(statements)).ok().stdout
+    }
+
     fn server_does(&self, sql: &str) {
         run(Command::new("psql").args(["--quiet", "--dbname", &self.server, "--command", sql]))
             .ok();
