@@ -33,7 +33,9 @@ fn options(
 ) -> anyhow::Result<ServerOptions> {
     let listen = args.listen.as_ref().unwrap_or(&settings.listen);
     let listen: SocketAddr = listen.parse().map_err(|_| {
-        let message = format!("cannot listen on {listen:?}: give an address and a port, such as 127.0.0.1:8500");
+        let message = format!(
+            "cannot listen on {listen:?}: give an address and a port, such as 127.0.0.1:8500"
+        );
         Failure::error(12, message)
     })?;
     Ok(ServerOptions {
@@ -68,7 +70,10 @@ fn say(global: &Global, address: SocketAddr) -> anyhow::Result<()> {
 }
 
 /// The first signal asks everything to end, a second one ends it at once.
-fn shut_down_on_signal(runtime: &tokio::runtime::Runtime, shutdown: &Shutdown) -> anyhow::Result<()> {
+fn shut_down_on_signal(
+    runtime: &tokio::runtime::Runtime,
+    shutdown: &Shutdown,
+) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let _inside = runtime.enter();
     let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
