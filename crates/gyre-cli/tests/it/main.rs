@@ -3,15 +3,19 @@
 
 mod audits;
 mod bad_input;
+mod browser;
 mod configs;
 mod corrupt;
 mod crash;
+mod http;
 mod judging;
 mod loop_;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;
 mod postgres;
 mod revoke;
+mod serve;
+mod serve_pages;
 mod support;
 mod tasks;
 mod verifiers;

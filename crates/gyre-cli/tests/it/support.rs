@@ -27,7 +27,7 @@ pub(crate) fn gyre() -> Command {
 
 pub(crate) fn as_gyre(mut command: Command) -> Command {
     command.current_dir(repository());
-    for name in ["GYRE_DATA_DIR", "GYRE_DATABASE", "GYRE_LOG"] {
+    for name in ["GYRE_DATA_DIR", "GYRE_DATABASE", "GYRE_LOG", "GYRE_SERVER_TOKEN"] {
         command.env_remove(name);
     }
     command
