@@ -95,6 +95,15 @@ pub(crate) fn systemd() -> Result<(), ServiceError> {
     install("systemd-analyze", "systemd")
 }
 
+/// Sees to the browser in which tests open every page, and gives its program.
+pub(crate) fn chromium() -> Result<String, ServiceError> {
+    const PROGRAM: &str = "chromium";
+    if !succeeds(command(PROGRAM).arg("--version")) {
+        install("a Chromium", PROGRAM)?;
+    }
+    Ok(PROGRAM.to_owned())
+}
+
 /// Sees to the compiler's target for verifiers: a test follows the guide to
 /// them literally.
 pub(crate) fn wasm_target() -> Result<(), ServiceError> {

@@ -16,6 +16,7 @@ pub(crate) enum Lint {
 struct Services {
     postgres: Option<Postgres>,
     python: Option<String>,
+    chromium: Option<String>,
 }
 
 /// Runs all tests, and the lints where asked.
@@ -27,6 +28,7 @@ pub(crate) fn run(lint: Lint) -> ExitCode {
     let services = Services {
         postgres: steps.run("postgres", Postgres::start),
         python: steps.run("python", services::python),
+        chromium: steps.run("chromium", services::chromium),
     };
     steps.run("sqlite3", services::sqlite);
     steps.run("systemd-analyze", services::systemd);
@@ -49,7 +51,8 @@ pub(crate) fn run(lint: Lint) -> ExitCode {
 /// service hundreds of times.
 pub(crate) fn crash() -> ExitCode {
     let mut steps = Steps::default();
-    let services = Services { postgres: steps.run("postgres", Postgres::start), python: None };
+    let postgres = steps.run("postgres", Postgres::start);
+    let services = Services { postgres, python: None, chromium: None };
     steps.run("sqlite3", services::sqlite);
     if steps.run("build", build_cli).is_some() {
         steps.run("crash harness", || {
@@ -99,6 +102,9 @@ impl Services {
         }
         if let Some(python) = &self.python {
             command.env("GYRE_TEST_PYTHON", python);
+        }
+        if let Some(chromium) = &self.chromium {
+            command.env("GYRE_TEST_CHROMIUM", chromium);
         }
         command
     }

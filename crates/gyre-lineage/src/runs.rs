@@ -157,7 +157,9 @@ impl Store {
         let mut query = Query::new("SELECT ");
         query.push(RUN).push(" FROM runs");
         if let Some(cursor) = after {
-            query.push(" WHERE (created_at_ms, run) < ((SELECT created_at_ms FROM runs WHERE run = ");
+            query.push(
+                " WHERE (created_at_ms, run) < ((SELECT created_at_ms FROM runs WHERE run = ",
+            );
             query.arg(cursor.id.as_str()).push("), ").arg(cursor.id.as_str()).push(")");
         }
         query.push(" ORDER BY created_at_ms DESC, run DESC LIMIT ").arg(limit + 1);

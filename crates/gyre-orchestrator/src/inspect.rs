@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gyre_lineage::{AlarmRow, CellRate, GateRow, RolloutFilter, RunRow, ShardRow};
+use gyre_lineage::{AlarmRow, CellRate, GateRow, InvalidCount, RolloutFilter, RunRow, ShardRow};
 use gyre_round::{
     Confidence, Decision, Estimate, PairTable, RoundEvent, RoundState, Stage, VerdictCounts, fold,
     wilson,
@@ -42,10 +42,58 @@ pub fn round_state(
 ///
 /// When the store fails.
 pub fn round_summary(project: &Project, run: &RunRow, round: u32) -> Result<RoundSummary, Error> {
+    summarise(project, run, round, &RunReadings::of(project, &run.id)?)
+}
+
+/// What came of every round that was begun, the cold start first, and the
+/// counts that they rest on. Reads the rollouts of the run once.
+///
+/// # Errors
+///
+/// When the store fails.
+pub fn round_summaries(
+    project: &Project,
+    run: &RunRow,
+) -> Result<(Vec<RoundSummary>, Vec<CellRate>), Error> {
+    let readings = RunReadings::of(project, &run.id)?;
+    let mut rounds = Vec::new();
+    for round in 0.. {
+        let summary = summarise(project, run, round, &readings)?;
+        if summary.stage == Stage::Unplanned.name() {
+            break;
+        }
+        rounds.push(summary);
+    }
+    Ok((rounds, readings.cells))
+}
+
+/// What summaries of any round of a run are made from.
+struct RunReadings {
+    cells: Vec<CellRate>,
+    invalid: Vec<InvalidCount>,
+    alarms: Vec<AlarmRow>,
+}
+
+impl RunReadings {
+    fn of(project: &Project, run: &RunId) -> Result<Self, Error> {
+        Ok(Self {
+            cells: project.wait(project.store.cell_rates(run))?,
+            invalid: project.wait(project.store.invalid_reasons(run))?,
+            alarms: project.wait(project.store.alarms(run, PAGE))?,
+        })
+    }
+}
+
+fn summarise(
+    project: &Project,
+    run: &RunRow,
+    round: u32,
+    readings: &RunReadings,
+) -> Result<RoundSummary, Error> {
     let (state, events) = round_state(project, run, round)?;
     let measured = match &state.candidate {
         Some(id) if state.evaluated.contains_key(&Split::Test) => {
-            Some(measure(project, &run.id, id)?)
+            Some(measure(&readings.cells, id))
         }
         _ => None,
     };
@@ -62,8 +110,8 @@ pub fn round_summary(project: &Project, run: &RunRow, round: u32) -> Result<Roun
         round,
         stage: state.stage.name().to_owned(),
         cause,
-        invalid: invalid_reasons(project, &run.id, round)?,
-        alarms: alarms(project, &run.id, round)?,
+        invalid: invalid_reasons(&readings.invalid, round),
+        alarms: alarms(&readings.alarms, round),
         rechecked: state.rechecked,
         canaries: canary_counts(project, &run.id, round)?,
         checkpoint: state.candidate,
@@ -85,20 +133,14 @@ pub fn round_summary(project: &Project, run: &RunRow, round: u32) -> Result<Roun
 }
 
 /// Why rollouts of a round have no verdict, and how many.
-fn invalid_reasons(
-    project: &Project,
-    run: &RunId,
-    round: u32,
-) -> Result<BTreeMap<String, u32>, Error> {
-    let reasons = project.wait(project.store.invalid_reasons(run))?;
-    let own = reasons.into_iter().filter(|count| count.round == round);
-    Ok(own.map(|count| (count.kind, count.rollouts as u32)).collect())
+fn invalid_reasons(all: &[InvalidCount], round: u32) -> BTreeMap<String, u32> {
+    let own = all.iter().filter(|count| count.round == round);
+    own.map(|count| (count.kind.clone(), count.rollouts as u32)).collect()
 }
 
 /// What a round noticed of the verifiers, in words.
-fn alarms(project: &Project, run: &RunId, round: u32) -> Result<Vec<String>, Error> {
-    let alarms = project.wait(project.store.alarms(run, PAGE))?;
-    Ok(alarms.iter().filter(|alarm| alarm.round == round).map(alarm_text).collect())
+fn alarms(all: &[AlarmRow], round: u32) -> Vec<String> {
+    all.iter().filter(|alarm| alarm.round == round).map(alarm_text).collect()
 }
 
 /// An alarm in words.
@@ -225,8 +267,7 @@ struct Measure {
     levels: BTreeMap<String, Level>,
 }
 
-fn measure(project: &Project, run: &RunId, checkpoint: &CheckpointId) -> Result<Measure, Error> {
-    let cells = project.wait(project.store.cell_rates(run))?;
+fn measure(cells: &[CellRate], checkpoint: &CheckpointId) -> Measure {
     let own = |cell: &&CellRate| {
         cell.purpose == Split::Test && cell.checkpoint.as_ref() == Some(checkpoint)
     };
@@ -240,7 +281,7 @@ fn measure(project: &Project, run: &RunId, checkpoint: &CheckpointId) -> Result<
             level.pass_at_1 = f64::from(level.passed) / f64::from(level.tasks.max(1));
         }
     }
-    Ok(measure)
+    measure
 }
 
 fn seconds(events: &[(i64, RoundEvent)]) -> f64 {

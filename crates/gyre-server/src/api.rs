@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use axum::http::Uri;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
 use gyre_lineage::{Page, RolloutFilter, ScoreBounds, TaskFilter, VerdictFilter};
 use gyre_orchestrator::{inspect, record_of};
@@ -25,11 +25,20 @@ pub(crate) const EDGES_MAX: u32 = 200;
 type Shared = State<Arc<App>>;
 
 pub(crate) async fn runs(State(app): Shared, uri: Uri) -> Response {
-    answer(list(&app, uri, &[], |app, _, params| {
-        let (cursor, limit) = (params.cursor()?, params.limit()?);
-        let page = app.project.wait(app.project.store.runs_page(cursor.as_ref(), limit))?;
-        Ok(present::page(&page, present::run))
-    }, None).await)
+    answer(
+        list(
+            &app,
+            uri,
+            &[],
+            |app, _, params| {
+                let (cursor, limit) = (params.cursor()?, params.limit()?);
+                let page = app.project.wait(app.project.store.runs_page(cursor.as_ref(), limit))?;
+                Ok(present::page(&page, present::run))
+            },
+            None,
+        )
+        .await,
+    )
 }
 
 pub(crate) async fn run(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
@@ -44,20 +53,31 @@ pub(crate) async fn run(State(app): Shared, Path(run): Path<String>, uri: Uri) -
 }
 
 pub(crate) async fn rounds(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    answer(list(&app, uri, &[], |app, run, params| {
-        let figures = app.figures(&app.run(run)?)?;
-        // Rounds are few; the page is cut from the whole.
-        let after = params.cursor()?.map(|cursor| cursor.to_string());
-        let after = after.as_deref().and_then(|text| text.split(':').next()?.parse::<u32>().ok());
-        let limit = params.limit()? as usize;
-        let later = |round: u32| after.is_none_or(|after| round > after);
-        let rest: Vec<_> = figures.rounds.iter().filter(|round| later(round.round)).collect();
-        let rows: Vec<_> = rest.iter().take(limit).copied().collect();
-        let more = rest.len() > limit;
-        let next = rows.last().filter(|_| more).map(|last| format!("{}:", last.round));
-        let next = next.and_then(|text| text.parse().ok());
-        Ok(present::page(&Page { rows, next }, |round| json!(round)))
-    }, Some(run)).await)
+    answer(
+        list(
+            &app,
+            uri,
+            &[],
+            |app, run, params| {
+                let figures = app.figures(&app.run(run)?)?;
+                // Rounds are few; the page is cut from the whole.
+                let after = params.cursor()?.map(|cursor| cursor.to_string());
+                let after =
+                    after.as_deref().and_then(|text| text.split(':').next()?.parse::<u32>().ok());
+                let limit = params.limit()? as usize;
+                let later = |round: u32| after.is_none_or(|after| round > after);
+                let rest: Vec<_> =
+                    figures.rounds.iter().filter(|round| later(round.round)).collect();
+                let rows: Vec<_> = rest.iter().take(limit).copied().collect();
+                let more = rest.len() > limit;
+                let next = rows.last().filter(|_| more).map(|last| format!("{}:", last.round));
+                let next = next.and_then(|text| text.parse().ok());
+                Ok(present::page(&Page { rows, next }, |round| json!(round)))
+            },
+            Some(run),
+        )
+        .await,
+    )
 }
 
 pub(crate) async fn round(
@@ -102,14 +122,24 @@ pub(crate) fn task_filter(params: &Params) -> Result<TaskFilter, Failure> {
 }
 
 pub(crate) async fn tasks(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    answer(list(&app, uri, &TASK_PARAMS, |app, run, params| {
-        let run = app.run(run)?;
-        let filter = task_filter(params)?;
-        let (cursor, limit) = (params.cursor()?, params.limit()?);
-        let store = &app.project.store;
-        let page = app.project.wait(store.tasks(&run.id, &filter, cursor.as_ref(), limit))?;
-        Ok(present::page(&page, present::task))
-    }, Some(run)).await)
+    answer(
+        list(
+            &app,
+            uri,
+            &TASK_PARAMS,
+            |app, run, params| {
+                let run = app.run(run)?;
+                let filter = task_filter(params)?;
+                let (cursor, limit) = (params.cursor()?, params.limit()?);
+                let store = &app.project.store;
+                let page =
+                    app.project.wait(store.tasks(&run.id, &filter, cursor.as_ref(), limit))?;
+                Ok(present::page(&page, present::task))
+            },
+            Some(run),
+        )
+        .await,
+    )
 }
 
 pub(crate) async fn task(
@@ -133,8 +163,17 @@ pub(crate) async fn task(
 }
 
 pub(crate) const ROLLOUT_PARAMS: [&str; 11] = [
-    "round", "purpose", "task", "checkpoint", "verdict", "family", "reason", "score_min",
-    "score_max", "policy", "q",
+    "round",
+    "purpose",
+    "task",
+    "checkpoint",
+    "verdict",
+    "family",
+    "reason",
+    "score_min",
+    "score_max",
+    "policy",
+    "q",
 ];
 
 /// Which rollouts a query asks for.
@@ -169,14 +208,24 @@ pub(crate) fn rollout_filter(params: &Params) -> Result<RolloutFilter, Failure> 
 }
 
 pub(crate) async fn rollouts(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    answer(list(&app, uri, &ROLLOUT_PARAMS, |app, run, params| {
-        let run = app.run(run)?;
-        let filter = rollout_filter(params)?;
-        let (cursor, limit) = (params.cursor()?, params.limit()?);
-        let store = &app.project.store;
-        let page = app.project.wait(store.rollouts(&run.id, &filter, cursor.as_ref(), limit))?;
-        Ok(present::page(&page, present::rollout))
-    }, Some(run)).await)
+    answer(
+        list(
+            &app,
+            uri,
+            &ROLLOUT_PARAMS,
+            |app, run, params| {
+                let run = app.run(run)?;
+                let filter = rollout_filter(params)?;
+                let (cursor, limit) = (params.cursor()?, params.limit()?);
+                let store = &app.project.store;
+                let page =
+                    app.project.wait(store.rollouts(&run.id, &filter, cursor.as_ref(), limit))?;
+                Ok(present::page(&page, present::rollout))
+            },
+            Some(run),
+        )
+        .await,
+    )
 }
 
 pub(crate) async fn rollout(
@@ -201,33 +250,61 @@ pub(crate) async fn rollout(
 }
 
 pub(crate) async fn verdicts(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    answer(list(&app, uri, &[], |app, run, params| {
-        let run = app.run(run)?;
-        let (cursor, limit) = (params.cursor()?, params.limit()?);
-        let store = &app.project.store;
-        let page = app.project.wait(store.verdicts_of_run(&run.id, cursor.as_ref(), limit))?;
-        Ok(present::page(&page, present::verdict))
-    }, Some(run)).await)
+    answer(
+        list(
+            &app,
+            uri,
+            &[],
+            |app, run, params| {
+                let run = app.run(run)?;
+                let (cursor, limit) = (params.cursor()?, params.limit()?);
+                let store = &app.project.store;
+                let page =
+                    app.project.wait(store.verdicts_of_run(&run.id, cursor.as_ref(), limit))?;
+                Ok(present::page(&page, present::verdict))
+            },
+            Some(run),
+        )
+        .await,
+    )
 }
 
 pub(crate) async fn shards(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    answer(list(&app, uri, &[], |app, run, params| {
-        let run = app.run(run)?;
-        let (cursor, limit) = (params.cursor()?, params.limit()?);
-        let store = &app.project.store;
-        let page = app.project.wait(store.shards(&run.id, cursor.as_ref(), limit))?;
-        Ok(present::page(&page, present::shard))
-    }, Some(run)).await)
+    answer(
+        list(
+            &app,
+            uri,
+            &[],
+            |app, run, params| {
+                let run = app.run(run)?;
+                let (cursor, limit) = (params.cursor()?, params.limit()?);
+                let store = &app.project.store;
+                let page = app.project.wait(store.shards(&run.id, cursor.as_ref(), limit))?;
+                Ok(present::page(&page, present::shard))
+            },
+            Some(run),
+        )
+        .await,
+    )
 }
 
 pub(crate) async fn checkpoints(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    answer(list(&app, uri, &[], |app, run, params| {
-        let run = app.run(run)?;
-        let (cursor, limit) = (params.cursor()?, params.limit()?);
-        let store = &app.project.store;
-        let page = app.project.wait(store.checkpoints(&run.id, cursor.as_ref(), limit))?;
-        Ok(present::page(&page, present::checkpoint))
-    }, Some(run)).await)
+    answer(
+        list(
+            &app,
+            uri,
+            &[],
+            |app, run, params| {
+                let run = app.run(run)?;
+                let (cursor, limit) = (params.cursor()?, params.limit()?);
+                let store = &app.project.store;
+                let page = app.project.wait(store.checkpoints(&run.id, cursor.as_ref(), limit))?;
+                Ok(present::page(&page, present::checkpoint))
+            },
+            Some(run),
+        )
+        .await,
+    )
 }
 
 pub(crate) async fn lineage(
@@ -251,20 +328,39 @@ pub(crate) async fn lineage(
 }
 
 pub(crate) async fn log(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    answer(list(&app, uri, &["after"], |app, run, params| {
-        let run = app.run(run)?;
-        let after = params.get::<u32>("after")?.unwrap_or(0);
-        let limit = params.limit()?;
-        let events = app.project.wait(app.project.store.events(&run.id, after.into(), limit))?;
-        Ok(present::whole(events.iter().map(present::event).collect()))
-    }, Some(run)).await)
+    answer(
+        list(
+            &app,
+            uri,
+            &["after"],
+            |app, run, params| {
+                let run = app.run(run)?;
+                let after = params.get::<u32>("after")?.unwrap_or(0);
+                let limit = params.limit()?;
+                let events =
+                    app.project.wait(app.project.store.events(&run.id, after.into(), limit))?;
+                Ok(present::whole(events.iter().map(present::event).collect()))
+            },
+            Some(run),
+        )
+        .await,
+    )
 }
 
 pub(crate) async fn verifiers(State(app): Shared, uri: Uri) -> Response {
-    answer(list(&app, uri, &[], |app, _, _| {
-        let verifiers = app.project.wait(app.project.store.verifiers())?;
-        Ok(present::whole(verifiers.iter().map(present::verifier).collect()))
-    }, None).await)
+    answer(
+        list(
+            &app,
+            uri,
+            &[],
+            |app, _, _| {
+                let verifiers = app.project.wait(app.project.store.verifiers())?;
+                Ok(present::whole(verifiers.iter().map(present::verifier).collect()))
+            },
+            None,
+        )
+        .await,
+    )
 }
 
 pub(crate) async fn verifier(State(app): Shared, Path(digest): Path<String>, uri: Uri) -> Response {

@@ -46,7 +46,12 @@ pub(crate) struct Figures {
 }
 
 impl App {
-    pub(crate) fn new(project: Project, guard: Guard, tasks_dir: PathBuf, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(
+        project: Project,
+        guard: Guard,
+        tasks_dir: PathBuf,
+        shutdown: Shutdown,
+    ) -> Self {
         Self {
             project,
             guard,
@@ -85,15 +90,7 @@ impl App {
         {
             return Ok(figures);
         }
-        let mut rounds = Vec::new();
-        for round in 0.. {
-            let summary = inspect::round_summary(&self.project, run, round)?;
-            if summary.stage == "unplanned" {
-                break;
-            }
-            rounds.push(summary);
-        }
-        let cells = self.project.wait(self.project.store.cell_rates(&run.id))?;
+        let (rounds, cells) = inspect::round_summaries(&self.project, run)?;
         let figures = Arc::new(Figures { rounds, cells });
         let entry = (run.last_seq, Instant::now(), figures.clone());
         let mut all = self.lock();

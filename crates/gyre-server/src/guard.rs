@@ -152,7 +152,8 @@ fn host_name(host: &str) -> &str {
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|text| text.split(';')).filter_map(|p| p.trim().split_once('='));
+    let mut pairs =
+        cookies.flat_map(|text| text.split(';')).filter_map(|p| p.trim().split_once('='));
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
 }
 
@@ -169,7 +170,11 @@ mod tests {
         }
     }
 
-    fn code(guard: &Guard, method: Method, headers: &[(&'static str, &'static str)]) -> &'static str {
+    fn code(
+        guard: &Guard,
+        method: Method,
+        headers: &[(&'static str, &'static str)],
+    ) -> &'static str {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_static(value));
@@ -180,10 +185,13 @@ mod tests {
     #[test]
     fn names_of_others_are_refused() {
         let guard = guard("127.0.0.1:8500");
-        for host in ["localhost", "LOCALHOST:9000", "127.0.0.1:8500", "[::1]:8500", "gyre.example"] {
+        for host in ["localhost", "LOCALHOST:9000", "127.0.0.1:8500", "[::1]:8500", "gyre.example"]
+        {
             assert_eq!(code(&guard, Method::GET, &[("host", host)]), "ok", "{host}");
         }
-        for host in ["evil.example", "127.0.0.1.evil.example:8500", "10.0.0.1", "localhost.evil", ""] {
+        for host in
+            ["evil.example", "127.0.0.1.evil.example:8500", "10.0.0.1", "localhost.evil", ""]
+        {
             assert_eq!(code(&guard, Method::GET, &[("host", host)]), "foreign_host", "{host}");
         }
         assert_eq!(code(&guard, Method::GET, &[]), "bad_host");
@@ -194,9 +202,12 @@ mod tests {
     #[test]
     fn origins_of_others_are_refused() {
         let guard = guard("127.0.0.1:8500");
-        let from = |origin| code(&guard, Method::GET, &[("host", "localhost:8500"), ("origin", origin)]);
+        let from =
+            |origin| code(&guard, Method::GET, &[("host", "localhost:8500"), ("origin", origin)]);
         assert_eq!(from("http://localhost:8500"), "ok");
-        for origin in ["http://evil.example", "null", "http://localhost:8501", "http://127.0.0.1:8500"] {
+        for origin in
+            ["http://evil.example", "null", "http://localhost:8501", "http://127.0.0.1:8500"]
+        {
             assert_eq!(from(origin), "foreign_origin", "{origin}");
         }
         let site = [("host", "localhost"), ("sec-fetch-site", "cross-site")];

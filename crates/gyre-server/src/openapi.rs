@@ -110,7 +110,9 @@ fn operation(path: &str, summary: &str, own: &[&str], kind: Kind) -> Value {
         parameters.extend(["cursor", "limit"].map(query));
     }
     let content = match kind {
-        Kind::One | Kind::Replay => json!({ "application/json": { "schema": { "type": "object" } } }),
+        Kind::One | Kind::Replay => {
+            json!({ "application/json": { "schema": { "type": "object" } } })
+        }
         Kind::List => json!({
             "application/json": { "schema": { "$ref": "#/components/schemas/Page" } }
         }),
@@ -147,9 +149,13 @@ fn operation_id(path: &str) -> String {
 
 fn path_parameters(path: &str) -> Vec<Value> {
     let named = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    named.map(|name| json!({
-        "name": name, "in": "path", "required": true, "schema": path_schema(name),
-    })).collect()
+    named
+        .map(|name| {
+            json!({
+                "name": name, "in": "path", "required": true, "schema": path_schema(name),
+            })
+        })
+        .collect()
 }
 
 fn path_schema(name: &str) -> Value {

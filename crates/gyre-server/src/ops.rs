@@ -117,7 +117,8 @@ impl Exposition {
         else {
             return;
         };
-        let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let escape =
+            |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let labels: Vec<_> =
             labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
         let value = if value.is_nan() { "NaN".to_owned() } else { value.to_string() };

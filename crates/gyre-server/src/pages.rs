@@ -107,10 +107,8 @@ pub(crate) async fn replay(
 }
 
 pub(crate) async fn compare(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    show(&app, &uri, &["a", "b"], move |app, params| {
-        compare::page(app, &app.run(&run)?, params)
-    })
-    .await
+    show(&app, &uri, &["a", "b"], move |app, params| compare::page(app, &app.run(&run)?, params))
+        .await
 }
 
 pub(crate) async fn dataset(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {

@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_query_is_read_strictly() {
-        let of = |text: &str| Params::of(&text.parse().unwrap(), &["round", "q", "cursor", "limit"]);
+        let of =
+            |text: &str| Params::of(&text.parse().unwrap(), &["round", "q", "cursor", "limit"]);
         let params = of("/x?round=3&q=a%20b&cursor=").unwrap();
         assert_eq!(params.get::<u32>("round").unwrap(), Some(3));
         assert_eq!(params.text("q"), Some("a b"));
@@ -148,7 +149,10 @@ mod tests {
         ] {
             assert_eq!(of(query).unwrap_err().code, code, "{query}");
         }
-        assert_eq!(of("/x?round=-1").unwrap().get::<u32>("round").unwrap_err().code, "bad_parameter");
+        assert_eq!(
+            of("/x?round=-1").unwrap().get::<u32>("round").unwrap_err().code,
+            "bad_parameter"
+        );
         assert_eq!(of("/x?limit=501").unwrap().limit().unwrap_err().code, "bad_parameter");
         for cursor in ["zz", "abc", "00ff", "3a3a"] {
             let params = of(&format!("/x?cursor={cursor}")).unwrap();

@@ -1,4 +1,3 @@
-
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]

@@ -48,7 +48,9 @@ fn options(
 ) -> anyhow::Result<ServerOptions> {
     let listen = args.listen.as_ref().unwrap_or(&settings.listen);
     let listen: SocketAddr = listen.parse().map_err(|_| {
-        let message = format!("cannot listen on {listen:?}: give an address and a port, such as 127.0.0.1:8500");
+        let message = format!(
+            "cannot listen on {listen:?}: give an address and a port, such as 127.0.0.1:8500"
+        );
         Failure::error(12, message)
     })?;
     Ok(ServerOptions {
@@ -106,7 +108,10 @@ fn stop_on_signal(
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "asked for twice; what is durable is taken up at the next start")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asked for twice; what is durable is taken up at the next start"
+)]
 fn end_now() {
     std::process::exit(130);
 }

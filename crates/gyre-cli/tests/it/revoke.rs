@@ -9,8 +9,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::audits::comparing;
-use crate::support::{Database, 
-    Ran, clean_state, clean_state_with, copy, gyre, on, repository, run, sql, text,
+use crate::support::{
+    Database, Ran, clean_state, clean_state_with, copy, gyre, on, repository, run, sql, text,
 };
 
 /// Right but for one skill: of tasks on texts it passes over the cases that

@@ -28,7 +28,9 @@ pub(crate) fn gyre() -> Command {
 
 pub(crate) fn as_gyre(mut command: Command) -> Command {
     command.current_dir(repository());
-    for name in ["GYRE_DATA_DIR", "GYRE_DATABASE", "GYRE_LOG", "GYRE_LOG_FORMAT"] {
+    for name in
+        ["GYRE_DATA_DIR", "GYRE_DATABASE", "GYRE_LOG", "GYRE_LOG_FORMAT", "GYRE_SERVER_TOKEN"]
+    {
         command.env_remove(name);
     }
     command

@@ -267,8 +267,22 @@ async fn rollouts_are_found_by_what_they_say(db: &TestDatabase) {
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(count(RolloutFilter { family: some(&task.family), ..all() }).await, 16);
     assert_eq!(count(RolloutFilter { family: some("none"), ..all() }).await, 0);
-    assert_eq!(count(RolloutFilter { score: ScoreBounds { at_least: Some(0.5), ..Default::default() }, ..all() }).await, 6);
-    assert_eq!(count(RolloutFilter { score: ScoreBounds { at_most: Some(0.5), ..Default::default() }, ..all() }).await, 5);
+    assert_eq!(
+        count(RolloutFilter {
+            score: ScoreBounds { at_least: Some(0.5), ..Default::default() },
+            ..all()
+        })
+        .await,
+        6
+    );
+    assert_eq!(
+        count(RolloutFilter {
+            score: ScoreBounds { at_most: Some(0.5), ..Default::default() },
+            ..all()
+        })
+        .await,
+        5
+    );
     let by_reason = async |kind: &str| count(RolloutFilter { reason: some(kind), ..all() }).await;
     let kinds = ["infrastructure", "verifier", "nondeterministic", "revoked"];
     let mut invalid = 0;

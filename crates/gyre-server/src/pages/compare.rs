@@ -26,7 +26,12 @@ pub(crate) fn page(app: &App, run: &RunRow, params: &Params) -> Result<Page, Fai
         @else { p.notice { "Give two ids, such as roll-0123456789abcdef; a rollout's page links to the other attempts of its round." } }
         (export(params))
     };
-    Ok(Page { title: "Side by side".to_owned(), run: Some(run.id.clone()), section: "rollouts", body })
+    Ok(Page {
+        title: "Side by side".to_owned(),
+        run: Some(run.id.clone()),
+        section: "rollouts",
+        body,
+    })
 }
 
 fn side_by_side(app: &App, run: &RunRow, ids: [&RolloutId; 2]) -> Result<Markup, Failure> {

@@ -56,7 +56,12 @@ pub(crate) fn page(app: &App, run: &RunRow, params: &Params) -> Result<Page, Fai
         }
         (export(params))
     };
-    Ok(Page { title: format!("{} dataset", run.id), run: Some(run.id.clone()), section: "dataset", body })
+    Ok(Page {
+        title: format!("{} dataset", run.id),
+        run: Some(run.id.clone()),
+        section: "dataset",
+        body,
+    })
 }
 
 fn described(stats: &Stats) -> Markup {

@@ -1,7 +1,7 @@
 //! What every page shares: its frame, and how it is exported.
 
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use gyre_types::RunId;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -69,8 +69,12 @@ fn exported(page: &Page) -> Response {
     // Quotes in texts are escaped, so this is found in tags alone.
     let body = document(page, &head, &from).replace(" href=\"/", " data-href=\"/");
     let mut response = html_response(StatusCode::OK, body);
-    let name: String =
-        page.title.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect();
+    let name: String = page
+        .title
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(80)
+        .collect();
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}.html\"")) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::{Form, State};
-use axum::http::header::{HeaderValue, LOCATION, SET_COOKIE};
 use axum::http::StatusCode;
+use axum::http::header::{HeaderValue, LOCATION, SET_COOKIE};
 use axum::response::{IntoResponse, Response};
 use maud::html;
 
@@ -26,8 +26,10 @@ pub(crate) async fn login(
     let given = fields.iter().find(|(name, _)| name == "token").map(|(_, value)| value.as_str());
     match (&app.guard.token, given) {
         (Some(token), Some(given)) if token.admits(given) => {
-            let cookie =
-                format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200", token.cookie());
+            let cookie = format!(
+                "{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200",
+                token.cookie()
+            );
             let mut response = StatusCode::SEE_OTHER.into_response();
             let headers = response.headers_mut();
             headers.insert(LOCATION, HeaderValue::from_static("/"));

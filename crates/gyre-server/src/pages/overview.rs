@@ -69,14 +69,17 @@ fn headline(rounds: &[RoundSummary]) -> Markup {
     let promoted = rounds.iter().skip(1).filter(|round| round.promoted).count();
     let rejected = rounds.iter().filter(|round| round.stage == "rejected").count();
     let rollouts: u64 = rounds.iter().map(|round| u64::from(round.rollouts)).sum();
-    let invalid: u64 = rounds.iter().flat_map(|round| round.invalid.values()).map(|n| u64::from(*n)).sum();
+    let invalid: u64 =
+        rounds.iter().flat_map(|round| round.invalid.values()).map(|n| u64::from(*n)).sum();
     let rows: u64 = rounds.iter().map(|round| u64::from(round.rows)).sum();
     let tokens: u64 = rounds.iter().map(|round| round.tokens).sum();
     let time: f64 = rounds.iter().map(|round| round.seconds).sum();
     let yielded = if rollouts == 0 { 0.0 } else { rows as f64 / rollouts as f64 };
     let invalid_share = if rollouts == 0 { 0.0 } else { invalid as f64 / rollouts as f64 };
-    let held_out = champion.and_then(|round| round.pass_at_1).map_or("–".to_owned(), chart::percent);
-    let before = base.and_then(|round| round.pass_at_1).map(|rate| format!("base {}", chart::percent(rate)));
+    let held_out =
+        champion.and_then(|round| round.pass_at_1).map_or("–".to_owned(), chart::percent);
+    let before =
+        base.and_then(|round| round.pass_at_1).map(|rate| format!("base {}", chart::percent(rate)));
     html! {
         (figure("Champion, pass@1", &held_out, &before.unwrap_or_default()))
         (figure("Promoted", &promoted.to_string(), &format!("{rejected} rejected")))

@@ -20,8 +20,11 @@ pub(crate) fn list(app: &App, run: &RunRow, params: &Params) -> Result<Page, Fai
     let figures = app.figures(run)?;
     let families: BTreeSet<_> = figures.cells.iter().map(|cell| cell.family.clone()).collect();
     let families: Vec<_> = families.into_iter().collect();
-    let checkpoints: BTreeSet<_> =
-        figures.cells.iter().filter_map(|cell| Some(cell.checkpoint.as_ref()?.to_string())).collect();
+    let checkpoints: BTreeSet<_> = figures
+        .cells
+        .iter()
+        .filter_map(|cell| Some(cell.checkpoint.as_ref()?.to_string()))
+        .collect();
     let checkpoints: Vec<_> = checkpoints.into_iter().collect();
     let rounds: Vec<_> = figures.rounds.iter().map(|round| round.round.to_string()).collect();
     let verdicts = ["pass", "fail", "invalid", "pending"].map(str::to_owned);

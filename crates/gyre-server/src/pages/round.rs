@@ -43,7 +43,9 @@ pub(crate) fn page(app: &App, run: &RunRow, number: u32, params: &Params) -> Res
 }
 
 fn headline(summary: &RoundSummary) -> Markup {
-    let interval = summary.interval.map(|[low, high]| format!("95%: {:.1} to {:.1}", 100.0 * low, 100.0 * high));
+    let interval = summary
+        .interval
+        .map(|[low, high]| format!("95%: {:.1} to {:.1}", 100.0 * low, 100.0 * high));
     let pass = summary.pass_at_1.map_or("–".to_owned(), chart::percent);
     html! {
         (figure("Held-out pass@1", &pass, &interval.unwrap_or_default()))

@@ -66,7 +66,12 @@ pub(crate) fn list(app: &App, run: &RunRow, params: &Params) -> Result<Page, Fai
         (pages(params, page.next.as_ref()))
         (export(params))
     };
-    Ok(Page { title: format!("{} tasks", run.id), run: Some(run.id.clone()), section: "tasks", body })
+    Ok(Page {
+        title: format!("{} tasks", run.id),
+        run: Some(run.id.clone()),
+        section: "tasks",
+        body,
+    })
 }
 
 /// Difficulty against pass rate, for training and for both held-out parts.

@@ -72,7 +72,9 @@ fn pieces(source: &str) -> Vec<(&'static str, &str)> {
         let (class, length) = match first {
             '#' => ("c", rest.find('\n').unwrap_or(rest.len())),
             '"' | '\'' => ("s", string_length(rest, first)),
-            c if c.is_ascii_digit() => ("n", run(rest, |c| c.is_ascii_alphanumeric() || c == '.' || c == '_')),
+            c if c.is_ascii_digit() => {
+                ("n", run(rest, |c| c.is_ascii_alphanumeric() || c == '.' || c == '_'))
+            }
             c if c.is_alphabetic() || c == '_' => {
                 let length = run(rest, |c| c.is_alphanumeric() || c == '_');
                 (if KEYWORDS.contains(&&rest[..length]) { "k" } else { "" }, length)
@@ -129,12 +131,18 @@ mod tests {
         for source in [
             "def f(x):\n    return x[::2] # half\n",
             "s = 'it\\'s' + \"\"\"two\nlines\"\"\" + 'open\nnext",
-            "'", "\"\"\"", "ünï = 0x1f_00 + 1.5e3", "\u{0}\u{202e}<b>", "'\\", "",
+            "'",
+            "\"\"\"",
+            "ünï = 0x1f_00 + 1.5e3",
+            "\u{0}\u{202e}<b>",
+            "'\\",
+            "",
         ] {
             let joined: String = pieces(source).iter().map(|(_, piece)| *piece).collect();
             assert_eq!(joined, source);
         }
-        let classes: Vec<_> = pieces("return 'a' # b").into_iter().filter(|(c, _)| !c.is_empty()).collect();
+        let classes: Vec<_> =
+            pieces("return 'a' # b").into_iter().filter(|(c, _)| !c.is_empty()).collect();
         assert_eq!(classes, [("k", "return"), ("s", "'a'"), ("c", "# b")]);
         assert!(!code("'<img src=x onerror=alert(1)>'").into_string().contains("<img"));
     }

@@ -100,7 +100,8 @@ pub(crate) fn turn(message: &Message) -> Markup {
 fn tool_call(call: &ToolCall) -> Markup {
     // Arguments are JSON with the program inside: shown as the program it is,
     // where that is all there is.
-    let arguments = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&call.arguments);
+    let arguments =
+        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&call.arguments);
     html! {
         p.quiet { "calls " b { (hostile(&call.name)) } " · " span.id { (hostile(&call.id)) } }
         @match arguments {
@@ -228,5 +229,10 @@ pub(crate) fn replayed(run: &RunRow, replay: Replay) -> Result<Page, Failure> {
             ul { @for difference in &replay.differences { li { (hostile(difference)) } } }
         }
     };
-    Ok(Page { title: format!("Replay of {}", replay.rollout), run: Some(run.id.clone()), section: "rollouts", body })
+    Ok(Page {
+        title: format!("Replay of {}", replay.rollout),
+        run: Some(run.id.clone()),
+        section: "rollouts",
+        body,
+    })
 }

@@ -1,0 +1,223 @@
+//! `gyre serve` over a real run: the API, the guards and the pages.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use serde_json::Value;
+
+use crate::http::{Served, TOKEN};
+use crate::support::{RUN, finished, finished_copy, gyre, run, sql, text};
+
+fn items(document: &Value) -> &Vec<Value> {
+    document["items"].as_array().unwrap()
+}
+
+/// All ids of a list, page by page.
+fn all_ids(served: &Served, path: &str, limit: u32) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = served.json(&format!("{path}?limit={limit}&cursor={cursor}"));
+        assert!(items(&page).len() <= limit as usize);
+        ids.extend(items(&page).iter().map(|item| text(item, "id").to_owned()));
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => return ids,
+        }
+    }
+}
+
+#[test]
+fn the_api_tells_what_is_recorded() {
+    let data = finished().data;
+    let served = Served::start(&data);
+    assert_eq!(served.json("/healthz")["status"], "ok");
+    assert_eq!(served.json("/readyz")["status"], "ready");
+    assert_eq!(items(&served.json("/api/v1/runs"))[0]["id"], RUN);
+    let base = format!("/api/v1/runs/{RUN}");
+    assert_eq!(served.json(&base)["status"], "finished");
+    assert_eq!(items(&served.json(&format!("{base}/rounds"))).len(), 3);
+    let round = served.json(&format!("{base}/rounds/1"));
+    assert!(round["gate"]["record"]["flips_lost"].is_array(), "{round:#}");
+
+    let mut rollouts = all_ids(&served, &format!("{base}/rollouts"), 37);
+    let in_database = sql(&data, "SELECT id FROM rollouts ORDER BY round, id");
+    assert_eq!(rollouts, in_database.lines().collect::<Vec<_>>());
+    let passed = served.json(&format!("{base}/rollouts?verdict=pass&family=compose&score_min=1"));
+    assert!(items(&passed).iter().all(|row| row["verdict"]["verdict"]["verdict"] == "pass"));
+    let rollout = served.json(&format!("{base}/rollouts/{}", rollouts.remove(0)));
+    assert!(!rollout["record"]["messages"].as_array().unwrap().is_empty());
+    let task = served.json(&format!("{base}/tasks/{}", text(&rollout, "task")));
+    assert!(task["key"]["reference"].is_string());
+    assert!(!served.get(&format!("{base}/tasks?limit=500")).text().contains("\"reference\""));
+
+    let shard = items(&served.json(&format!("{base}/shards")))[0].clone();
+    let file = served.get(&format!("{base}/shards/{}/file", text(&shard, "id")));
+    assert_eq!(file.body.len() as u64, shard["bytes"].as_u64().unwrap());
+    assert!(file.body.starts_with(b"PAR1"));
+    assert!(file.header("content-disposition").unwrap().starts_with("attachment"));
+    let lineage = served.json(&format!("{base}/lineage/{}", text(&shard, "id")));
+    assert!(!lineage["downstream"].as_array().unwrap().is_empty());
+    for path in ["verdicts", "checkpoints", "log"] {
+        assert!(!items(&served.json(&format!("{base}/{path}"))).is_empty(), "{path}");
+    }
+    let metrics = served.page("/metrics");
+    assert!(metrics.contains("gyre_round_pass_at_1{run=\"small-1\",round=\"2\"}"), "{metrics}");
+    assert_eq!(served.stop(), Some(0));
+}
+
+#[test]
+fn what_is_asked_for_wrongly_is_told_with_a_code() {
+    let served = Served::start(&finished().data);
+    let base = format!("/api/v1/runs/{RUN}");
+    for (path, status, code) in [
+        ("/api/v1/nothing".to_owned(), 404, "not_found"),
+        ("/api/v1/runs/none-1".to_owned(), 404, "not_found"),
+        ("/api/v1/runs/UPPER".to_owned(), 400, "bad_id"),
+        ("/api/v1/runs/..%2f..%2fetc-1".to_owned(), 400, "bad_id"),
+        (format!("{base}/rounds/99"), 404, "not_found"),
+        (format!("{base}/rounds/-1"), 400, "bad_id"),
+        (format!("{base}/tasks/%2e%2e%2fkey"), 400, "bad_id"),
+        (format!("{base}/rollouts/roll-0000000000000000"), 404, "not_found"),
+        (format!("{base}/rollouts/http:%2f%2f169.254.169.254%2f"), 400, "bad_id"),
+        (format!("{base}/shards/..%2f..%2flineage.db/file"), 400, "bad_id"),
+        (format!("{base}/lineage/file:%2f%2f%2fetc%2fpasswd"), 400, "bad_id"),
+        (format!("{base}/rollouts?limit=0"), 400, "bad_parameter"),
+        (format!("{base}/rollouts?limit=99999999999"), 400, "bad_parameter"),
+        (format!("{base}/rollouts?cursor=zz"), 400, "bad_cursor"),
+        (format!("{base}/rollouts?verdict=maybe"), 400, "bad_parameter"),
+        (format!("{base}/rollouts?score_min=NaN"), 400, "bad_parameter"),
+        (format!("{base}/rollouts?q=%00"), 400, "bad_parameter"),
+        (format!("{base}/rollouts?sort=1"), 400, "unknown_parameter"),
+        (format!("{base}/events?after=-1"), 400, "bad_parameter"),
+        ("/api/v1/verifiers/abc".to_owned(), 400, "bad_id"),
+    ] {
+        let answer = served.get(&path);
+        let found = (answer.status, answer.code());
+        assert_eq!(found, (status, code.to_owned()), "{path}");
+    }
+    let host = format!("Host: {}", served.address);
+    let answer = served.send("GET", "/api/v1/runs", &[&host, "Origin: http://evil.example"], "");
+    assert_eq!((answer.status, answer.code()), (403, "foreign_origin".to_owned()));
+    let answer = served.send("GET", "/api/v1/runs", &["Host: evil.example"], "");
+    assert_eq!((answer.status, answer.code()), (403, "foreign_host".to_owned()));
+    let signed = format!("Authorization: Bearer {TOKEN}");
+    let answer = served.send("DELETE", "/api/v1/runs", &[&host, &signed], "");
+    assert_eq!((answer.status, answer.code()), (405, "method_not_allowed".to_owned()));
+}
+
+#[test]
+fn a_replay_needs_the_token_and_comes_out_identical() {
+    let served = Served::start(&finished().data);
+    let first = served.json(&format!("/api/v1/runs/{RUN}/rollouts?limit=1"));
+    let path = format!("/api/v1/runs/{RUN}/rollouts/{}/replay", text(&items(&first)[0], "id"));
+    let host = format!("Host: {}", served.address);
+    let bare = served.send("POST", &path, &[&host], "");
+    assert_eq!((bare.status, bare.code()), (401, "token_required".to_owned()));
+    let wrong = served.send("POST", &path, &[&host, "Authorization: Bearer wrong-wrong-wrong"], "");
+    assert_eq!(wrong.status, 401);
+    let signed = format!("Authorization: Bearer {TOKEN}");
+    let foreign = ["Origin: http://evil.example", host.as_str(), signed.as_str()];
+    assert_eq!(served.send("POST", &path, &foreign, "").code(), "foreign_origin");
+    let replay = served.send("POST", &path, &[&host, &signed], "");
+    assert_eq!(replay.status, 200, "{}", replay.text());
+    assert_eq!(replay.json()["identical"], true, "{}", replay.text());
+
+    // A browser signs in once, and goes on with the cookie.
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let refused = served.send("POST", "/login", &[&host, form], "token=nope");
+    assert_eq!(refused.status, 401);
+    let signed_in = served.send("POST", "/login", &[&host, form], &format!("token={TOKEN}"));
+    assert_eq!(signed_in.status, 303);
+    let set = signed_in.header("set-cookie").unwrap();
+    assert!(set.contains("httponly") && set.contains("samesite=strict"), "{set}");
+    assert!(!set.contains(TOKEN), "{set}");
+    let cookie = format!("Cookie: {}", set.split(';').next().unwrap());
+    let page = path.trim_start_matches("/api/v1").trim_end_matches("/replay");
+    let shown = served.send("GET", page, &[&host, &cookie], "").text();
+    assert!(shown.contains("<button type=\"submit\">Replay</button>"), "{shown}");
+}
+
+#[test]
+fn an_address_that_others_reach_asks_for_the_token() {
+    let data = finished().data;
+    let mut bare = gyre();
+    bare.arg("--data-dir").arg(&data).args(["serve", "--listen", "0.0.0.0:0"]);
+    run(bare.env_remove("GYRE_SERVER_TOKEN")).fails(12, &["token", "GYRE_SERVER_TOKEN"]);
+    let served = Served::start_on(&data, "0.0.0.0:0");
+    let host = format!("Host: {}", served.address);
+    assert_eq!(served.send("GET", "/api/v1/runs", &[&host], "").code(), "token_required");
+    assert_eq!(served.get("/").status, 401);
+    assert_eq!(served.get("/healthz").status, 200);
+    let signed = format!("Authorization: Bearer {TOKEN}");
+    assert_eq!(served.send("GET", "/api/v1/runs", &[&host, &signed], "").status, 200);
+}
+
+#[test]
+fn events_are_streamed_and_end_with_the_service() {
+    let served = Served::start(&finished().data);
+    let mut stream = TcpStream::connect(&served.address).unwrap();
+    let path = format!("/api/v1/runs/{RUN}/events?after=2");
+    let host = &served.address;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("data: ")).unwrap();
+    let event: Value = serde_json::from_str(first.trim_start_matches("data: ")).unwrap();
+    assert_eq!(event["seq"], 3);
+    assert_eq!(served.stop(), Some(0), "an open stream does not hold the service up");
+}
+
+/// Everything that a policy, a guest, a verifier or a family may have written.
+const XSS: &str = "<script>alert(1)</script><img src=x onerror=alert(2)>";
+
+#[test]
+fn hostile_text_stays_text_on_every_page() {
+    let data = finished_copy();
+    let payload = XSS.replace('\'', "''");
+    sql(
+        data.path(),
+        &format!(
+            "UPDATE tasks SET body = json_set(body, '$.instruction', '{payload}', '$.family', '{payload}'), \
+             family = '{payload}'; \
+             UPDATE verdicts SET checks = json_array(json_object('name', '{payload}', 'passed', \
+             json('true'), 'weight', 1.0, 'detail', '{payload}' || char(8238))); \
+             UPDATE verdicts SET verdict = 'invalid', score = NULL, reason = json_object('detail', \
+             '{payload}', 'kind', 'verifier') WHERE rollout = (SELECT MIN(id) FROM rollouts); \
+             INSERT INTO alarms VALUES ('{RUN}', 1, '{payload}', '{payload}', \
+             json_object('detail', '{payload}'), 1); \
+             INSERT INTO verifiers (digest, name, kind, trusted, scorecard, status, \
+             registered_at_ms) VALUES ('{:064x}', '{payload}', 'checks', 0, \
+             json_object('{payload}', '{payload}'), 'active', 1);",
+            7
+        ),
+    );
+    let served = Served::start(data.path());
+    let rollout = sql(data.path(), "SELECT MIN(id) FROM rollouts").trim().to_owned();
+    let task = sql(data.path(), "SELECT MIN(id) FROM tasks").trim().to_owned();
+    let run = format!("/runs/{RUN}");
+    for path in [
+        run.clone(),
+        format!("{run}/rounds/1"),
+        format!("{run}/tasks"),
+        format!("{run}/tasks?q=%3Cscript%3E"),
+        format!("{run}/tasks/{task}"),
+        format!("{run}/rollouts"),
+        format!("{run}/rollouts/{rollout}"),
+        "/verifiers".to_owned(),
+        format!("/verifiers/{:064x}", 7),
+    ] {
+        let page = served.page(&path);
+        assert!(!page.contains("<script>alert"), "{path}: {page}");
+        assert!(!page.contains("<img"), "{path}");
+        assert!(page.contains("&lt;script&gt;alert(1)"), "{path} shows the text: {page}");
+        let exported =
+            served.page(&format!("{path}{}export=1", if path.contains('?') { "&" } else { "?" }));
+        assert!(!exported.contains("<script"), "{path}");
+    }
+    let page = served.page(&format!("{run}/rollouts/{rollout}"));
+    assert!(!page.contains('\u{202e}') && page.contains("\\u{202e}"), "a bidi control is shown");
+    let answer = served.get(&run);
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+}
