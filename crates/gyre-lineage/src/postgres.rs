@@ -373,6 +373,8 @@ fn failure(error: sqlx::Error) -> Failure {
             Some("XX001" | "XX002") => FailureClass::Corrupt,
             Some("25006") => FailureClass::Unwritable,
             Some(code) if code.starts_with("23") => FailureClass::Constraint,
+            // The server is there, and was sent what it cannot take.
+            Some("08P01") => FailureClass::Other,
             Some(code) if code.starts_with("08") => FailureClass::Unreachable,
             _ => FailureClass::Other,
         },
