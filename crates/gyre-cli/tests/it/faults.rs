@@ -118,7 +118,7 @@ fn points(kind: Kind, of_service: bool) -> BTreeSet<&'static str> {
 fn walk_run(place: &Place, kind: Kind) {
     let mut left = points(kind, false);
     if kind == KILL {
-        kill_at_release(place, &mut left);
+        kill_at_the_ends(place, &mut left);
     }
     loop {
         let ran = place.drive(&armed(&left, kind));
@@ -137,7 +137,13 @@ fn walk_run(place: &Place, kind: Kind) {
 
 /// A lease is given back when a process ends by itself: a step fails, and the
 /// process dies while it gives up.
-fn kill_at_release(place: &Place, left: &mut BTreeSet<&str>) {
+fn kill_at_the_ends(place: &Place, left: &mut BTreeSet<&str>) {
+    for point in ["create::committing", "create::committed"] {
+        let ran = place.drive(&format!("{point}=1*return"));
+        assert_eq!(ran.code, None, "{ran:#?}");
+        assert!(left.remove(point));
+        place.clean();
+    }
     for point in ["release::committing", "release::committed"] {
         let failpoints = format!("step::committing=1*off->1*return(eio);{point}=1*return");
         let ran = place.drive(&failpoints);
