@@ -74,8 +74,8 @@ impl<'a> Scanner<'a> {
             self.at += rest.find('\n').map_or(rest.len(), |end| end + 1);
             return Ok(true);
         }
-        if rest.starts_with("/*") {
-            let end = rest[2..].find("*/").ok_or("it has a comment that is not closed")?;
+        if let Some(inside) = rest.strip_prefix("/*") {
+            let end = inside.find("*/").ok_or("it has a comment that is not closed")?;
             self.at += end + 4;
             return Ok(true);
         }

@@ -23,6 +23,9 @@ const STREAMS_MAX: usize = 64;
 /// correction changes them without an event.
 const FIGURES_KEPT: Duration = Duration::from_secs(30);
 
+/// By run: how long its log was, when the figures were read, and the figures.
+type FiguresByRun = HashMap<RunId, (u64, Instant, Arc<Figures>)>;
+
 /// What the handlers share.
 pub(crate) struct App {
     pub(crate) project: Project,
@@ -32,7 +35,7 @@ pub(crate) struct App {
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) replaying: Semaphore,
     reads: Semaphore,
-    figures: Mutex<HashMap<RunId, (u64, Instant, Arc<Figures>)>>,
+    figures: Mutex<FiguresByRun>,
     answers: [AtomicU64; 5],
 }
 
@@ -101,7 +104,7 @@ impl App {
         Ok(figures)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, (u64, Instant, Arc<Figures>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, FiguresByRun> {
         self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -47,7 +47,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 pub(crate) async fn home(State(app): Shared, uri: Uri) -> Response {
-    show(&app, &uri, &["cursor"], move |app, params| overview::home(app, params)).await
+    show(&app, &uri, &["cursor"], overview::home).await
 }
 
 pub(crate) async fn overview(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
@@ -124,7 +124,7 @@ pub(crate) async fn lineage(
 }
 
 pub(crate) async fn verifiers(State(app): Shared, uri: Uri) -> Response {
-    show(&app, &uri, &[], |app, params| verifiers::list(app, params)).await
+    show(&app, &uri, &[], verifiers::list).await
 }
 
 pub(crate) async fn verifier(State(app): Shared, Path(digest): Path<String>, uri: Uri) -> Response {
