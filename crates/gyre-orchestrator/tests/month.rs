@@ -28,7 +28,9 @@ fn config() -> RunConfig {
              catch_up = \"all\"\noverlap = \"queue\"\n"
         )
     };
-    let text = format!("name = \"month\"\n{}", SCHEDULES.map(schedule).concat());
+    let family = "[[curriculum.families]]\nfamily = \"compose\"\ndifficulty_min = 1\n\
+                  difficulty_max = 1\ndifficulty_start = 1\nweight = 1\n";
+    let text = format!("name = \"month\"\n{family}{}", SCHEDULES.map(schedule).concat());
     RunConfig::parse(&text, Path::new("month.toml")).unwrap()
 }
 
