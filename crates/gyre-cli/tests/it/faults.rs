@@ -291,11 +291,13 @@ fn kill_until_end(place: &Place, mut moment: u64) -> usize {
         let mut running = serve(place, &config, "");
         // A simple generator will do: what counts is that moments differ.
         moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888);
+        // Nothing is told any more once the schedule has ended.
         let mut ended = false;
         for _ in 0..(moment >> 33) % 12 {
-            match running.next() {
-                Some(told) => ended |= told["event"] == "tick_settled" && !told["stop"].is_null(),
-                None => break,
+            let Some(told) = running.next() else { break };
+            ended = told["event"] == "tick_settled" && !told["stop"].is_null();
+            if ended {
+                break;
             }
         }
         running.kill();
