@@ -18,6 +18,10 @@ pub struct CurriculumConfig {
     /// Added to the weight `p (1 - p)` of a level, so that none is forgotten.
     /// Default 0.08.
     pub level_weight_floor: Share,
+    /// The share of a family's tasks that its hardest open level has at least,
+    /// below 1. Default 0.25: where next to nothing is solved yet, next to nothing
+    /// is found unless it is tried often.
+    pub frontier_share_min: Share,
     /// The next level opens when the pass rate of the top one exceeds this.
     /// Default 0.1: extra samples find answers to most tasks of such a level.
     pub unlock_pass_rate: Share,
@@ -37,6 +41,7 @@ impl Default for CurriculumConfig {
         Self {
             families: Vec::new(),
             level_weight_floor: Share::permille(80),
+            frontier_share_min: Share::permille(250),
             unlock_pass_rate: Share::permille(100),
             unlock_observations_min: 20,
             weighted_share: Share::permille(750),
@@ -296,7 +301,16 @@ fn level_weights(
         let p = state.level(level).pass_rate();
         p * (1.0 - p) + config.level_weight_floor.get()
     };
-    (family.difficulty_min..=state.top(family)).map(|level| (level, weight(level))).collect()
+    let levels = family.difficulty_min..=state.top(family);
+    let mut weights: Vec<_> = levels.map(|level| (level, weight(level))).collect();
+    if let Some(((_, frontier), others)) = weights.split_last_mut()
+        && !others.is_empty()
+    {
+        let others: f64 = others.iter().map(|(_, weight)| weight).sum();
+        let share = config.frontier_share_min.get().min(0.99);
+        *frontier = frontier.max(others * share / (1.0 - share));
+    }
+    weights
 }
 
 /// The weight of each skill that was observed in a family: 1.05 minus its pass

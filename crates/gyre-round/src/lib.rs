@@ -38,7 +38,7 @@ pub use guards::{
     CanaryConfig, GuardPlan, RecheckConfig, Rechecked, select_canaries, select_rechecks,
 };
 pub use plan::{GatePlan, PhasePlan, PhaseTasks, RoundPlan};
-pub use pool::{PoolConfig, RoundAccepted, TrainingPool, select_pool};
+pub use pool::PoolConfig;
 pub use schedule::{
     CatchUp, Due, Overlap, SCHEDULE_NAME_BYTES_MAX, ScheduleConfig, ScheduleError, TICKS_PER_LOOK,
     Timetable, due,

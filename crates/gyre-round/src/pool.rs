@@ -1,4 +1,5 @@
-use gyre_types::{RolloutId, TaskId};
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,80 +12,53 @@ pub struct PoolConfig {
     pub rounds_max: u32,
     /// Whether the demonstrations of the cold start stay in. Default true.
     pub demonstrations: bool,
+    /// How often a row of a rare level stands in the pool, at most: a level is
+    /// repeated until it is as frequent as the most frequent one. Default 8: the
+    /// first answers to a new level are few, and drown otherwise.
+    pub repeats_max: u32,
 }
 
 impl Default for PoolConfig {
     fn default() -> Self {
-        Self { rounds_max: 3, demonstrations: true }
+        Self { rounds_max: 3, demonstrations: true, repeats_max: 8 }
     }
 }
 
-/// What one round accepted, whether its candidate was promoted or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RoundAccepted {
-    /// The round.
-    pub round: u32,
-    /// Its accepted rollouts, ordered.
-    pub accepted: Vec<RolloutId>,
-}
-
-/// What a round trains on, by id.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainingPool {
-    /// Tasks whose reference solutions are the demonstrations.
-    pub demonstrations: Vec<TaskId>,
-    /// Accepted rollouts, oldest round first.
-    pub rollouts: Vec<RolloutId>,
-}
-
-/// The pool of `round`: the last rounds' accepted rollouts and the demonstrations.
-///
-/// Rounds after `round` are left out, so that a round that is done again after
-/// a crash or a rollback trains on what it trained on before.
-pub fn select_pool(
-    config: &PoolConfig,
-    round: u32,
-    history: &[RoundAccepted],
-    demonstrations: &[TaskId],
-) -> TrainingPool {
-    let oldest = u64::from(round) + 1;
-    let oldest = oldest.saturating_sub(u64::from(config.rounds_max));
-    let mut recent: Vec<_> = history
-        .iter()
-        .filter(|past| past.round <= round && u64::from(past.round) >= oldest)
-        .collect();
-    recent.sort_by_key(|past| past.round);
-    TrainingPool {
-        demonstrations: if config.demonstrations { demonstrations.to_vec() } else { Vec::new() },
-        rollouts: recent.into_iter().flat_map(|past| past.accepted.iter().cloned()).collect(),
+impl PoolConfig {
+    /// How often each row stands in the pool, given the level of every row.
+    pub fn repeats<L: Ord>(&self, levels: &[L]) -> Vec<u32> {
+        let mut counts: BTreeMap<&L, usize> = BTreeMap::new();
+        for level in levels {
+            *counts.entry(level).or_default() += 1;
+        }
+        let most = counts.values().copied().max().unwrap_or_default();
+        let repeats = |level: &L| {
+            let full = u32::try_from(most / counts[level]).unwrap_or(u32::MAX);
+            full.clamp(1, self.repeats_max.max(1))
+        };
+        levels.iter().map(repeats).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use gyre_types::Digest;
-
     use super::*;
 
+    fn repeats(repeats_max: u32, levels: &[u32]) -> Vec<u32> {
+        PoolConfig { repeats_max, ..PoolConfig::default() }.repeats(levels)
+    }
+
     #[test]
-    fn the_last_rounds_stay_and_later_ones_do_not_leak_in() {
-        let rollout = |round: u32| RolloutId::from_digest(&Digest::of(&round.to_le_bytes()));
-        let history: Vec<_> = [5, 1, 4, 2, 3]
-            .map(|round| RoundAccepted { round, accepted: vec![rollout(round)] })
-            .into();
-        let demonstrations = [TaskId::from_digest(&Digest::of(b"demonstration"))];
-        let config = PoolConfig::default();
+    fn rare_levels_are_repeated_up_to_the_most_frequent_one() {
+        let levels = [1, 1, 1, 1, 1, 2, 2, 3];
+        assert_eq!(repeats(8, &levels), [1, 1, 1, 1, 1, 2, 2, 5]);
+        assert_eq!(repeats(3, &levels), [1, 1, 1, 1, 1, 2, 2, 3]);
+    }
 
-        let pool = select_pool(&config, 4, &history, &demonstrations);
-        assert_eq!(pool.rollouts, [rollout(2), rollout(3), rollout(4)]);
-        assert_eq!(pool.demonstrations, demonstrations);
-
-        let pool = select_pool(&config, 1, &history, &demonstrations);
-        assert_eq!(pool.rollouts, [rollout(1)]);
-
-        let none = PoolConfig { rounds_max: 0, demonstrations: false };
-        assert_eq!(select_pool(&none, 4, &history, &demonstrations), TrainingPool::default());
+    #[test]
+    fn without_repeats_every_row_stands_once() {
+        assert_eq!(repeats(1, &[1, 1, 2]), [1, 1, 1]);
+        assert_eq!(repeats(0, &[1, 1, 2]), [1, 1, 1]);
+        assert_eq!(repeats(8, &[]), [0; 0]);
     }
 }

@@ -94,17 +94,16 @@ impl Runner<'_> {
         Ok(trained?)
     }
 
-    /// Demonstrations, then the rows of the last rounds, each in stable order.
+    /// Demonstrations, then the rows of the last rounds, each in stable order and
+    /// as often as its level is repeated.
     fn pool(&self, plan: &RoundPlan) -> Result<Pool, Error> {
         let config = &self.config.pool;
-        let mut examples = Vec::new();
+        let (mut levels, mut examples) = (Vec::new(), Vec::new());
         if config.demonstrations || plan.round == 0 {
-            let demonstrations = self.load_admitted(0, Split::Train)?;
-            examples.extend(demonstrations.into_values().map(|admitted| Example {
-                prompt: admitted.task.instruction,
-                answer: admitted.key.reference,
-                weight: 1.0,
-            }));
+            for admitted in self.load_admitted(0, Split::Train)?.into_values() {
+                levels.push((admitted.task.family, admitted.task.difficulty));
+                examples.push(example(admitted.task.instruction, admitted.key.reference));
+            }
         }
         let oldest = (plan.round + 1).saturating_sub(config.rounds_max);
         let mut shards = Vec::new();
@@ -114,12 +113,22 @@ impl Runner<'_> {
             }
             for row in read_shard(&self.project.data.file(&shard.path))? {
                 let row = row?;
-                examples.push(Example { prompt: row.prompt, answer: row.completion, weight: 1.0 });
+                levels.push((row.family, row.difficulty));
+                examples.push(example(row.prompt, row.completion));
             }
             shards.push(shard.id);
         }
+        if plan.round > 0 {
+            let repeats = config.repeats(&levels);
+            let repeated = examples.into_iter().zip(repeats);
+            examples = repeated.flat_map(|(row, times)| vec![row; times as usize]).collect();
+        }
         Ok(Pool { examples, shards })
     }
+}
+
+fn example(prompt: String, answer: String) -> Example {
+    Example { prompt, answer, weight: 1.0 }
 }
 
 fn clear(folder: &Path) -> Result<(), Error> {
