@@ -10,8 +10,9 @@ import random
 from primitives import ROWS
 
 VISIBLE = 3
-CASES = 10
-DRAWS_MAX = 24
+HIDDEN = 7
+# Inputs to choose the cases from.
+DRAWS = 16
 OUTPUTS_MIN = 4
 FAILURES_MIN = 3
 FAILURES_MAX = 4
@@ -164,53 +165,56 @@ def generate(spec):
 def build(spec):
     rng = random.Random(spec["seed"])
     steps = [(PRIMITIVES[name], number) for name, _, number in spec["steps"]]
-    cases = draw_cases(rng, steps)
-    if cases is None:
+    inputs = draw_inputs(rng, steps[0][0].source, DRAWS)
+    traces = [trace(steps, given) for given in inputs]
+    results = [values[-1] for values in traces]
+    if any(map(large, results)):
         return {"refused": "too_large: a result is too long or too large"}
-    if len({repr(expected) for _, expected in cases}) < OUTPUTS_MIN:
+    short = shortcut(steps, traces)
+    if short:
+        return {"refused": "shortcut: %s does what two steps do" % short}
+    wrong = mistakes(rng, steps)
+    shown = [shows(mistake, traces) for mistake in wrong]
+    order = choose(results, [where for where in shown if where])
+    hidden, visible = order[:HIDDEN], order[HIDDEN : HIDDEN + VISIBLE]
+    if len({repr(results[at]) for at in hidden + visible}) < OUTPUTS_MIN:
         return {"refused": "few_outputs: the results are too much alike"}
-    idle = idle_step(steps, cases)
-    if idle:
-        return {"refused": "idle_step: %s changes nothing" % idle}
-    visible, hidden = cases[:VISIBLE], cases[VISIBLE:]
     failures = []
-    for wrong in mistakes(rng, steps):
-        if not agrees(wrong, hidden):
-            text = program(wrong)
-            if text not in failures:
-                failures.append(text)
-        if len(failures) == FAILURES_MAX:
-            break
+    for (at, tail), where in zip(wrong, shown):
+        if not where.isdisjoint(hidden):
+            failures.append(program(steps[:at] + tail))
+        elif len(tail) < len(steps) - at:
+            return {"refused": "idle_step: %s changes nothing" % steps[at][0].name}
+    failures = list(dict.fromkeys(failures))[:FAILURES_MAX]
     if len(failures) < FAILURES_MIN:
         return {"refused": "few_failures: too few mistakes show in the cases"}
     return {
         "instruction": instruction(spec["steps"]),
         "entry": "solve",
-        "visible": [[[given], expected] for given, expected in visible],
-        "hidden": [[[given], expected] for given, expected in hidden],
+        "visible": [[[inputs[at]], results[at]] for at in visible],
+        "hidden": [[[inputs[at]], results[at]] for at in hidden],
         "reference": program(steps),
         "failures": failures,
     }
 
 
-def draw_cases(rng, steps):
-    """Ten cases of different inputs, of different outputs as far as drawn ones allow.
+def choose(results, mistakes):
+    """The inputs, those first that show most of the mistakes not shown so far.
 
-    None when a result is too long or too large for a task to be read.
+    Between equals an output that was not there yet comes first, then the order
+    in which they were drawn.
     """
-    outputs, fresh, spare = set(), [], []
-    for given in draw_inputs(rng, steps[0][0].source, DRAWS_MAX):
-        expected = run(steps, given)
-        if large(expected):
-            return None
-        text = repr(expected)
-        (spare if text in outputs else fresh).append([given, expected])
-        outputs.add(text)
-        if len(fresh) == CASES:
-            break
-    cases = (fresh + spare)[:CASES]
-    rng.shuffle(cases)
-    return cases
+    left, outputs, order = list(range(len(results))), set(), []
+    while left:
+        def worth(at):
+            return sum(at in where for where in mistakes), repr(results[at]) not in outputs, -at
+
+        best = max(left, key=worth)
+        left.remove(best)
+        order.append(best)
+        outputs.add(repr(results[best]))
+        mistakes = [where for where in mistakes if best not in where]
+    return order
 
 
 def draw_inputs(rng, kind, count):
@@ -241,6 +245,14 @@ def run(steps, x):
     return x
 
 
+def trace(steps, x):
+    """An input and what each step makes of it."""
+    values = [x]
+    for primitive, number in steps:
+        values.append(primitive.run(values[-1], number))
+    return values
+
+
 def large(value):
     if type(value) is int:
         return abs(value) > VALUE_MAX
@@ -262,24 +274,46 @@ def agrees(steps, cases):
     return all(run(steps, given) == expected for given, expected in cases)
 
 
+def shortcut(steps, traces):
+    """The name of one step that does the same as two that follow each other."""
+    for at in range(len(steps) - 1):
+        (first, m), (second, n) = steps[at : at + 2]
+        near = {m, n, m + n, abs(m - n), m * n, m // n if n else 0}
+        for primitive in FROM[first.source]:
+            if primitive.target == second.target:
+                for number in near.intersection(primitive.numbers) if primitive.numbers else (0,):
+                    if all(primitive.run(values[at], number) == values[at + 2] for values in traces):
+                        return primitive.name
+    return None
+
+
 def mistakes(rng, steps):
-    """Plausible wrong chains, all well-typed, in a drawn order."""
+    """Plausible wrong chains, all well-typed, in a drawn order.
+
+    Each is where it leaves the right chain, and the steps from there on.
+    """
     wrong = []
     for at, (primitive, number) in enumerate(steps):
-        before, after = steps[:at], steps[at + 1 :]
+        after = steps[at + 1 :]
         # Without its last step a chain may even give another type.
         if primitive.source == primitive.target or not after:
-            wrong.append(before + after)
-        if number:
-            near = [n for n in (number - 1, number + 1) if n in primitive.numbers]
-            wrong.append(before + [(primitive, rng.choice(near))] + after)
+            wrong.append((at, after))
+        for near in (number - 1, number + 1):
+            if near in primitive.numbers:
+                wrong.append((at, [(primitive, near)] + after))
         if after and primitive.source == primitive.target == after[0][0].source == after[0][0].target:
-            wrong.append(before + [after[0], (primitive, number)] + after[1:])
+            wrong.append((at, [after[0], (primitive, number)] + after[1:]))
         for _ in range(2 if len(steps) > 1 else 5):
             other = rng.choice(ALIKE[primitive.name])
-            wrong.append(before + [(other, other.draw_number(rng))] + after)
+            wrong.append((at, [(other, other.draw_number(rng))] + after))
     rng.shuffle(wrong)
     return wrong
+
+
+def shows(mistake, traces):
+    """The inputs, by number, that tell a mistake from the right chain."""
+    at, tail = mistake
+    return {n for n, values in enumerate(traces) if run(tail, values[at]) != values[-1]}
 
 
 def program(steps):

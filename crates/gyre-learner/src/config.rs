@@ -27,11 +27,15 @@ pub struct LearnerConfig {
     pub batch: usize,
     /// The cold start. Default 260 steps at 2e-3, of which the first 10 warm up.
     pub base: Schedule,
-    /// Every later round. Default 320 steps at 1.4e-3, of which the first 10 warm up.
+    /// Every later round. Default 500 steps at 2e-3, of which the first 10 warm up.
     pub round: Schedule,
+    /// Whether a round trains new weights on the whole pool, instead of training
+    /// the champion's on. Default true: weights that are trained on keep the
+    /// habits of what they saw first, such as how long an answer is.
+    pub restart: bool,
     /// AdamW's first and second decay. Default 0.9 and 0.98.
     pub betas: (f32, f32),
-    /// AdamW's weight decay, on matrices alone. Default 0.02.
+    /// AdamW's weight decay, on matrices alone. Default 0.5: few examples, seen often.
     pub weight_decay: f32,
     /// The norm that a step's gradient is scaled down to. Default 1.
     pub clip: f32,
@@ -82,9 +86,10 @@ impl Default for LearnerConfig {
             context_max: 512,
             batch: 32,
             base: Schedule { steps: 260, learning_rate: 2e-3, warmup: 10 },
-            round: Schedule { steps: 320, learning_rate: 1.4e-3, warmup: 10 },
+            round: Schedule { steps: 500, learning_rate: 2e-3, warmup: 10 },
+            restart: true,
             betas: (0.9, 0.98),
-            weight_decay: 0.02,
+            weight_decay: 0.5,
             clip: 1.0,
             positions: Positions::default(),
         }

@@ -97,6 +97,9 @@ pub fn cold_start(
 /// Trains on from the checkpoint in `parent`, with its optimiser's state, and
 /// writes the new checkpoint into the empty folder `out`.
 ///
+/// Where the configuration says `restart`, only the parent's tokenizer is taken
+/// over, and the weights are new ones.
+///
 /// # Errors
 ///
 /// As [`cold_start`], and when `parent` is missing, damaged or of another shape.
@@ -109,8 +112,12 @@ pub fn train_round(
     progress: &mut OnStep<'_>,
 ) -> Result<TrainReport, LearnerError> {
     config.check()?;
-    let state = checkpoint::load_state(parent)?;
+    let mut state = checkpoint::load_state(parent)?;
     checkpoint::check_shape(config, state.layout.arch, parent)?;
+    if config.restart {
+        state.params = state.layout.initial(seed.derive("initial", &[]));
+        state.adam = Adam::new(state.layout.len);
+    }
     fit(config, &config.round, state, seed, examples, out, progress)
 }
 

@@ -12,10 +12,12 @@ mod crash;
 mod faults;
 mod http;
 mod inspect;
+mod judge_faults;
 mod judging;
 mod loop_;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;
+mod plugins;
 mod postgres;
 mod revoke;
 mod schedules;

@@ -94,16 +94,13 @@ impl Runner<'_> {
         Ok(trained?)
     }
 
-    /// Demonstrations, then the rows of the last rounds, each in stable order and
-    /// as often as its level is repeated.
+    /// Demonstrations, then the rows of the last rounds, each in stable order.
     fn pool(&self, plan: &RoundPlan) -> Result<Pool, Error> {
         let config = &self.config.pool;
-        let (mut levels, mut examples) = (Vec::new(), Vec::new());
+        let mut examples = Vec::new();
         if config.demonstrations || plan.round == 0 {
-            for admitted in self.load_admitted(0, Split::Train)?.into_values() {
-                levels.push((admitted.task.family, admitted.task.difficulty));
-                examples.push(example(admitted.task.instruction, admitted.key.reference));
-            }
+            let demonstrations = self.load_admitted(0, Split::Train)?.into_values();
+            examples.extend(demonstrations.map(|a| example(a.task.instruction, a.key.reference)));
         }
         let oldest = (plan.round + 1).saturating_sub(config.rounds_max);
         let mut shards = Vec::new();
@@ -113,15 +110,9 @@ impl Runner<'_> {
             }
             for row in read_shard(&self.project.data.file(&shard.path))? {
                 let row = row?;
-                levels.push((row.family, row.difficulty));
                 examples.push(example(row.prompt, row.completion));
             }
             shards.push(shard.id);
-        }
-        if plan.round > 0 {
-            let repeats = config.repeats(&levels);
-            let repeated = examples.into_iter().zip(repeats);
-            examples = repeated.flat_map(|(row, times)| vec![row; times as usize]).collect();
         }
         Ok(Pool { examples, shards })
     }
