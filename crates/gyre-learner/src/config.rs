@@ -27,12 +27,13 @@ pub struct LearnerConfig {
     pub batch: usize,
     /// The cold start. Default 260 steps at 2e-3, of which the first 10 warm up.
     pub base: Schedule,
-    /// Every later round. Default 500 steps at 2e-3, of which the first 10 warm up.
+    /// Every later round. Default 400 steps at 2e-3, of which the first 10 warm up.
     pub round: Schedule,
-    /// Whether a round trains new weights on the whole pool, instead of training
-    /// the champion's on. Default true: weights that are trained on keep the
-    /// habits of what they saw first, such as how long an answer is.
-    pub restart: bool,
+    /// How much of the champion's weights a round starts from; the rest is drawn
+    /// anew. 1 trains them on, 0 trains new ones. Default 0.5: weights that are
+    /// only trained on keep the habits of what they saw first, such as how long
+    /// an answer is.
+    pub keep: f32,
     /// AdamW's first and second decay. Default 0.9 and 0.98.
     pub betas: (f32, f32),
     /// AdamW's weight decay, on matrices alone. Default 0.5: few examples, seen often.
@@ -86,8 +87,8 @@ impl Default for LearnerConfig {
             context_max: 512,
             batch: 32,
             base: Schedule { steps: 260, learning_rate: 2e-3, warmup: 10 },
-            round: Schedule { steps: 500, learning_rate: 2e-3, warmup: 10 },
-            restart: true,
+            round: Schedule { steps: 400, learning_rate: 2e-3, warmup: 10 },
+            keep: 0.5,
             betas: (0.9, 0.98),
             weight_decay: 0.5,
             clip: 1.0,
@@ -137,6 +138,7 @@ impl LearnerConfig {
             (decay(self.betas.0) && decay(self.betas.1), "betas", "from 0 to below 1"),
             (decay(self.weight_decay), "weight_decay", "from 0 to below 1"),
             (self.clip > 0.0, "clip", "above 0"),
+            (share(self.keep), "keep", "from 0 to 1"),
             (share(self.positions.shaken), "positions.shaken", "from 0 to 1"),
             (share(self.positions.skip_chance_max), "positions.skip_chance_max", "from 0 to 1"),
             (self.positions.skip_max <= 64, "positions.skip_max", "at most 64"),

@@ -97,8 +97,8 @@ pub fn cold_start(
 /// Trains on from the checkpoint in `parent`, with its optimiser's state, and
 /// writes the new checkpoint into the empty folder `out`.
 ///
-/// Where the configuration says `restart`, only the parent's tokenizer is taken
-/// over, and the weights are new ones.
+/// Where the configuration keeps less than all of its weights, they are shrunk
+/// and new ones added, and the optimiser begins anew.
 ///
 /// # Errors
 ///
@@ -114,11 +114,20 @@ pub fn train_round(
     config.check()?;
     let mut state = checkpoint::load_state(parent)?;
     checkpoint::check_shape(config, state.layout.arch, parent)?;
-    if config.restart {
-        state.params = state.layout.initial(seed.derive("initial", &[]));
-        state.adam = Adam::new(state.layout.len);
+    if config.keep < 1.0 {
+        shrink_and_perturb(&mut state, config.keep, seed.derive("initial", &[]));
     }
     fit(config, &config.round, state, seed, examples, out, progress)
+}
+
+/// Between the parent's weights and new ones (Ash and Adams, *On Warm-Starting
+/// Neural Network Training*, 2020).
+fn shrink_and_perturb(state: &mut State, keep: f32, seed: Seed) {
+    let new = state.layout.initial(seed);
+    for (old, new) in state.params.iter_mut().zip(new) {
+        *old = keep * *old + (1.0 - keep) * new;
+    }
+    state.adam = Adam::new(state.layout.len);
 }
 
 fn fit(

@@ -90,6 +90,30 @@ pub(crate) fn comparing_after(first: &str) -> Vec<u8> {
     verifier(&Returned::default().text(), &returning(&format!("{locals} {first} {code}")))
 }
 
+/// The scorecard that the comparing component has on tasks of `compose`.
+/// Whoever can write it to a file can write another's digest into it, and some
+/// tests do.
+pub(crate) fn scorecard(folder: &Path) -> Value {
+    let file = folder.join("comparing.wasm");
+    fs::write(&file, comparing()).unwrap();
+    let mut audit = gyre();
+    audit.args(["verifier", "audit", "compose", "-n", "3", "--mutants", "8", "--json"]);
+    run(audit.arg("--component").arg(file)).ok().json()
+}
+
+/// Registers a component with the scorecard of another.
+pub(crate) fn register_as(data: &Path, name: &str, bytes: &[u8], card: &Value) {
+    let mut card = card.clone();
+    card["subject"]["verifier"] = json!(gyre_types::Digest::of(bytes));
+    let folder = tempfile::tempdir().unwrap();
+    let [file, scorecard] = ["own.wasm", "card.json"].map(|name| folder.path().join(name));
+    fs::write(&file, bytes).unwrap();
+    fs::write(&scorecard, card.to_string()).unwrap();
+    let (file, scorecard) = (shown(&file), shown(&scorecard));
+    let files = ["--component", &file, "--scorecard", &scorecard];
+    on(data, ["verifier", "register", name].iter().chain(&files)).ok();
+}
+
 /// A family of one task, judged by a component that is not registered yet.
 pub(crate) struct Bench {
     pub(crate) folder: tempfile::TempDir,

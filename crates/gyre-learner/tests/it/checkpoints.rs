@@ -37,6 +37,26 @@ fn the_same_seed_gives_the_same_checkpoints_bit_for_bit() {
 }
 
 #[test]
+fn a_round_that_keeps_no_weights_takes_over_the_tokenizer_alone() {
+    let anew = LearnerConfig { keep: 0.0, ..config() };
+    let half = LearnerConfig { keep: 0.5, ..config() };
+    let from = |parent: u64, config: &LearnerConfig, seed| {
+        let (base, round) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        start(base.path(), parent).unwrap();
+        train_round(config, base.path(), Seed(seed), &examples(), round.path(), &mut go_on)
+            .unwrap();
+        let tokenizers = [&base, &round].map(|dir| json(&dir.path().join("tokenizer.json")));
+        assert_eq!(tokenizers[0], tokenizers[1]);
+        fs::read(round.path().join("model.safetensors")).unwrap()
+    };
+    assert!(from(1, &anew, 9) == from(2, &anew, 9));
+    assert!(from(1, &anew, 9) != from(1, &anew, 8));
+    assert!(from(1, &half, 9) != from(2, &half, 9));
+    assert!(from(1, &half, 9) != from(1, &half, 8));
+    assert!(from(1, &config(), 9) != from(2, &config(), 9));
+}
+
+#[test]
 fn a_checkpoint_is_a_hugging_face_directory() {
     let dir = tempfile::tempdir().unwrap();
     start(dir.path(), 1).unwrap();

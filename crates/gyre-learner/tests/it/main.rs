@@ -26,6 +26,7 @@ pub(crate) fn config() -> LearnerConfig {
         batch: 8,
         base: Schedule { steps: 30, learning_rate: 5e-3, warmup: 2 },
         round: Schedule { steps: 10, learning_rate: 2e-3, warmup: 2 },
+        keep: 1.0,
         ..LearnerConfig::default()
     }
 }
