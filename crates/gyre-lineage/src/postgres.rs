@@ -109,11 +109,18 @@ impl Database for PostgresDatabase {
         " FOR UPDATE"
     }
 
+    fn matching(&self, words: &[String]) -> (&'static str, String, &'static str) {
+        let words: Vec<_> = words.iter().map(|word| format!("'{word}':*")).collect();
+        let before = "SELECT key FROM index_words WHERE words @@ CAST(CAST(";
+        (before, words.join(" & "), " AS TEXT) AS TSQUERY)")
+    }
+
     fn catalog(&self) -> (&'static str, &'static str) {
         (
             "SELECT table_name::text FROM information_schema.tables \
              WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' \
-             AND table_name <> '_sqlx_migrations' ORDER BY table_name::text COLLATE \"C\"",
+             AND table_name <> '_sqlx_migrations' AND table_name NOT LIKE 'index~_%' ESCAPE '~' \
+             ORDER BY table_name::text COLLATE \"C\"",
             "SELECT c.column_name::text, COALESCE(k.ordinal_position, 0)::bigint \
              FROM information_schema.columns c \
              LEFT JOIN information_schema.table_constraints t \

@@ -187,10 +187,16 @@ impl Database for SqliteDatabase {
         ""
     }
 
+    fn matching(&self, words: &[String]) -> (&'static str, String, &'static str) {
+        let words: Vec<_> = words.iter().map(|word| format!("\"{word}\"*")).collect();
+        ("SELECT rowid FROM index_words WHERE index_words MATCH ", words.join(" "), "")
+    }
+
     fn catalog(&self) -> (&'static str, &'static str) {
         (
             "SELECT name FROM sqlite_schema WHERE type = 'table' \
-             AND name NOT LIKE 'sqlite~_%' ESCAPE '~' AND name <> '_sqlx_migrations' ORDER BY name",
+             AND name NOT LIKE 'sqlite~_%' ESCAPE '~' AND name NOT LIKE 'index~_%' ESCAPE '~' \
+             AND name <> '_sqlx_migrations' ORDER BY name",
             "SELECT name, pk FROM pragma_table_info($1) ORDER BY cid",
         )
     }

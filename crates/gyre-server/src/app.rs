@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use gyre_lineage::{CellRate, RunRow};
-use gyre_orchestrator::{Project, RoundSummary, inspect};
+use gyre_orchestrator::{Clock, Project, RoundSummary, inspect};
 use gyre_types::RunId;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -31,6 +31,7 @@ pub(crate) struct App {
     pub(crate) project: Project,
     pub(crate) guard: Guard,
     pub(crate) tasks_dir: PathBuf,
+    pub(crate) clock: Clock,
     pub(crate) shutdown: Shutdown,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) replaying: Semaphore,
@@ -53,12 +54,14 @@ impl App {
         project: Project,
         guard: Guard,
         tasks_dir: PathBuf,
+        clock: Clock,
         shutdown: Shutdown,
     ) -> Self {
         Self {
             project,
             guard,
             tasks_dir,
+            clock,
             shutdown,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             replaying: Semaphore::new(1),

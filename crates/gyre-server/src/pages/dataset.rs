@@ -6,11 +6,11 @@ use maud::{Markup, html};
 
 use super::chart::{self, count};
 use super::layout::Page;
-use super::parts::{bytes, export, figure, link, pages, verdict};
+use super::parts::{bytes, export, figure, link, verdict};
 use super::text::{block, code, hostile};
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
 
 /// Rows shown of the dataset's start.
 const HEAD: usize = 5;
@@ -18,7 +18,8 @@ const HEAD: usize = 5;
 const SHARDS: u32 = 200;
 
 /// The published dataset of a run.
-pub(crate) fn page(app: &App, run: &RunRow, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
     let shards = app.project.wait(app.project.store.shards(&run.id, None, SHARDS))?;
     let layout = Layout::new(&app.project.data.dataset(&run.id));
     let published = shards.rows.iter().any(|shard| !shard.superseded);
@@ -49,7 +50,6 @@ pub(crate) fn page(app: &App, run: &RunRow, params: &Params) -> Result<Page, Fai
                 @if shards.rows.is_empty() { tr { td colspan="6" { "No shard yet." } } }
             }
         } }
-        (pages(params, None))
         @if !rows.is_empty() {
             h2 { "First rows" }
             @for row in &rows { (shown(run, row)) }

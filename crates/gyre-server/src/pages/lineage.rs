@@ -6,16 +6,16 @@ use maud::{Markup, html};
 use super::layout::Page;
 use super::parts::{export, link, trail};
 use super::text::hostile;
-use crate::api::EDGES_MAX;
+use crate::api::{Asked, EDGES_MAX};
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
 use crate::present::{node_id, node_of};
 
 /// One node with its nearest neighbours, each a step to click, and the rest of
 /// the way in both directions.
-pub(crate) fn page(app: &App, run: &RunRow, id: &str, params: &Params) -> Result<Page, Failure> {
-    let node = node_of(id).ok_or_else(|| Failure::bad("bad_id", "that is no id of a lineage"))?;
+pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
+    let node = node_of(asked.name("node")).ok_or_else(|| Failure::bad("bad_id", "that is no id of a lineage"))?;
     let lineage = app.project.wait(app.project.store.lineage(&run.id, &node, EDGES_MAX))?;
     if lineage.upstream.is_empty() && lineage.downstream.is_empty() {
         known(app, run, &node)?;

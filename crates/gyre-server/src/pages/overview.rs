@@ -6,15 +6,16 @@ use super::chart::{self, Point, count};
 use super::layout::Page;
 use super::parts::{export, figure, pages, rate, seconds, time};
 use super::text::hostile;
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
 
 /// Runs listed on a page.
 const RUNS: u32 = 50;
 
 /// The runs of the database.
-pub(crate) fn home(app: &App, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn home(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let params = &asked.params;
     let store = &app.project.store;
     let page = app.project.wait(store.runs_page(params.cursor()?.as_ref(), RUNS))?;
     let body = html! {
@@ -45,7 +46,8 @@ pub(crate) fn home(app: &App, params: &Params) -> Result<Page, Failure> {
 }
 
 /// How a run stands, round by round.
-pub(crate) fn run(app: &App, run: &RunRow, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn run(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
     let figures = app.figures(run)?;
     let rounds = &figures.rounds;
     let body = html! {

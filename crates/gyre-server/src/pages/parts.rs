@@ -1,6 +1,6 @@
 //! Pieces that several pages show.
 
-use gyre_lineage::{Cursor, RolloutWithVerdict, RunRow};
+use gyre_lineage::{RolloutWithVerdict, RunRow};
 use gyre_types::{RunId, Verdict};
 use maud::{Markup, html};
 
@@ -35,8 +35,8 @@ pub(crate) fn trail(run: &RunRow, steps: &[(&str, String)]) -> Markup {
     }
 }
 
-/// Where a list goes on.
-pub(crate) fn pages(params: &Params, next: Option<&Cursor>) -> Markup {
+/// Where a list goes on: after a place in it.
+pub(crate) fn pages(params: &Params, next: Option<&impl std::fmt::Display>) -> Markup {
     let next = next.map(opaque);
     html! {
         @if next.is_some() || params.text("cursor").is_some() {

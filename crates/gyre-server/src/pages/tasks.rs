@@ -10,16 +10,17 @@ use super::chart::{self, count};
 use super::layout::Page;
 use super::parts::{choice, export, field, link, pages, rate, rollout_table, trail};
 use super::text::{block, code, hostile};
-use crate::api::task_filter;
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
+use crate::filters::task_filter;
 
 /// Rollouts of a task that its page lists.
 const ROLLOUTS: u32 = 50;
 
 /// Tasks with how often they are solved.
-pub(crate) fn list(app: &App, run: &RunRow, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
     let filter = task_filter(params)?;
     let store = &app.project.store;
     let cursor = params.cursor()?;
@@ -104,8 +105,9 @@ fn by_difficulty(cells: &[CellRate]) -> Markup {
 }
 
 /// One task: what the policy is told, and what only the host knows.
-pub(crate) fn one(app: &App, run: &RunRow, id: &str, params: &Params) -> Result<Page, Failure> {
-    let id: TaskId = id.parse()?;
+pub(crate) fn one(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
+    let id: TaskId = asked.name("task").parse()?;
     let (task, key) = inspect::task_with_key(&app.project, &run.id, &id)?;
     let filter = RolloutFilter { task: Some(id.clone()), ..RolloutFilter::default() };
     let store = &app.project.store;

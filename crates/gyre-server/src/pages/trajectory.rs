@@ -7,19 +7,14 @@ use super::chart::count;
 use super::layout::Page;
 use super::parts::{export, link, trail, verdict};
 use super::text::{block, code, hostile};
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
 
 /// One rollout, whole.
-pub(crate) fn page(
-    app: &App,
-    run: &RunRow,
-    id: &str,
-    params: &Params,
-    signed_in: bool,
-) -> Result<Page, Failure> {
-    let id: RolloutId = id.parse()?;
+pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
+    let id: RolloutId = asked.name("rollout").parse()?;
     let row = find(app, run, &id)?;
     let record = record_of(&app.project, &run.id, &row)?;
     let store = &app.project.store;
@@ -42,7 +37,7 @@ pub(crate) fn page(
         (tokens(&record))
         (earlier(&verdicts))
         (others(run, &id, &siblings))
-        (replay_form(app, run, &id, signed_in))
+        (replay_form(app, run, &id, asked.signed_in))
         (export(params))
     };
     Ok(Page { title: id.to_string(), run: Some(run.id.clone()), section: "rollouts", body })
