@@ -193,6 +193,7 @@ REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION index_some_ve
 
 -- What follows is done again after a restore.
 -- Filling.
+ANALYZE tasks, rollouts, verdicts;
 DELETE FROM index_rollouts;
 DELETE FROM index_cells;
 DELETE FROM index_tasks;
@@ -220,6 +221,7 @@ LEFT JOIN verdicts v ON v.run = r.run AND v.rollout = r.id
     AND v.revision = (SELECT MAX(w.revision) FROM verdicts w
                       WHERE w.run = r.run AND w.rollout = r.id)
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
+ANALYZE index_cells;
 INSERT INTO index_rollouts (run, round, id, cell, score)
 SELECT r.run, r.round, r.id, c.cell, v.score
 FROM rollouts r

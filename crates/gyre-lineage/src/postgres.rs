@@ -53,10 +53,7 @@ impl PostgresDatabase {
     }
 
     async fn connect(&self) -> Result<PgConnection, Failure> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect()).await {
-            Ok(connected) => connected.map_err(failure),
-            Err(elapsed) => Err(Failure::new(FailureClass::Unreachable, elapsed)),
-        }
+        connect(&self.options).await
     }
 
     /// The schema's version; none in a new database.
@@ -70,9 +67,11 @@ impl PostgresDatabase {
     }
 
     /// Migrates under an advisory lock, on a connection of its own that may
-    /// wait for as long as another process migrates.
+    /// wait for as long as another process migrates. It takes as long as there
+    /// are rows, which is no news for a log.
     pub(crate) async fn migrate(&self, version: i64) -> Result<(), Failure> {
-        let mut connection = self.connect().await?;
+        let options = self.options.clone().disable_statement_logging();
+        let mut connection = connect(&options).await?;
         let mut migrator = migrations::postgres();
         if self.owns_schema {
             migrator.create_schema(SCHEMA);
@@ -84,6 +83,13 @@ impl PostgresDatabase {
             other => Failure::new(FailureClass::Other, other),
         })?;
         connection.close().await.map_err(failure)
+    }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+        Ok(connected) => connected.map_err(failure),
+        Err(elapsed) => Err(Failure::new(FailureClass::Unreachable, elapsed)),
     }
 }
 

@@ -81,14 +81,18 @@ pub(crate) enum Kind {
     One(Read),
     /// A page of a list.
     List(Read),
+    /// A list that is short, and whole.
+    Whole(Read),
     /// Something that is changed, and what it is then.
     Change(Read),
     /// A change that takes long, with a handler of its own.
     Replay,
     /// Events, with a handler of its own.
     Stream,
-    /// A file.
+    /// A shard's file.
     File,
+    /// All published rows, as lines.
+    Rows,
     /// The document that describes all of this.
     Document,
 }
@@ -112,10 +116,10 @@ const fn route(
     Route { path, summary, own, kind }
 }
 
-use Kind::{Change, List, One};
+use Kind::{Change, List, One, Whole};
 
 /// Every route of the API.
-pub(crate) static ROUTES: [Route; 26] = [
+pub(crate) static ROUTES: [Route; 27] = [
     route("/openapi.json", "This document", &[], Kind::Document),
     route("/runs", "Runs, newest first", &[], List(runs::runs)),
     route("/runs/{run}", "A run and its champion", &[], One(runs::run)),
@@ -149,6 +153,7 @@ pub(crate) static ROUTES: [Route; 26] = [
     ),
     route("/runs/{run}/shards", "Shards of the dataset", &[], List(runs::shards)),
     route("/runs/{run}/shards/{shard}/file", "A shard's Parquet file", &[], Kind::File),
+    route("/runs/{run}/dataset/rows", "All published rows as JSON Lines", &[], Kind::Rows),
     route("/runs/{run}/checkpoints", "Checkpoints and training", &[], List(runs::checkpoints)),
     route(
         "/runs/{run}/lineage/{node}",
@@ -158,9 +163,9 @@ pub(crate) static ROUTES: [Route; 26] = [
     ),
     route("/runs/{run}/log", "Recorded events in order", &["after"], List(runs::log)),
     route("/runs/{run}/events", "Events as they are recorded", &["after"], Kind::Stream),
-    route("/verifiers", "Registered verifiers", &[], List(verifiers::verifiers)),
+    route("/verifiers", "Registered verifiers", &[], Whole(verifiers::verifiers)),
     route("/verifiers/{digest}", "A verifier with its scorecard", &[], One(verifiers::verifier)),
-    route("/schedules", "Schedules by name", &[], List(schedules::schedules)),
+    route("/schedules", "Schedules by name", &[], Whole(schedules::schedules)),
     route("/schedules/{schedule}", "A schedule", &[], One(schedules::schedule)),
     route(
         "/schedules/{schedule}/ticks",
@@ -202,7 +207,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         router.route(
             &path,
             match route.kind {
-                Kind::One(read) => get(async move |State(app): Shared, path: PathParts, uri: Uri| {
+                Kind::One(read) | Kind::Whole(read) => get(async move |State(app): Shared, path: PathParts, uri: Uri| {
                     answer(ask(&app, path, &uri, own.to_vec(), read).await)
                 }),
                 Kind::List(read) => get(async move |State(app): Shared, path: PathParts, uri: Uri| {
@@ -215,6 +220,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                 Kind::Replay => post(replay::replay),
                 Kind::Stream => get(events::events),
                 Kind::File => get(download::shard_file),
+                Kind::Rows => get(download::rows),
                 Kind::Document => get(openapi::document),
             },
         )

@@ -90,11 +90,12 @@ fn content(kind: Kind) -> Value {
         Kind::One(_) | Kind::Change(_) | Kind::Replay | Kind::Document => {
             json!({ "application/json": { "schema": { "type": "object" } } })
         }
-        Kind::List(_) => json!({
+        Kind::List(_) | Kind::Whole(_) => json!({
             "application/json": { "schema": { "$ref": "#/components/schemas/Page" } }
         }),
         Kind::Stream => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
         Kind::File => json!({ "application/vnd.apache.parquet": {} }),
+        Kind::Rows => json!({ "application/x-ndjson": { "schema": { "type": "string" } } }),
     }
 }
 
@@ -123,13 +124,17 @@ fn path_parameters(path: &str) -> Vec<Value> {
 
 fn path_schema(name: &str) -> Value {
     match name {
-        "run" => json!({ "type": "string", "examples": ["quickstart-1"] }),
+        "run" => json!({
+            "type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,47}-[0-9]{1,6}$",
+            "examples": ["quickstart-1"],
+        }),
         "round" => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         "digest" => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }),
         "task" => json!({ "type": "string", "pattern": "^task-[0-9a-f]{16}$" }),
         "rollout" => json!({ "type": "string", "pattern": "^roll-[0-9a-f]{16}$" }),
         "schedule" => json!({ "type": "string", "pattern": "^[a-z0-9-]{1,64}$" }),
-        "tick" => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
+        // Within the numbers that every reader of JSON has.
+        "tick" => json!({ "type": "integer", "minimum": 0, "maximum": (1_u64 << 53) - 1 }),
         "shard" => json!({ "type": "string", "pattern": "^shard-[0-9a-f]{16}$" }),
         _ => json!({ "type": "string" }),
     }
@@ -147,9 +152,15 @@ fn query(name: &str) -> Value {
         "task" => json!({ "type": "string", "pattern": "^task-[0-9a-f]{16}$" }),
         "checkpoint" => json!({ "type": "string", "pattern": "^ckpt-[0-9a-f]{16}$" }),
         "policy" => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }),
-        _ => json!({ "type": "string", "maxLength": 400 }),
+        "cursor" => json!({ "type": "string", "pattern": "^([0-9a-f]{2}){1,200}$" }),
+        // A character may take four of the 400 bytes that a value may have.
+        _ => json!({ "type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,100}$" }),
     };
-    json!({ "name": name, "in": "query", "required": false, "schema": schema })
+    json!({
+        "name": name, "in": "query", "required": false,
+        "description": "Counts as absent where it is empty, as forms send it.",
+        "schema": { "anyOf": [schema, { "type": "string", "maxLength": 0 }] },
+    })
 }
 
 #[cfg(test)]

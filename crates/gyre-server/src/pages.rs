@@ -4,6 +4,7 @@
 mod chart;
 mod compare;
 mod dataset;
+mod graph;
 mod layout;
 mod lineage;
 mod login;

@@ -91,8 +91,8 @@ impl Params {
         Ok((self.cursor()?, self.limit()?))
     }
 
-    /// Before which instant a page of ticks starts.
-    pub(crate) fn before_ms(&self) -> Result<Option<i64>, Failure> {
+    /// Where a page of a list starts that is ordered by a number.
+    pub(crate) fn place<T: std::str::FromStr>(&self) -> Result<Option<T>, Failure> {
         let bad = || Failure::bad("bad_cursor", "the cursor is not one that this list gave");
         let Some(text) = self.text("cursor") else { return Ok(None) };
         from_hex(text).and_then(|text| text.parse().ok()).map(Some).ok_or_else(bad)

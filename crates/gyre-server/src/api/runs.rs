@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Asked;
 use crate::app::App;
 use crate::failure::Failure;
+use crate::params::opaque;
 use crate::present;
 
 pub(super) fn runs(app: &App, asked: &Asked) -> Result<Value, Failure> {
@@ -64,9 +65,15 @@ pub(super) fn checkpoints(app: &App, asked: &Asked) -> Result<Value, Failure> {
 }
 
 pub(super) fn log(app: &App, asked: &Asked) -> Result<Value, Failure> {
-    let run = asked.run(app)?;
-    let after = asked.params.get::<u32>("after")?.unwrap_or(0);
-    let (_, limit) = asked.params.page()?;
-    let events = app.project.wait(app.project.store.events(&run.id, after.into(), limit))?;
-    Ok(present::whole(events.iter().map(present::event).collect()))
+    let (run, limit) = (asked.run(app)?, asked.params.limit()?);
+    let after = match asked.params.place::<u32>()? {
+        Some(seq) => seq,
+        None => asked.params.get("after")?.unwrap_or(0),
+    };
+    let mut rows = app.project.wait(app.project.store.events(&run.id, after.into(), limit + 1))?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| more).map(|row| opaque(&row.seq));
+    let items: Vec<_> = rows.iter().map(present::event).collect();
+    Ok(json!({ "items": items, "next_cursor": next }))
 }

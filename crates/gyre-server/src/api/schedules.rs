@@ -19,10 +19,10 @@ pub(super) fn schedule(app: &App, asked: &Asked) -> Result<Value, Failure> {
 }
 
 pub(super) fn ticks(app: &App, asked: &Asked) -> Result<Value, Failure> {
-    let (name, limit) = (asked.name("schedule"), asked.params.page()?.1);
+    let (name, limit) = (asked.name("schedule"), asked.params.limit()?);
     let store = &app.project.store;
     app.project.wait(store.schedule(name))?;
-    let before = asked.params.before_ms()?;
+    let before = asked.params.place()?;
     let mut rows = app.project.wait(store.ticks(name, before, limit + 1))?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);

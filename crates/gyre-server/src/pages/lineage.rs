@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use gyre_lineage::{Edge, Node, RunRow};
 use maud::{Markup, html};
 
+use super::graph::{graph, kind};
 use super::layout::Page;
 use super::parts::{export, link, trail};
 use super::text::hostile;
@@ -24,6 +25,7 @@ pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
         (trail(run, &[]))
         h1 { "Lineage of " (node.to_string()) }
         @if lineage.truncated { p.notice { "There are more edges than are shown here." } }
+        (graph(run, &node, &lineage))
         div.lineage {
             section aria-label="Came from" {
                 h2 { "← Came from" }
@@ -83,18 +85,6 @@ fn side<'a>(
 
 fn step(run: &RunRow, node: &Node) -> Markup {
     html! { a.id href=(format!("/runs/{}/lineage/{}", run.id, node_id(node))) { (hostile(&node.to_string())) } }
-}
-
-fn kind(node: &Node) -> &'static str {
-    match node {
-        Node::Task(_) => "Task",
-        Node::Rollout(_) => "Rollout",
-        Node::Verdict(..) => "Verdict",
-        Node::Shard(_) => "Shard",
-        Node::Checkpoint(_) => "Checkpoint",
-        Node::Gate(_) => "Gate",
-        Node::Promotion(_) => "Promotion",
-    }
 }
 
 /// The page that shows the thing itself.

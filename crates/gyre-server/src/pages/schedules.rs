@@ -65,7 +65,7 @@ pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
 pub(crate) fn one(app: &App, asked: &Asked) -> Result<Page, Failure> {
     let (name, params, store) = (asked.name("schedule"), &asked.params, &app.project.store);
     let row = app.project.wait(store.schedule(name))?;
-    let mut ticks = app.project.wait(store.ticks(name, params.before_ms()?, TICKS + 1))?;
+    let mut ticks = app.project.wait(store.ticks(name, params.place()?, TICKS + 1))?;
     let more = ticks.len() > TICKS as usize;
     ticks.truncate(TICKS as usize);
     let next_page = ticks.last().filter(|_| more).map(|tick| tick.tick_ms);

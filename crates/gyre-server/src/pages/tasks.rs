@@ -90,7 +90,19 @@ fn by_difficulty(cells: &[CellRate]) -> Markup {
         part.failed += cell.count.failed;
         part.invalid += cell.count.invalid;
     }
+    let shown: Vec<_> = levels
+        .iter()
+        .map(|((family, difficulty), parts)| {
+            let groups = ["training", "gate", "test"].into_iter().zip(parts);
+            let groups = groups.map(|(class, part)| (class, part.pass_rate())).collect();
+            (format!("{family} {difficulty}"), groups)
+        })
+        .collect();
     html! {
+        @if !shown.is_empty() {
+            (chart::levels("Pass rate by family and level, for training, gate part and test part; the table below says the same", &shown))
+            ul.legend.keys { li.training { "training" } li.gate { "gate part" } li.test { "test part" } }
+        }
         div.scroll tabindex="0" role="region" aria-label="Pass rate by difficulty" { table {
             caption { "Pass rate by difficulty, over all rounds and policies" }
             thead { tr { th scope="col" { "Level" } th scope="col" { "Training" } th.n scope="col" { "Training" } th.n scope="col" { "Gate part" } th.n scope="col" { "Test part" } th.n scope="col" { "Rollouts" } } }

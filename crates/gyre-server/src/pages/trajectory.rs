@@ -152,7 +152,11 @@ pub(crate) fn check_table(checks: &[CheckResult]) -> Markup {
 fn tokens(record: &RolloutRecord) -> Markup {
     html! {
         h2 { "Tokens" }
-        p.quiet { "Every sampled token is trained on (loss mask 1); the " (record.prompt_tokens.len()) " tokens of the prompt are not." }
+        p.quiet { "Sampled tokens have loss mask 1, so that they are trained on; those of the prompt have 0." }
+        details {
+            summary { "Prompt: " (record.prompt_tokens.len()) " tokens, loss mask 0" }
+            (block(&record.prompt_tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")))
+        }
         @for (at, turn) in record.turns.iter().enumerate() { (turn_tokens(at, turn)) }
     }
 }
@@ -162,7 +166,7 @@ fn turn_tokens(at: usize, turn: &TurnRecord) -> Markup {
     let logprobs = turn.logprobs.iter().map(|p| format!("{p:.3}")).collect::<Vec<_>>().join(" ");
     html! {
         details {
-            summary { "Turn " (at + 1) ": " (turn.tokens.len()) " tokens, " (count(turn.fuel)) " fuel" }
+            summary { "Turn " (at + 1) ": " (turn.tokens.len()) " tokens, loss mask 1, " (count(turn.fuel)) " fuel" }
             p.quiet { "Ids" } (block(&ids))
             @if !logprobs.is_empty() { p.quiet { "Log probabilities" } (block(&logprobs)) }
             p.quiet { "Chain " span.id { (turn.chain) } }
