@@ -10,14 +10,17 @@ mod configs;
 mod corrupt;
 mod crash;
 mod faults;
+mod hostile;
 mod http;
 mod inspect;
 mod judging;
 mod loop_;
+mod openapi;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;
 mod postgres;
 mod revoke;
+mod schedule_pages;
 mod schedules;
 mod serve;
 mod serve_pages;

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 260.0;
-const LEFT: f64 = 46.0;
+const LEFT: f64 = 66.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 34.0;
@@ -53,10 +53,10 @@ pub(crate) fn levels(about: &str, levels: &[(String, Vec<(&str, Option<f64>)>)])
     let every = levels.len().div_ceil(LABELS_MAX).max(1);
     let y = |rate: f64| TOP + (1.0 - rate) * room;
     html! {
-        svg.chart viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(about) {
+        svg.chart.wide viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(about) {
             @for tick in [0.0, 0.25, 0.5, 0.75, 1.0] {
                 line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(y(tick)) y2=(y(tick)) {}
-                text.axis x=(LEFT - 8.0) y=(y(tick) + 4.0) text-anchor="end" { (percent(tick)) }
+                text.axis x=(LEFT - 8.0) y=(y(tick) + 4.0) text-anchor="end" { (format!("{:.0}%", 100.0 * tick)) }
             }
             @for (at, (label, groups)) in levels.iter().enumerate() {
                 @let wide = step * 0.8 / groups.len().max(1) as f64;
@@ -92,6 +92,7 @@ pub(crate) fn rates(points: &[Point]) -> Markup {
     let y = |rate: f64| TOP + (1.0 - rate / top) * (HEIGHT - TOP - BOTTOM);
     let ticks: Vec<f64> = (0..=4).map(|tick| top * f64::from(tick) / 4.0).collect();
     let every = points.len().div_ceil(LABELS_MAX).max(1);
+    let cap = (step * 0.35).min(5.0);
     let radius = if points.len() > 40 { "3.5" } else { "6" };
     let line: Vec<_> = points
         .iter()
@@ -99,7 +100,7 @@ pub(crate) fn rates(points: &[Point]) -> Markup {
         .map(|(at, point)| format!("{:.1},{:.1}", x(at), y(point.rate)))
         .collect();
     html! {
-        svg.chart viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img"
+        svg.chart.wide viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img"
             aria-label="Held-out pass@1 with its 95% interval, by round; the table below says the same" {
             @for tick in ticks {
                 line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(y(tick)) y2=(y(tick)) {}
@@ -109,7 +110,7 @@ pub(crate) fn rates(points: &[Point]) -> Markup {
             @for (at, point) in points.iter().enumerate() {
                 line.whisker x1=(x(at)) x2=(x(at)) y1=(y(point.interval[0])) y2=(y(point.interval[1])) {}
                 @for end in point.interval {
-                    line.whisker x1=(x(at) - 5.0) x2=(x(at) + 5.0) y1=(y(end)) y2=(y(end)) {}
+                    line.whisker x1=(x(at) - cap) x2=(x(at) + cap) y1=(y(end)) y2=(y(end)) {}
                 }
                 a href=(point.href) aria-label=(format!("round {}: {}", point.label, percent(point.rate))) {
                     circle.promoted[point.marked].rejected[!point.marked] cx=(x(at)) cy=(y(point.rate)) r=(radius) {

@@ -16,6 +16,7 @@ use super::text::hostile;
 use crate::api::{Asked, PathParts};
 use crate::app::App;
 use crate::failure::Failure;
+use crate::params::percent;
 
 /// Ticks of a page.
 const TICKS: u32 = 50;
@@ -43,7 +44,7 @@ pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
                     th scope="col" { "Last tick" } th scope="col" { "Campaign" } th scope="col" { "Run" }
                 } }
                 tbody { @for (row, last) in &rows { tr {
-                    th scope="row" { a href=(format!("/schedules/{}", row.name)) { (hostile(&row.name)) } }
+                    th scope="row" { a href=(format!("/schedules/{}", percent(&row.name))) { (hostile(&row.name)) } }
                     td { (when(row)) }
                     td { (status(row)) }
                     td { (next(row, now_ms)) }
@@ -133,7 +134,7 @@ fn word(value: serde_json::Result<serde_json::Value>) -> String {
 }
 
 fn controls(app: &App, row: &ScheduleRow, signed_in: bool) -> Markup {
-    let action = |change: &str| format!("/schedules/{}/{change}", row.name);
+    let action = |change: &str| format!("/schedules/{}/{change}", percent(&row.name));
     html! {
         @if signed_in {
             div.controls role="group" aria-label="Change this schedule" {
@@ -166,12 +167,12 @@ fn table(row: &ScheduleRow, ticks: &[TickRow]) -> Markup {
             tbody {
                 @for tick in ticks { tr {
                     th scope="row" {
-                        a href=(format!("/schedules/{}?tick={}", row.name, tick.tick_ms)) { (time(tick.tick_ms)) }
+                        a href=(format!("/schedules/{}?tick={}", percent(&row.name), tick.tick_ms)) { (time(tick.tick_ms)) }
                         @if tick.kind == TickKind::Manual { " " span.quiet { "asked for" } }
                     }
                     td { (state(tick)) }
                     td { @match (&tick.run, tick.round) {
-                        (Some(run), Some(round)) => a href=(format!("/runs/{run}/rounds/{round}")) { (run) " " (round) },
+                        (Some(run), Some(round)) => a href=(format!("/runs/{run}/rounds/{round}")) { "round " (round) " of " (run) },
                         _ => "–",
                     } }
                     td.wrap { (hostile(&tick.detail)) }
@@ -251,7 +252,7 @@ fn changed(app: &App, asked: &Asked, fields: &[(String, String)]) -> Result<Stri
     match asked.name("change") {
         "run-now" => {
             let tick_ms = app.project.wait(store.run_now(name, now_ms))?;
-            return Ok(format!("/schedules/{name}?tick={tick_ms}"));
+            return Ok(format!("/schedules/{}?tick={tick_ms}", percent(name)));
         }
         "pause" => {
             let given = fields.iter().find(|(field, _)| field == "why").map(|(_, why)| why.trim());
@@ -267,5 +268,5 @@ fn changed(app: &App, asked: &Asked, fields: &[(String, String)]) -> Result<Stri
         "resume" => drop(scheduler::resume(&app.project, name, now_ms)?),
         other => return Err(Failure::not_found("change", other)),
     }
-    Ok(format!("/schedules/{name}"))
+    Ok(format!("/schedules/{}", percent(name)))
 }
