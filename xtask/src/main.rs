@@ -10,6 +10,7 @@ macro_rules! say {
 
 mod command;
 mod lint;
+mod million;
 mod services;
 mod step;
 mod test;
@@ -22,6 +23,7 @@ usage: cargo xtask <command>
   test              all tests, with the services that they need, then all lints
   test --no-lint    the tests alone
   crash             every failpoint with every fault on both databases, and 300 kills
+  million           a million rollouts: how long each list takes, on both databases
   lint              rustfmt, clippy, and cargo-deny where it is installed
   help              this text
 
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(test::Lint::After),
         ["test", "--no-lint"] => test::run(test::Lint::No),
         ["crash"] => test::crash(),
+        ["million"] => million::run(),
         ["lint"] => lint::run(),
         [] | ["help" | "--help" | "-h"] => {
             say!("{HELP}");

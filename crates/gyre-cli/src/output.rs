@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{Table, presets};
+use gyre_orchestrator::shown;
+pub(crate) use gyre_orchestrator::shown::{bytes, seconds};
 use serde::Serialize;
 
 /// Prints one line. A reader that went away (`gyre … | head`) ends the process
@@ -102,76 +104,19 @@ pub(crate) fn percent_with(share: f64, [low, high]: [f64; 2]) -> String {
     format!("{:.1}% [{:.1}, {:.1}]", 100.0 * share, 100.0 * low, 100.0 * high)
 }
 
-/// `1 m 05 s`.
-pub(crate) fn seconds(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, _) => format!("{seconds:.1} s"),
-        (0, m, s) => format!("{m} m {s:02} s"),
-        (h, m, _) => format!("{h} h {m:02} m"),
-    }
-}
-
-/// `12 345`, with thin groups.
+/// `12 345`, in groups.
 pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(' ');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// `1.5 MiB`.
-pub(crate) fn bytes(n: u64) -> String {
-    match n {
-        0..1024 => format!("{n} B"),
-        1024..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
-        _ => format!("{:.1} GiB", n as f64 / 1_073_741_824.0),
-    }
+    shown::grouped(n, ' ')
 }
 
 /// The time of day and date of a moment, in UTC.
 pub(crate) fn time(ms: i64) -> String {
-    let days = ms.div_euclid(86_400_000);
-    let second = ms.rem_euclid(86_400_000) / 1000;
-    let (year, month, day) = civil(days);
-    let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02} {h:02}:{m:02}:{s:02}Z")
-}
-
-/// The date of a day counted from 1970-01-01 (Hinnant, "chrono-compatible
-/// low-level date algorithms").
-fn civil(days: i64) -> (i64, i64, i64) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let of_era = z.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    format!("{}Z", shown::instant(ms))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn figures_read_well() {
-        assert_eq!(count(1_234_567), "1 234 567");
-        assert_eq!(count(12), "12");
-        assert_eq!(seconds(65.2), "1 m 05 s");
-        assert_eq!(seconds(2.34), "2.3 s");
-        assert_eq!(time(1_763_782_500_000), "2025-11-22 03:35:00Z");
-        assert_eq!(time(951_782_400_000), "2000-02-29 00:00:00Z");
-        assert_eq!(bytes(1_572_864), "1.5 MiB");
-    }
 
     #[test]
     fn what_a_terminal_would_obey_is_shown_instead() {

@@ -2,6 +2,7 @@ use gyre_types::{CheckpointId, Purpose, RunId, TaskId};
 
 use crate::cells::{NEWEST_VERDICT, Reason, convert};
 use crate::database::{Query, Row};
+use crate::listing::push_among;
 use crate::page::PAGE_ROWS_MAX;
 use crate::{Store, StoreError};
 
@@ -89,13 +90,16 @@ impl Store {
     ///
     /// When the database fails or holds a row that is not ours.
     pub async fn cell_rates(&self, run: &RunId) -> Result<Vec<CellRate>, StoreError> {
-        let group = "r.round, r.purpose, r.checkpoint, t.family, t.difficulty";
-        let mut query = Query::new(&format!(
-            "SELECT {group}, {COUNTS} FROM rollouts r \
-             JOIN tasks t ON t.run = r.run AND t.id = r.task {NEWEST_VERDICT} WHERE r.run = "
-        ));
-        query.arg(run.as_str()).push(&format!(" GROUP BY {group} ORDER BY {group}"));
-        convert("rollouts", self.fetch(query).await?, |row| {
+        let group = "c.round, c.purpose, c.checkpoint, c.family, c.difficulty";
+        let mut query = Query::new(&format!("SELECT {group}, CAST(SUM(c.rollouts) AS BIGINT)"));
+        for verdict in ["pass", "fail", "invalid"] {
+            query.push(&format!(
+                ", CAST(SUM(CASE WHEN c.verdict = '{verdict}' THEN c.rollouts ELSE 0 END) AS BIGINT)"
+            ));
+        }
+        query.push(" FROM index_cells c WHERE c.rollouts > 0 AND c.run = ").arg(run.as_str());
+        query.push(&format!(" GROUP BY {group} ORDER BY {group}"));
+        convert("index_cells", self.fetch(query).await?, |row| {
             Ok(CellRate {
                 round: row.int()?,
                 purpose: row.parse()?,
@@ -146,22 +150,21 @@ impl Store {
         run: &RunId,
         tasks: &[TaskId],
     ) -> Result<Vec<TaskRate>, StoreError> {
-        let Some((first, rest)) = tasks.split_first() else { return Ok(vec![]) };
-        let mut query = Query::new(&format!(
-            "SELECT r.task, {COUNTS} FROM rollouts r {NEWEST_VERDICT} WHERE r.run = "
-        ));
-        query.arg(run.as_str()).push(" AND r.task IN (").arg(first.as_str());
-        for task in rest.iter().take(PAGE_ROWS_MAX as usize) {
-            query.push(", ").arg(task.as_str());
-        }
-        query.push(") GROUP BY r.task ORDER BY r.task");
-        convert("rollouts", self.fetch(query).await?, |row| {
+        let mut query = Query::new(
+            "SELECT k.task, k.rollouts, k.passed, k.failed, k.invalid FROM index_tasks k \
+             WHERE k.rollouts > 0 AND k.run = ",
+        );
+        query.arg(run.as_str());
+        let tasks = tasks.iter().take(PAGE_ROWS_MAX as usize).map(TaskId::as_str);
+        push_among(&mut query, "k.task", tasks);
+        query.push(" ORDER BY k.task");
+        convert("index_tasks", self.fetch(query).await?, |row| {
             Ok(TaskRate { task: row.parse()?, count: count(row)? })
         })
     }
 }
 
-fn count(row: &mut Row) -> Result<VerdictCount, Reason> {
+pub(crate) fn count(row: &mut Row) -> Result<VerdictCount, Reason> {
     Ok(VerdictCount {
         rollouts: row.int()?,
         passed: row.int()?,

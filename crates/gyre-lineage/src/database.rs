@@ -80,7 +80,12 @@ pub(crate) trait Database: Send + Sync {
     /// other writers: nothing where writers exclude each other anyway.
     fn row_lock(&self) -> &'static str;
 
-    /// Lists the tables, and the columns of one (`$1`) each with its place in
+    /// A query for the keys of `index_words` that hold all of some words, or
+    /// longer ones: what stands before its argument, the argument, and what
+    /// stands after.
+    fn matching(&self, words: &[String]) -> (&'static str, String, &'static str);
+
+    /// Lists the tables, but for those that follow from others, and the columns of one (`$1`) each with its place in
     /// the table's key, 0 where it has none.
     fn catalog(&self) -> (&'static str, &'static str);
 

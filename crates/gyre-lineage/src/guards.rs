@@ -6,7 +6,8 @@ use serde_json::Value;
 use crate::cells::{Reason, convert, read_outcome};
 use crate::database::{Cell, Query, Row};
 use crate::page::PAGE_ROWS_MAX;
-use crate::{Store, StoreError};
+use crate::counts::count;
+use crate::{Store, StoreError, VerdictCount};
 
 /// An attempt at an impossible task.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +60,17 @@ pub struct InvalidCount {
     pub rollouts: u64,
 }
 
+/// How many rollouts of a round have no verdict for one kind of reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidKind {
+    /// The round.
+    pub round: u32,
+    /// As in [`InvalidCount`].
+    pub kind: String,
+    /// Rollouts.
+    pub rollouts: u64,
+}
+
 const CANARY: &str = "rollout, round, task, made_from, checkpoint, verdict, score, reason, \
     verifier_digest, checks, body, grading_key";
 
@@ -81,6 +93,44 @@ impl Store {
         }
         query.push(" ORDER BY round, rollout LIMIT ").arg(limit.min(PAGE_ROWS_MAX));
         convert("canaries", self.fetch(query).await?, read_canary)
+    }
+
+    /// How the attempts at impossible tasks ended, by round.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn canary_counts(
+        &self,
+        run: &RunId,
+    ) -> Result<Vec<(u32, VerdictCount)>, StoreError> {
+        let query = Query::with(
+            "SELECT round, COUNT(*), \
+             CAST(SUM(CASE WHEN verdict = 'pass' THEN 1 ELSE 0 END) AS BIGINT), \
+             CAST(SUM(CASE WHEN verdict = 'fail' THEN 1 ELSE 0 END) AS BIGINT), \
+             CAST(SUM(CASE WHEN verdict = 'invalid' THEN 1 ELSE 0 END) AS BIGINT) \
+             FROM canaries WHERE run = $1 GROUP BY round ORDER BY round",
+            [run.as_str().into()],
+        );
+        convert("canaries", self.fetch(query).await?, |row| Ok((row.int()?, count(row)?)))
+    }
+
+    /// Why rollouts have no verdict, by their newest one: the kinds alone, which
+    /// are kept counted.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn invalid_kinds(&self, run: &RunId) -> Result<Vec<InvalidKind>, StoreError> {
+        let query = Query::with(
+            "SELECT round, reason, CAST(SUM(rollouts) AS BIGINT) FROM index_cells \
+             WHERE run = $1 AND verdict = 'invalid' AND rollouts > 0 \
+             GROUP BY round, reason ORDER BY round, reason",
+            [run.as_str().into()],
+        );
+        convert("index_cells", self.fetch(query).await?, |row| {
+            Ok(InvalidKind { round: row.int()?, kind: row.text()?, rollouts: row.int()? })
+        })
     }
 
     /// What a run's rounds noticed of their verifiers, by round.

@@ -13,7 +13,8 @@
 //! - A file exists only once a commit names it; the store never reads one.
 //! - Verdicts, events, gates and promotions are only ever appended.
 //! - The crate knows no clock: times are arguments.
-//! - Lists are pages: memory does not grow with the number of rollouts.
+//! - Lists are pages: memory does not grow with the number of rollouts, and what
+//!   the index tables hold follows from other rows alone.
 //! - No message shows the password of a database URL.
 //!
 //! Nothing outside this crate names sqlx.
@@ -30,6 +31,7 @@ mod error;
 mod find;
 mod guards;
 mod lease;
+mod listing;
 mod location;
 mod migrations;
 mod page;
@@ -47,6 +49,7 @@ mod statement;
 mod store;
 mod taint;
 mod tick;
+mod words;
 
 pub use audit::{AuditRules, Finding};
 pub use backup::{BackupSummary, restore};
@@ -56,7 +59,7 @@ pub use counts::{CellRate, TaskRate, VerdictCount};
 pub use edges::{Edge, Lineage, Node};
 pub use error::StoreError;
 pub use find::{Found, Kind};
-pub use guards::{AlarmRow, CanaryRow, InvalidCount};
+pub use guards::{AlarmRow, CanaryRow, InvalidCount, InvalidKind};
 pub use lease::Lease;
 pub use location::{DatabaseUrl, DatabaseUrlError};
 pub use page::{Cursor, Page, RolloutFilter, ScoreBounds, TaskFilter, VerdictFilter};

@@ -1,8 +1,10 @@
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
+use crate::DatabaseUrl;
+
 /// The newest version that this binary knows, in both databases.
-pub(crate) const VERSION: i64 = 5;
+pub(crate) const VERSION: i64 = 7;
 
 /// Reads the version that a database has; fails where it has none.
 pub(crate) const READ_VERSION: &str = "SELECT MAX(version) FROM _sqlx_migrations WHERE success";
@@ -14,6 +16,7 @@ pub(crate) fn sqlite() -> Migrator {
         (2, "verifiers", include_str!("../../../migrations/sqlite/0002_verifiers.sql")),
         (4, "schedules", include_str!("../../../migrations/sqlite/0004_schedules.sql")),
         (5, "views", include_str!("../../../migrations/sqlite/0005_views.sql")),
+        (7, "index", include_str!("../../../migrations/sqlite/0007_index.sql")),
     ])
 }
 
@@ -24,7 +27,23 @@ pub(crate) fn postgres() -> Migrator {
         (2, "verifiers", include_str!("../../../migrations/postgres/0002_verifiers.sql")),
         (4, "schedules", include_str!("../../../migrations/postgres/0004_schedules.sql")),
         (5, "views", include_str!("../../../migrations/postgres/0005_views.sql")),
+        (7, "index", include_str!("../../../migrations/postgres/0007_index.sql")),
     ])
+}
+
+/// The first version that has index tables.
+const INDEXED_SINCE: i64 = 7;
+
+/// The statements that fill the index tables of a version from the rows of all
+/// others: the end of the migration that made them.
+pub(crate) fn filling(url: &DatabaseUrl, version: i64) -> Vec<&'static str> {
+    let whole = match url {
+        DatabaseUrl::Sqlite(_) => include_str!("../../../migrations/sqlite/0007_index.sql"),
+        DatabaseUrl::Postgres(_) => include_str!("../../../migrations/postgres/0007_index.sql"),
+    };
+    let (_, filling) = whole.split_once("-- Filling.\n").unwrap_or_default();
+    let statements = filling.split(';').map(str::trim).filter(|statement| !statement.is_empty());
+    if version < INDEXED_SINCE { Vec::new() } else { statements.collect() }
 }
 
 fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
@@ -45,5 +64,10 @@ mod tests {
         };
         assert_eq!(list(sqlite()), list(postgres()));
         assert_eq!(list(sqlite()).last().map(|(version, _)| *version), Some(VERSION));
+        for url in ["sqlite:x.db", "postgres://x/y"] {
+            let url = url.parse().unwrap();
+            assert!(filling(&url, VERSION).len() >= 8, "{url}");
+            assert!(filling(&url, INDEXED_SINCE - 1).is_empty());
+        }
     }
 }

@@ -53,10 +53,7 @@ impl PostgresDatabase {
     }
 
     async fn connect(&self) -> Result<PgConnection, Failure> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect()).await {
-            Ok(connected) => connected.map_err(failure),
-            Err(elapsed) => Err(Failure::new(FailureClass::Unreachable, elapsed)),
-        }
+        connect(&self.options).await
     }
 
     /// The schema's version; none in a new database.
@@ -70,9 +67,11 @@ impl PostgresDatabase {
     }
 
     /// Migrates under an advisory lock, on a connection of its own that may
-    /// wait for as long as another process migrates.
+    /// wait for as long as another process migrates. It takes as long as there
+    /// are rows, which is no news for a log.
     pub(crate) async fn migrate(&self, version: i64) -> Result<(), Failure> {
-        let mut connection = self.connect().await?;
+        let options = self.options.clone().disable_statement_logging();
+        let mut connection = connect(&options).await?;
         let mut migrator = migrations::postgres();
         if self.owns_schema {
             migrator.create_schema(SCHEMA);
@@ -84,6 +83,13 @@ impl PostgresDatabase {
             other => Failure::new(FailureClass::Other, other),
         })?;
         connection.close().await.map_err(failure)
+    }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+        Ok(connected) => connected.map_err(failure),
+        Err(elapsed) => Err(Failure::new(FailureClass::Unreachable, elapsed)),
     }
 }
 
@@ -109,11 +115,18 @@ impl Database for PostgresDatabase {
         " FOR UPDATE"
     }
 
+    fn matching(&self, words: &[String]) -> (&'static str, String, &'static str) {
+        let words: Vec<_> = words.iter().map(|word| format!("'{word}':*")).collect();
+        let before = "SELECT key FROM index_words WHERE words @@ CAST(CAST(";
+        (before, words.join(" & "), " AS TEXT) AS TSQUERY)")
+    }
+
     fn catalog(&self) -> (&'static str, &'static str) {
         (
             "SELECT table_name::text FROM information_schema.tables \
              WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' \
-             AND table_name <> '_sqlx_migrations' ORDER BY table_name::text COLLATE \"C\"",
+             AND table_name <> '_sqlx_migrations' AND table_name NOT LIKE 'index~_%' ESCAPE '~' \
+             ORDER BY table_name::text COLLATE \"C\"",
             "SELECT c.column_name::text, COALESCE(k.ordinal_position, 0)::bigint \
              FROM information_schema.columns c \
              LEFT JOIN information_schema.table_constraints t \

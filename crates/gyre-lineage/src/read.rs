@@ -12,7 +12,7 @@ use crate::rows::{
     CheckpointRow, EventRow, GateRow, PartRow, PromotionRow, RolloutWithVerdict, ShardRow,
     ShardRowRef, TaskRow, VerdictRow,
 };
-use crate::{Cursor, Page, RolloutFilter, Store, StoreError, TaskFilter, VerdictFilter};
+use crate::{Cursor, Page, Store, StoreError, TaskFilter};
 
 // What every list shares: a limit above `PAGE_ROWS_MAX` counts as that.
 impl Store {
@@ -44,26 +44,18 @@ impl Store {
         convert("events", self.fetch(query).await?, read_event)
     }
 
-    /// Tasks by round and id, without their grading keys.
+    /// All events of a run by round and number, but for the bodies of plans,
+    /// which are long: theirs are null.
     ///
     /// # Errors
     ///
     /// When the database fails or holds a row that is not ours.
-    pub async fn tasks(
-        &self,
-        run: &RunId,
-        filter: &TaskFilter,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Page<TaskRow>, StoreError> {
-        let mut query = Query::with(
-            "SELECT t.round, t.body FROM tasks t WHERE t.run = $1",
-            [run.as_str().into()],
-        );
-        push_task_filter(&mut query, filter);
-        let limit = push_page(&mut query, ("round", "id"), after, limit);
-        let rows = convert("tasks", self.fetch(query).await?, read_task)?;
-        Ok(page(rows, limit, |row| (row.round, row.task.id.to_string())))
+    pub async fn events_without_plans(&self, run: &RunId) -> Result<Vec<EventRow>, StoreError> {
+        let columns = "seq, round, kind, CASE WHEN kind = 'planned' THEN 'null' ELSE body END, \
+            at_ms";
+        let mut query = select(columns, "events", run);
+        query.push(" ORDER BY round, seq");
+        convert("events", self.fetch(query).await?, read_event)
     }
 
     /// Tasks as [`Store::tasks`] lists them, each with its grading key. The keys
@@ -84,8 +76,8 @@ impl Store {
              JOIN grading_keys k ON k.run = t.run AND k.task = t.id WHERE t.run = $1",
             [run.as_str().into()],
         );
-        push_task_filter(&mut query, filter);
-        let limit = push_page(&mut query, ("round", "id"), after, limit);
+        self.push_task_filter(&mut query, filter);
+        let limit = push_page(&mut query, ("t.round", "t.id"), after, limit);
         let read = |row: &mut _| Ok((read_task(row)?, row.json()?));
         let rows = convert("tasks", self.fetch(query).await?, read)?;
         Ok(page(rows, limit, |(row, _)| (row.round, row.task.id.to_string())))
@@ -109,25 +101,6 @@ impl Store {
         );
         let read = |row: &mut _| Ok((read_task(row)?, row.json()?));
         Ok(convert("tasks", self.fetch(query).await?, read)?.pop())
-    }
-
-    /// Rollouts by round and id, each with its newest verdict.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails or holds a row that is not ours.
-    pub async fn rollouts(
-        &self,
-        run: &RunId,
-        filter: &RolloutFilter,
-        after: Option<&Cursor>,
-        limit: u32,
-    ) -> Result<Page<RolloutWithVerdict>, StoreError> {
-        let mut query = select_rollouts(run);
-        push_rollout_filter(&mut query, filter);
-        let limit = push_page(&mut query, ("r.round", "r.id"), after, limit);
-        let rows = convert("rollouts", self.fetch(query).await?, read_rollout)?;
-        Ok(page(rows, limit, |row| (row.rollout.round, row.rollout.id.to_string())))
     }
 
     /// A rollout with its newest verdict, if the run has it.
@@ -346,96 +319,13 @@ impl Store {
     }
 }
 
-fn push_rollout_filter(query: &mut Query, filter: &RolloutFilter) {
-    if let Some(round) = filter.round {
-        query.push(" AND r.round = ").arg(round);
-    }
-    if let Some(purpose) = filter.purpose {
-        query.push(" AND r.purpose = ").arg(purpose.as_str());
-    }
-    if let Some(task) = &filter.task {
-        query.push(" AND r.task = ").arg(task.as_str());
-    }
-    if let Some(checkpoint) = &filter.checkpoint {
-        query.push(" AND r.checkpoint = ").arg(checkpoint.as_str());
-    }
-    if let Some(verdict) = filter.verdict {
-        query.push(match verdict {
-            VerdictFilter::Pending => " AND v.verdict IS NULL",
-            VerdictFilter::Pass => " AND v.verdict = 'pass'",
-            VerdictFilter::Fail => " AND v.verdict = 'fail'",
-            VerdictFilter::Invalid => " AND v.verdict = 'invalid'",
-        });
-    }
-    if let Some(reason) = &filter.reason {
-        // Reasons are stored as canonical JSON, in which this text stands once.
-        let part = format!("\"kind\":{}", serde_json::Value::from(reason.as_str()));
-        query.push(" AND v.reason LIKE ").arg(containing(&part)).push(" ESCAPE '!'");
-    }
-    for (operator, bound) in filter.score.comparisons() {
-        query.push(" AND v.score ").push(operator).push(" ").arg(bound);
-    }
-    if let Some(policy) = &filter.policy {
-        query.push(" AND r.policy_digest = ").arg(policy.to_string());
-    }
-    if filter.family.is_some() || filter.text.is_some() {
-        query.push(" AND EXISTS (SELECT 1 FROM tasks t WHERE t.run = r.run AND t.id = r.task");
-        if let Some(family) = &filter.family {
-            query.push(" AND t.family = ").arg(family.as_str());
-        }
-        if let Some(text) = &filter.text {
-            push_text(query, "t.body", text);
-        }
-        query.push(")");
-    }
-}
-
-/// Looks for a text in a column of JSON, where it stands escaped.
-fn push_text(query: &mut Query, column: &str, text: &str) {
-    let escaped = serde_json::Value::from(text).to_string();
-    let inner = escaped.trim_start_matches('"').strip_suffix('"').unwrap_or(&escaped);
-    query.push(&format!(" AND LOWER({column}) LIKE LOWER(")).arg(containing(inner));
-    query.push(") ESCAPE '!'");
-}
-
-/// A pattern for `LIKE … ESCAPE '!'` that finds a text anywhere.
-fn containing(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
-fn push_task_filter(query: &mut Query, filter: &TaskFilter) {
-    if let Some(round) = filter.round {
-        query.push(" AND round = ").arg(round);
-    }
-    if let Some(family) = &filter.family {
-        query.push(" AND family = ").arg(family.as_str());
-    }
-    if let Some(split) = filter.split {
-        query.push(" AND split = ").arg(split.as_str());
-    }
-    if let Some(difficulty) = filter.difficulty {
-        query.push(" AND difficulty = ").arg(difficulty);
-    }
-    if let Some(text) = &filter.text {
-        push_text(query, "t.body", text);
-    }
-}
-
 fn select(columns: &str, table: &str, run: &RunId) -> Query {
     let mut query = Query::new("SELECT ");
     query.push(columns).push(" FROM ").push(table).push(" WHERE run = ").arg(run.as_str());
     query
 }
 
-fn select_rollouts(run: &RunId) -> Query {
+pub(crate) fn select_rollouts(run: &RunId) -> Query {
     let mut query = Query::new("SELECT ");
     query.push(ROLLOUT).push(", ").push(VERDICT).push(" FROM rollouts r ");
     query.push(NEWEST_VERDICT).push(" WHERE r.run = ").arg(run.as_str());
@@ -444,7 +334,7 @@ fn select_rollouts(run: &RunId) -> Query {
 
 /// Orders by round and id, starts after the cursor, and asks for one row more
 /// than the page holds. Gives the page's size.
-fn push_page(
+pub(crate) fn push_page(
     query: &mut Query,
     (round, id): (&str, &str),
     after: Option<&Cursor>,

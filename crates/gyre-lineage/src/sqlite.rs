@@ -11,7 +11,7 @@ use sqlx::sqlite::{
     SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions, Executor, Row as _, SqlSafeStr, Sqlite, Statement,
+    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row as _, SqlSafeStr, Sqlite, Statement,
     TypeInfo, ValueRef,
 };
 
@@ -40,6 +40,7 @@ const CHECKPOINT_PAGES: &str = "8000";
 /// SQLite's polling; readers beside it, which a write-ahead log never blocks.
 pub(crate) struct SqliteDatabase {
     path: PathBuf,
+    options: SqliteConnectOptions,
     writer: SqlitePool,
     readers: SqlitePool,
 }
@@ -61,7 +62,8 @@ impl SqliteDatabase {
                 .acquire_timeout(BUSY_TIMEOUT + Duration::from_secs(5))
                 .connect_lazy_with(options.clone())
         };
-        let database = Self { path: path.to_owned(), writer: pool(1), readers: pool(4) };
+        let (writer, readers) = (pool(1), pool(4));
+        let database = Self { path: path.to_owned(), options, writer, readers };
         database.connect().await?;
         Ok(database)
     }
@@ -96,9 +98,12 @@ impl SqliteDatabase {
     }
 
     /// Migrates inside one writing transaction, so that processes which start
-    /// together migrate once.
+    /// together migrate once. It takes as long as there are rows, which is no
+    /// news for a log.
     pub(crate) async fn migrate(&self, version: i64) -> Result<(), Failure> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+        let options = self.options.clone().disable_statement_logging();
+        let mut connection = options.connect().await.map_err(failure)?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
         let migrated =
             migrations::sqlite().run_direct(Some(version), &mut *transaction, false).await;
         migrated.map_err(|error| match error {
@@ -106,7 +111,8 @@ impl SqliteDatabase {
             | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => failure(error),
             other => Failure::new(FailureClass::Other, other),
         })?;
-        transaction.commit().await.map_err(failure)
+        transaction.commit().await.map_err(failure)?;
+        connection.close().await.map_err(failure)
     }
 }
 
@@ -187,10 +193,16 @@ impl Database for SqliteDatabase {
         ""
     }
 
+    fn matching(&self, words: &[String]) -> (&'static str, String, &'static str) {
+        let words: Vec<_> = words.iter().map(|word| format!("\"{word}\"*")).collect();
+        ("SELECT rowid FROM index_words WHERE index_words MATCH ", words.join(" "), "")
+    }
+
     fn catalog(&self) -> (&'static str, &'static str) {
         (
             "SELECT name FROM sqlite_schema WHERE type = 'table' \
-             AND name NOT LIKE 'sqlite~_%' ESCAPE '~' AND name <> '_sqlx_migrations' ORDER BY name",
+             AND name NOT LIKE 'sqlite~_%' ESCAPE '~' AND name NOT LIKE 'index~_%' ESCAPE '~' \
+             AND name <> '_sqlx_migrations' ORDER BY name",
             "SELECT name, pk FROM pragma_table_info($1) ORDER BY cid",
         )
     }

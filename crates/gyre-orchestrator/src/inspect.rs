@@ -1,11 +1,14 @@
 //! Reads what is recorded: rounds, gates, shards, figures.
 
+mod outline;
+
 use std::collections::BTreeMap;
 
-use gyre_lineage::{AlarmRow, CellRate, GateRow, InvalidCount, RolloutFilter, RunRow, ShardRow};
+use gyre_lineage::{
+    AlarmRow, CellRate, GateRow, InvalidKind, RolloutFilter, RunRow, ShardRow, VerdictCount,
+};
 use gyre_round::{
-    Confidence, Decision, Estimate, PairTable, RoundEvent, RoundState, Stage, VerdictCounts, fold,
-    wilson,
+    Confidence, Estimate, PairTable, RoundEvent, RoundState, Stage, VerdictCounts, fold, wilson,
 };
 use gyre_types::{CheckpointId, RunId, Split, Task, TaskId, Verdict};
 use gyre_verify::GradingKey;
@@ -14,6 +17,7 @@ use crate::error::Error;
 use crate::project::Project;
 use crate::runner::round_events;
 use crate::summary::{Level, RoundSummary, RunSummary};
+use outline::Outline;
 
 const PAGE: u32 = 5_000;
 
@@ -42,11 +46,13 @@ pub fn round_state(
 ///
 /// When the store fails.
 pub fn round_summary(project: &Project, run: &RunRow, round: u32) -> Result<RoundSummary, Error> {
-    summarise(project, run, round, &RunReadings::of(project, &run.id)?)
+    let readings = RunReadings::of(project, &run.id)?;
+    Ok(summarise(round, Outline::of(project, run, round)?, &readings))
 }
 
 /// What came of every round that was begun, the cold start first, and the
-/// counts that they rest on. Reads the rollouts of the run once.
+/// counts that they rest on. Reads what is kept counted, and of the log all but
+/// the plans: it takes as long for a million rollouts as for a thousand.
 ///
 /// # Errors
 ///
@@ -57,12 +63,15 @@ pub fn round_summaries(
 ) -> Result<(Vec<RoundSummary>, Vec<CellRate>), Error> {
     let readings = RunReadings::of(project, &run.id)?;
     let mut rounds = Vec::new();
-    for round in 0.. {
-        let summary = summarise(project, run, round, &readings)?;
-        if summary.stage == Stage::Unplanned.name() {
-            break;
-        }
-        rounds.push(summary);
+    let events = project.wait(project.store.events_without_plans(&run.id))?;
+    for of_round in events.chunk_by(|a, b| a.round == b.round) {
+        let round = of_round[0].round;
+        // A round that is under way is folded with its plan.
+        let outline = match Outline::of_ended(run, of_round)? {
+            Some(outline) => outline,
+            None => Outline::of(project, run, round)?,
+        };
+        rounds.push(summarise(round, outline, &readings));
     }
     Ok((rounds, readings.cells))
 }
@@ -70,51 +79,37 @@ pub fn round_summaries(
 /// What summaries of any round of a run are made from.
 struct RunReadings {
     cells: Vec<CellRate>,
-    invalid: Vec<InvalidCount>,
+    invalid: Vec<InvalidKind>,
     alarms: Vec<AlarmRow>,
+    canaries: Vec<(u32, VerdictCount)>,
 }
 
 impl RunReadings {
     fn of(project: &Project, run: &RunId) -> Result<Self, Error> {
         Ok(Self {
             cells: project.wait(project.store.cell_rates(run))?,
-            invalid: project.wait(project.store.invalid_reasons(run))?,
+            invalid: project.wait(project.store.invalid_kinds(run))?,
             alarms: project.wait(project.store.alarms(run, PAGE))?,
+            canaries: project.wait(project.store.canary_counts(run))?,
         })
     }
 }
 
-fn summarise(
-    project: &Project,
-    run: &RunRow,
-    round: u32,
-    readings: &RunReadings,
-) -> Result<RoundSummary, Error> {
-    let (state, events) = round_state(project, run, round)?;
-    let measured = match &state.candidate {
-        Some(id) if state.evaluated.contains_key(&Split::Test) => {
-            Some(measure(&readings.cells, id))
-        }
+fn summarise(round: u32, outline: Outline, readings: &RunReadings) -> RoundSummary {
+    let measured = match &outline.candidate {
+        Some(id) if outline.is_measured => Some(measure(&readings.cells, id)),
         _ => None,
     };
     let all = measured.as_ref().map(|m| m.all);
-    let reasons = events.iter().find_map(|(_, event)| match event {
-        RoundEvent::Decided { decision: Decision::Reject { reasons }, .. } => Some(reasons.clone()),
-        _ => None,
-    });
-    let cause = match &state.stage {
-        Stage::Failed { cause, .. } => Some(cause.clone()),
-        _ => None,
-    };
-    Ok(RoundSummary {
+    RoundSummary {
         round,
-        stage: state.stage.name().to_owned(),
-        cause,
+        stage: outline.stage.to_owned(),
+        cause: outline.cause,
         invalid: invalid_reasons(&readings.invalid, round),
         alarms: alarms(&readings.alarms, round),
-        rechecked: state.rechecked,
-        canaries: canary_counts(project, &run.id, round)?,
-        checkpoint: state.candidate,
+        rechecked: outline.rechecked,
+        canaries: canary_counts(&readings.canaries, round),
+        checkpoint: outline.candidate,
         pass_at_1: all.map(|all| all.pass_at_1),
         interval: all.map(|all| {
             let interval = wilson(u64::from(all.passed), u64::from(all.tasks), Confidence::P95);
@@ -122,18 +117,18 @@ fn summarise(
         }),
         tasks: all.map_or(0, |all| all.tasks),
         levels: measured.map_or_else(BTreeMap::new, |m| m.levels),
-        promoted: state.stage == Stage::Promoted,
-        reasons: reasons.unwrap_or_default(),
-        verdicts: state.counts,
-        rollouts: state.rollouts,
-        tokens: state.tokens,
-        rows: state.rows,
-        seconds: seconds(&events),
-    })
+        promoted: outline.stage == Stage::Promoted.name(),
+        reasons: outline.reasons,
+        verdicts: outline.verdicts,
+        rollouts: outline.rollouts,
+        tokens: outline.tokens,
+        rows: outline.rows,
+        seconds: outline.seconds,
+    }
 }
 
 /// Why rollouts of a round have no verdict, and how many.
-fn invalid_reasons(all: &[InvalidCount], round: u32) -> BTreeMap<String, u32> {
+fn invalid_reasons(all: &[InvalidKind], round: u32) -> BTreeMap<String, u32> {
     let own = all.iter().filter(|count| count.round == round);
     own.map(|count| (count.kind.clone(), count.rollouts as u32)).collect()
 }
@@ -143,24 +138,21 @@ fn alarms(all: &[AlarmRow], round: u32) -> Vec<String> {
     all.iter().filter(|alarm| alarm.round == round).map(alarm_text).collect()
 }
 
+/// Verdicts of a round's impossible tasks, whether or not it went on.
+fn canary_counts(all: &[(u32, VerdictCount)], round: u32) -> VerdictCounts {
+    let own = all.iter().find(|(of, _)| *of == round).map(|(_, count)| *count);
+    let count = own.unwrap_or_default();
+    VerdictCounts {
+        passed: count.passed as u32,
+        failed: count.failed as u32,
+        invalid: count.invalid as u32,
+    }
+}
+
 /// An alarm in words.
 pub fn alarm_text(alarm: &AlarmRow) -> String {
     let detail = alarm.body["detail"].as_str().unwrap_or("no detail is recorded");
     format!("{} ({}): {detail}", alarm.kind.replace('_', " "), alarm.subject)
-}
-
-/// Verdicts of a round's impossible tasks, whether or not it went on.
-fn canary_counts(project: &Project, run: &RunId, round: u32) -> Result<VerdictCounts, Error> {
-    let canaries = project.wait(project.store.canaries(run, Some(round), PAGE))?;
-    let mut counts = VerdictCounts::default();
-    for canary in canaries {
-        match canary.verdict {
-            Verdict::Pass => counts.passed += 1,
-            Verdict::Fail { .. } => counts.failed += 1,
-            Verdict::Invalid { .. } => counts.invalid += 1,
-        }
-    }
-    Ok(counts)
 }
 
 /// What came of a run so far.
@@ -282,13 +274,6 @@ fn measure(cells: &[CellRate], checkpoint: &CheckpointId) -> Measure {
         }
     }
     measure
-}
-
-fn seconds(events: &[(i64, RoundEvent)]) -> f64 {
-    match (events.first(), events.last()) {
-        (Some((first, _)), Some((last, _))) => (last - first) as f64 / 1000.0,
-        _ => 0.0,
-    }
 }
 
 /// The gate's record of a round.

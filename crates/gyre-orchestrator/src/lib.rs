@@ -30,6 +30,7 @@ mod revoke;
 mod runner;
 pub mod scheduler;
 mod server_settings;
+pub mod shown;
 mod summary;
 mod workshop;
 

@@ -9,6 +9,7 @@
 //! do, and the lineage store sees to it that each decision is made once.
 
 mod campaign;
+mod control;
 mod meter;
 mod rounds;
 mod watch;
@@ -26,6 +27,7 @@ use crate::error::Error;
 use crate::project::Project;
 use crate::runner::{Clock, owner};
 
+pub use control::{next_tick, resume, spec};
 pub use meter::Meter;
 pub use rounds::CampaignRounds;
 pub use work::Worked;

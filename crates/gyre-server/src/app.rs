@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use gyre_dataset::{DatasetRow, Layout, Stats, head, stats};
 use gyre_lineage::{CellRate, RunRow};
-use gyre_orchestrator::{Project, RoundSummary, inspect};
-use gyre_types::RunId;
+use gyre_orchestrator::{Clock, Error, Project, RoundSummary, inspect};
+use gyre_types::{Digest, RunId};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -23,6 +24,11 @@ const STREAMS_MAX: usize = 64;
 /// correction changes them without an event.
 const FIGURES_KEPT: Duration = Duration::from_secs(30);
 
+/// Rows shown of a dataset's start.
+const HEAD: usize = 5;
+/// Runs whose figures are kept.
+const RUNS_KEPT: usize = 32;
+
 /// By run: how long its log was, when the figures were read, and the figures.
 type FiguresByRun = HashMap<RunId, (u64, Instant, Arc<Figures>)>;
 
@@ -31,12 +37,21 @@ pub(crate) struct App {
     pub(crate) project: Project,
     pub(crate) guard: Guard,
     pub(crate) tasks_dir: PathBuf,
+    pub(crate) clock: Clock,
     pub(crate) shutdown: Shutdown,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) replaying: Semaphore,
     reads: Semaphore,
     figures: Mutex<FiguresByRun>,
+    datasets: Mutex<HashMap<RunId, (Digest, Arc<Published>)>>,
     answers: [AtomicU64; 5],
+}
+
+/// What is read of a run's dataset.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) stats: Stats,
+    pub(crate) head: Vec<DatasetRow>,
 }
 
 /// What is computed over a whole run.
@@ -53,17 +68,20 @@ impl App {
         project: Project,
         guard: Guard,
         tasks_dir: PathBuf,
+        clock: Clock,
         shutdown: Shutdown,
     ) -> Self {
         Self {
             project,
             guard,
             tasks_dir,
+            clock,
             shutdown,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             replaying: Semaphore::new(1),
             reads: Semaphore::new(READS_MAX),
             figures: Mutex::default(),
+            datasets: Mutex::default(),
             answers: Default::default(),
         }
     }
@@ -97,11 +115,41 @@ impl App {
         let figures = Arc::new(Figures { rounds, cells });
         let entry = (run.last_seq, Instant::now(), figures.clone());
         let mut all = self.lock();
-        if all.len() >= 32 {
+        if all.len() >= RUNS_KEPT {
             all.clear();
         }
         all.insert(run.id.clone(), entry);
         Ok(figures)
+    }
+
+    /// The dataset of a run, if it has one: read again once its shards have
+    /// changed.
+    pub(crate) fn dataset(&self, run: &RunRow) -> Result<Option<Arc<Published>>, Failure> {
+        let shards = inspect::shards(&self.project, &run.id)?;
+        let published = shards.iter().filter(|shard| !shard.superseded);
+        let digests: Vec<_> = published.map(|shard| shard.sha256).collect();
+        if digests.is_empty() {
+            return Ok(None);
+        }
+        let digest = Digest::of_json(&digests);
+        let all = || self.datasets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, published)) = all().get(&run.id)
+            && *known == digest
+        {
+            return Ok(Some(published.clone()));
+        }
+        let layout = Layout::new(&self.project.data.dataset(&run.id));
+        let failed = |error| Failure::from(Error::from(error));
+        let published = Arc::new(Published {
+            stats: stats(&layout).map_err(failed)?,
+            head: head(&layout, HEAD).map_err(failed)?,
+        });
+        let mut all = all();
+        if all.len() >= RUNS_KEPT {
+            all.clear();
+        }
+        all.insert(run.id.clone(), (digest, published.clone()));
+        Ok(Some(published))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, FiguresByRun> {

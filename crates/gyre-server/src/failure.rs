@@ -51,6 +51,7 @@ impl From<StoreError> for Failure {
         match &error {
             StoreError::Cursor { .. } => Self::bad("bad_cursor", error.to_string()),
             StoreError::UnknownRun { run } => Self::not_found("run", run.as_str()),
+            StoreError::UnknownSchedule { name } => Self::not_found("schedule", name),
             StoreError::Row { .. } | StoreError::Corrupt { .. } => damaged(&error),
             StoreError::Unreachable { .. }
             | StoreError::Refused { .. }

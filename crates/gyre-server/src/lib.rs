@@ -18,6 +18,7 @@ mod api;
 mod app;
 mod events;
 mod failure;
+mod filters;
 mod guard;
 mod openapi;
 mod ops;

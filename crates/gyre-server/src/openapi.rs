@@ -3,58 +3,8 @@
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use crate::api::{ROLLOUT_PARAMS, TASK_PARAMS};
+use crate::api::{Kind, ROUTES, Route};
 use crate::router::answer;
-
-/// One route: path, summary, own query parameters, whether it is a list.
-type Route = (&'static str, &'static str, &'static [&'static str], Kind);
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    One,
-    List,
-    Stream,
-    File,
-    Replay,
-}
-
-const ROUTES: [Route; 20] = [
-    ("/api/v1/openapi.json", "This document", &[], Kind::One),
-    ("/api/v1/runs", "Runs, newest first", &[], Kind::List),
-    ("/api/v1/runs/{run}", "A run and its champion", &[], Kind::One),
-    ("/api/v1/runs/{run}/rounds", "The rounds of a run, the cold start first", &[], Kind::List),
-    ("/api/v1/runs/{run}/rounds/{round}", "A round, with its gate's record", &[], Kind::One),
-    ("/api/v1/runs/{run}/tasks", "Tasks by round and id, without keys", &TASK_PARAMS, Kind::List),
-    ("/api/v1/runs/{run}/tasks/{task}", "A task with its grading key", &[], Kind::One),
-    (
-        "/api/v1/runs/{run}/rollouts",
-        "Rollouts by round and id, each with its newest verdict",
-        &ROLLOUT_PARAMS,
-        Kind::List,
-    ),
-    ("/api/v1/runs/{run}/rollouts/{rollout}", "A rollout, whole", &[], Kind::One),
-    (
-        "/api/v1/runs/{run}/rollouts/{rollout}/replay",
-        "Runs a rollout again and compares every byte",
-        &[],
-        Kind::Replay,
-    ),
-    ("/api/v1/runs/{run}/verdicts", "All verdicts, corrections included", &[], Kind::List),
-    ("/api/v1/runs/{run}/shards", "Shards of the dataset", &[], Kind::List),
-    ("/api/v1/runs/{run}/shards/{shard}/file", "A shard's Parquet file", &[], Kind::File),
-    ("/api/v1/runs/{run}/checkpoints", "Checkpoints and their training", &[], Kind::List),
-    (
-        "/api/v1/runs/{run}/lineage/{node}",
-        "What something came from and what came of it",
-        &[],
-        Kind::One,
-    ),
-    ("/api/v1/runs/{run}/log", "Recorded events in order", &["after"], Kind::List),
-    ("/api/v1/runs/{run}/events", "Events as they are recorded", &["after"], Kind::Stream),
-    ("/api/v1/verifiers", "Registered verifiers", &[], Kind::List),
-    ("/api/v1/verifiers/{digest}", "A verifier with its scorecard", &[], Kind::One),
-    ("/healthz", "Whether the process lives", &[], Kind::One),
-];
 
 pub(crate) async fn document() -> Response {
     answer(Ok(openapi()))
@@ -62,9 +12,9 @@ pub(crate) async fn document() -> Response {
 
 fn openapi() -> Value {
     let mut paths = Map::new();
-    for (path, summary, own, kind) in ROUTES {
-        let method = if kind == Kind::Replay { "post" } else { "get" };
-        paths.insert(path.to_owned(), json!({ method: operation(path, summary, own, kind) }));
+    for route in &ROUTES {
+        let method = if changes(route.kind) { "post" } else { "get" };
+        paths.insert(format!("/api/v1{}", route.path), json!({ method: operation(route) }));
     }
     json!({
         "openapi": "3.1.0",
@@ -103,47 +53,61 @@ fn openapi() -> Value {
     })
 }
 
-fn operation(path: &str, summary: &str, own: &[&str], kind: Kind) -> Value {
-    let mut parameters = path_parameters(path);
-    parameters.extend(own.iter().map(|name| query(name)));
-    if kind == Kind::List {
+/// Whether it starts or changes something, so that the token is asked for.
+fn changes(kind: Kind) -> bool {
+    matches!(kind, Kind::Change(_) | Kind::Replay)
+}
+
+fn operation(route: &Route) -> Value {
+    let mut parameters = path_parameters(route.path);
+    parameters.extend(route.own.iter().map(|name| query(name)));
+    if matches!(route.kind, Kind::List(_)) {
         parameters.extend(["cursor", "limit"].map(query));
     }
-    let content = match kind {
-        Kind::One | Kind::Replay => {
+    let mut responses = json!({ "200": {
+        "description": route.summary, "content": content(route.kind),
+    } });
+    for status in statuses(route.kind) {
+        responses[status] = json!({
+            "description": "A problem",
+            "content": { "application/problem+json": {
+                "schema": { "$ref": "#/components/schemas/Problem" }
+            } },
+        });
+    }
+    let token = json!({ "token": [] });
+    json!({
+        "summary": route.summary,
+        "operationId": operation_id(route.path),
+        "parameters": parameters,
+        "responses": responses,
+        "security": if changes(route.kind) { json!([token]) } else { json!([{}, token]) },
+    })
+}
+
+fn content(kind: Kind) -> Value {
+    match kind {
+        Kind::One(_) | Kind::Change(_) | Kind::Replay | Kind::Document => {
             json!({ "application/json": { "schema": { "type": "object" } } })
         }
-        Kind::List => json!({
+        Kind::List(_) | Kind::Whole(_) => json!({
             "application/json": { "schema": { "$ref": "#/components/schemas/Page" } }
         }),
         Kind::Stream => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
         Kind::File => json!({ "application/vnd.apache.parquet": {} }),
-    };
-    let problem = json!({
-        "description": "A problem",
-        "content": { "application/problem+json": {
-            "schema": { "$ref": "#/components/schemas/Problem" }
-        } },
-    });
-    let mut responses = json!({ "200": { "description": summary, "content": content } });
-    let statuses: &[&str] = match kind {
-        Kind::Replay => &["400", "401", "403", "404", "405", "409", "500", "503"],
-        _ => &["400", "401", "403", "404", "405", "500", "503"],
-    };
-    for status in statuses {
-        responses[*status] = problem.clone();
+        Kind::Rows => json!({ "application/x-ndjson": { "schema": { "type": "string" } } }),
     }
-    json!({
-        "summary": summary,
-        "operationId": operation_id(path),
-        "parameters": parameters,
-        "responses": responses,
-        "security": if kind == Kind::Replay { json!([{ "token": [] }]) } else { json!([{}, { "token": [] }]) },
-    })
+}
+
+fn statuses(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Replay => &["400", "401", "403", "404", "409", "500", "503"],
+        _ => &["400", "401", "403", "404", "500", "503"],
+    }
 }
 
 fn operation_id(path: &str) -> String {
-    let words = path.trim_start_matches("/api/v1").split(['/', '{', '}', '.']);
+    let words = path.split(['/', '{', '}', '.']);
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_")
 }
 
@@ -160,11 +124,17 @@ fn path_parameters(path: &str) -> Vec<Value> {
 
 fn path_schema(name: &str) -> Value {
     match name {
-        "run" => json!({ "type": "string", "examples": ["quickstart-1"] }),
+        "run" => json!({
+            "type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,47}-[0-9]{1,6}$",
+            "examples": ["quickstart-1"],
+        }),
         "round" => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         "digest" => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }),
         "task" => json!({ "type": "string", "pattern": "^task-[0-9a-f]{16}$" }),
         "rollout" => json!({ "type": "string", "pattern": "^roll-[0-9a-f]{16}$" }),
+        "schedule" => json!({ "type": "string", "pattern": "^[a-z0-9-]{1,64}$" }),
+        // Within the numbers that every reader of JSON has.
+        "tick" => json!({ "type": "integer", "minimum": 0, "maximum": (1_u64 << 53) - 1 }),
         "shard" => json!({ "type": "string", "pattern": "^shard-[0-9a-f]{16}$" }),
         _ => json!({ "type": "string" }),
     }
@@ -182,9 +152,15 @@ fn query(name: &str) -> Value {
         "task" => json!({ "type": "string", "pattern": "^task-[0-9a-f]{16}$" }),
         "checkpoint" => json!({ "type": "string", "pattern": "^ckpt-[0-9a-f]{16}$" }),
         "policy" => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }),
-        _ => json!({ "type": "string", "maxLength": 400 }),
+        "cursor" => json!({ "type": "string", "pattern": "^([0-9a-f]{2}){1,200}$" }),
+        // A character may take four of the 400 bytes that a value may have.
+        _ => json!({ "type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,100}$" }),
     };
-    json!({ "name": name, "in": "query", "required": false, "schema": schema })
+    json!({
+        "name": name, "in": "query", "required": false,
+        "description": "Counts as absent where it is empty, as forms send it.",
+        "schema": { "anyOf": [schema, { "type": "string", "maxLength": 0 }] },
+    })
 }
 
 #[cfg(test)]

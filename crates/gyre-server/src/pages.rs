@@ -4,6 +4,7 @@
 mod chart;
 mod compare;
 mod dataset;
+mod graph;
 mod layout;
 mod lineage;
 mod login;
@@ -11,6 +12,7 @@ mod overview;
 mod parts;
 mod rollouts;
 mod round;
+mod schedules;
 mod tasks;
 mod text;
 mod trajectory;
@@ -18,27 +20,68 @@ mod verifiers;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 
 pub(crate) use layout::failed;
-pub(crate) use login::{login, login_page};
 
-use crate::api::{ROLLOUT_PARAMS, TASK_PARAMS};
+use crate::api::{Asked, PathParts};
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
+use crate::filters::{ROLLOUT_PAGE_PARAMS, TASK_PAGE_PARAMS};
 use layout::{Page, framed};
 
 type Shared = State<Arc<App>>;
 
-pub(crate) async fn style() -> Response {
+/// Makes a page.
+type Show = fn(&App, &Asked) -> Result<Page, Failure>;
+
+/// Every page that is read: its path, the parameters of its query, and who
+/// makes it.
+static PAGES: [(&str, &[&str], Show); 14] = [
+    ("/", &["cursor"], overview::home),
+    ("/runs/{run}", &[], overview::run),
+    ("/runs/{run}/rounds/{round}", &[], round::page),
+    ("/runs/{run}/tasks", &TASK_PAGE_PARAMS, tasks::list),
+    ("/runs/{run}/tasks/{task}", &[], tasks::one),
+    ("/runs/{run}/rollouts", &ROLLOUT_PAGE_PARAMS, rollouts::list),
+    ("/runs/{run}/rollouts/{rollout}", &[], trajectory::page),
+    ("/runs/{run}/compare", &["a", "b"], compare::page),
+    ("/runs/{run}/dataset", &[], dataset::page),
+    ("/runs/{run}/lineage/{node}", &[], lineage::page),
+    ("/verifiers", &[], verifiers::list),
+    ("/verifiers/{digest}", &[], verifiers::one),
+    ("/schedules", &[], schedules::list),
+    ("/schedules/{schedule}", &["cursor", "tick"], schedules::one),
+];
+
+/// The pages' part of the router.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    let router = PAGES.iter().fold(Router::new(), |router, &(path, own, read)| {
+        router.route(
+            path,
+            get(async move |State(app): Shared, path: PathParts, uri: Uri, headers: HeaderMap| {
+                show(&app, path, &uri, &headers, own, read).await
+            }),
+        )
+    });
+    router
+        .route("/login", get(login::login_page).post(login::login))
+        .route("/assets/style.css", get(style))
+        .route("/assets/app.js", get(script))
+        .route("/runs/{run}/rollouts/{rollout}/replay", post(replay))
+        .route("/schedules/{schedule}/{change}", post(schedules::change))
+}
+
+async fn style() -> Response {
     asset("text/css; charset=utf-8", layout::STYLE)
 }
 
-pub(crate) async fn script() -> Response {
+async fn script() -> Response {
     asset("text/javascript; charset=utf-8", layout::SCRIPT)
 }
 
@@ -46,105 +89,29 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
 }
 
-pub(crate) async fn home(State(app): Shared, uri: Uri) -> Response {
-    show(&app, &uri, &["cursor"], overview::home).await
-}
-
-pub(crate) async fn overview(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    show(&app, &uri, &[], move |app, params| overview::run(app, &app.run(&run)?, params)).await
-}
-
-pub(crate) async fn round(
-    State(app): Shared,
-    Path((run, round)): Path<(String, String)>,
-    uri: Uri,
-) -> Response {
-    show(&app, &uri, &[], move |app, params| {
-        let number = crate::api::round_number(&round)?;
-        round::page(app, &app.run(&run)?, number, params)
-    })
-    .await
-}
-
-pub(crate) async fn tasks(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    let known: Vec<_> = TASK_PARAMS.into_iter().chain(["cursor", "limit"]).collect();
-    show(&app, &uri, &known, move |app, params| tasks::list(app, &app.run(&run)?, params)).await
-}
-
-pub(crate) async fn task(
-    State(app): Shared,
-    Path((run, id)): Path<(String, String)>,
-    uri: Uri,
-) -> Response {
-    show(&app, &uri, &[], move |app, params| tasks::one(app, &app.run(&run)?, &id, params)).await
-}
-
-pub(crate) async fn rollouts(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    let known: Vec<_> = ROLLOUT_PARAMS.into_iter().chain(["cursor", "limit"]).collect();
-    show(&app, &uri, &known, move |app, params| rollouts::list(app, &app.run(&run)?, params)).await
-}
-
-pub(crate) async fn trajectory(
-    State(app): Shared,
-    Path((run, id)): Path<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let signed_in = app.guard.is_signed_in(&headers);
-    show(&app, &uri, &[], move |app, params| {
-        trajectory::page(app, &app.run(&run)?, &id, params, signed_in)
-    })
-    .await
-}
-
-pub(crate) async fn replay(
-    State(app): Shared,
-    Path((run, id)): Path<(String, String)>,
-) -> Response {
+async fn replay(State(app): Shared, Path((run, id)): Path<(String, String)>) -> Response {
     let replay = crate::replay::again(&app, run.clone(), id).await;
     let page = app.read(move |app| trajectory::replayed(&app.run(&run)?, replay?)).await;
     framed(page, false)
 }
 
-pub(crate) async fn compare(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    show(&app, &uri, &["a", "b"], move |app, params| compare::page(app, &app.run(&run)?, params))
-        .await
-}
-
-pub(crate) async fn dataset(State(app): Shared, Path(run): Path<String>, uri: Uri) -> Response {
-    show(&app, &uri, &[], move |app, params| dataset::page(app, &app.run(&run)?, params)).await
-}
-
-pub(crate) async fn lineage(
-    State(app): Shared,
-    Path((run, id)): Path<(String, String)>,
-    uri: Uri,
-) -> Response {
-    show(&app, &uri, &[], move |app, params| lineage::page(app, &app.run(&run)?, &id, params)).await
-}
-
-pub(crate) async fn verifiers(State(app): Shared, uri: Uri) -> Response {
-    show(&app, &uri, &[], verifiers::list).await
-}
-
-pub(crate) async fn verifier(State(app): Shared, Path(digest): Path<String>, uri: Uri) -> Response {
-    show(&app, &uri, &[], move |app, params| verifiers::one(app, &digest, params)).await
-}
-
 /// Reads and frames a page, whose query may also hold `own` parameters.
 async fn show(
     app: &Arc<App>,
+    path: PathParts,
     uri: &Uri,
-    own: &[&'static str],
-    read: impl FnOnce(&App, &Params) -> Result<Page, Failure> + Send + 'static,
+    headers: &HeaderMap,
+    own: &'static [&'static str],
+    read: Show,
 ) -> Response {
     let known: Vec<_> = own.iter().copied().chain(["export"]).collect();
-    let params = match Params::of(uri, &known) {
-        Ok(params) => params,
+    let mut asked = match Asked::new(path, uri, &known) {
+        Ok(asked) => asked,
         Err(failure) => return failed(&failure),
     };
-    let export = params.is_export();
-    framed(app.read(move |app| read(app, &params)).await, export)
+    asked.signed_in = app.guard.is_signed_in(headers);
+    let export = asked.params.is_export();
+    framed(app.read(move |app| read(app, &asked)).await, export)
 }
 
 /// A page of one status, for forms.

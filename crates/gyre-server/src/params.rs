@@ -86,6 +86,18 @@ impl Params {
         plain.parse().map(Some).map_err(|_| bad())
     }
 
+    /// Where a page of a list starts, and how many rows it may have.
+    pub(crate) fn page(&self) -> Result<(Option<Cursor>, u32), Failure> {
+        Ok((self.cursor()?, self.limit()?))
+    }
+
+    /// Where a page of a list starts that is ordered by a number.
+    pub(crate) fn place<T: std::str::FromStr>(&self) -> Result<Option<T>, Failure> {
+        let bad = || Failure::bad("bad_cursor", "the cursor is not one that this list gave");
+        let Some(text) = self.text("cursor") else { return Ok(None) };
+        from_hex(text).and_then(|text| text.parse().ok()).map(Some).ok_or_else(bad)
+    }
+
     /// Whether a page is asked for as one file.
     pub(crate) fn is_export(&self) -> bool {
         self.text("export").is_some_and(|value| value == "1")
@@ -106,7 +118,7 @@ impl Params {
 }
 
 /// A cursor as callers see it: a text that says nothing.
-pub(crate) fn opaque(cursor: &Cursor) -> String {
+pub(crate) fn opaque(cursor: &impl std::fmt::Display) -> String {
     cursor.to_string().bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -1,9 +1,10 @@
 //! Rows as documents of the API.
 
 use gyre_lineage::{
-    CheckpointRow, Edge, EventRow, GateRow, Node, Page, RolloutWithVerdict, RunRow, ShardRow,
-    TaskRate, TaskRow, VerdictCount, VerdictRow, VerifierRow,
+    CheckpointRow, Edge, EventRow, GateRow, Node, Page, RolloutWithVerdict, RunRow, ScheduleRow,
+    ShardRow, TaskRate, TaskRow, TickEvent, TickRow, VerdictCount, VerdictRow, VerifierRow,
 };
+use gyre_orchestrator::scheduler;
 use serde_json::{Value, json};
 
 use crate::params::opaque;
@@ -118,6 +119,30 @@ pub(crate) fn verifier(row: &VerifierRow) -> Value {
         "revoked": row.revoked.as_ref().map(|revoked| json!({
             "at_ms": revoked.at_ms, "why": revoked.why, "replaced_by": revoked.replaced_by,
         })),
+    })
+}
+
+pub(crate) fn schedule(row: &ScheduleRow, now_ms: i64) -> Value {
+    json!({
+        "name": row.name, "spec": row.spec, "campaign": row.campaign,
+        "status": row.status.as_str(), "why": row.why, "run": row.run,
+        "watched_ms": row.watched_ms, "next_ms": scheduler::next_tick(row, now_ms),
+    })
+}
+
+pub(crate) fn tick(row: &TickRow) -> Value {
+    json!({
+        "schedule": row.schedule, "tick_ms": row.tick_ms, "kind": row.kind.as_str(),
+        "state": row.state.as_str(), "run": row.run, "round": row.round,
+        "cpu_ms": row.cpu_ms, "wall_ms": row.wall_ms, "claims": row.epoch,
+        "detail": row.detail,
+    })
+}
+
+pub(crate) fn tick_event(event: &TickEvent) -> Value {
+    json!({
+        "ordinal": event.ordinal, "state": event.state.as_str(), "owner": event.owner,
+        "detail": event.detail, "at_ms": event.at_ms,
     })
 }
 

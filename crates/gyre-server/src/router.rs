@@ -6,12 +6,12 @@ use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::{api, events, guard, openapi, ops, pages, replay};
+use crate::{api, guard, ops, pages};
 
 /// Bytes of a request's body: forms of a few fields are all there is.
 const BODY_BYTES_MAX: usize = 16 << 10;
@@ -20,8 +20,8 @@ const BODY_BYTES_MAX: usize = 16 << 10;
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(operations())
-        .merge(api_routes())
-        .merge(page_routes())
+        .merge(api::routes())
+        .merge(pages::routes())
         .fallback(async |request: Request| refusal(request.uri().path(), &nothing(&request)))
         .method_not_allowed_fallback(async |request: Request| {
             let detail = format!("{} is not answered here", request.method());
@@ -39,49 +39,6 @@ fn operations() -> Router<Arc<App>> {
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
-}
-
-fn api_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/api/v1/openapi.json", get(openapi::document))
-        .route("/api/v1/runs", get(api::runs))
-        .route("/api/v1/runs/{run}", get(api::run))
-        .route("/api/v1/runs/{run}/rounds", get(api::rounds))
-        .route("/api/v1/runs/{run}/rounds/{round}", get(api::round))
-        .route("/api/v1/runs/{run}/tasks", get(api::tasks))
-        .route("/api/v1/runs/{run}/tasks/{id}", get(api::task))
-        .route("/api/v1/runs/{run}/rollouts", get(api::rollouts))
-        .route("/api/v1/runs/{run}/rollouts/{id}", get(api::rollout))
-        .route("/api/v1/runs/{run}/rollouts/{id}/replay", post(replay::replay))
-        .route("/api/v1/runs/{run}/verdicts", get(api::verdicts))
-        .route("/api/v1/runs/{run}/shards", get(api::shards))
-        .route("/api/v1/runs/{run}/shards/{id}/file", get(api::shard_file))
-        .route("/api/v1/runs/{run}/checkpoints", get(api::checkpoints))
-        .route("/api/v1/runs/{run}/lineage/{id}", get(api::lineage))
-        .route("/api/v1/runs/{run}/log", get(api::log))
-        .route("/api/v1/runs/{run}/events", get(events::events))
-        .route("/api/v1/verifiers", get(api::verifiers))
-        .route("/api/v1/verifiers/{digest}", get(api::verifier))
-}
-
-fn page_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/", get(pages::home))
-        .route("/login", get(pages::login_page).post(pages::login))
-        .route("/assets/style.css", get(pages::style))
-        .route("/assets/app.js", get(pages::script))
-        .route("/runs/{run}", get(pages::overview))
-        .route("/runs/{run}/rounds/{round}", get(pages::round))
-        .route("/runs/{run}/tasks", get(pages::tasks))
-        .route("/runs/{run}/tasks/{id}", get(pages::task))
-        .route("/runs/{run}/rollouts", get(pages::rollouts))
-        .route("/runs/{run}/rollouts/{id}", get(pages::trajectory))
-        .route("/runs/{run}/rollouts/{id}/replay", post(pages::replay))
-        .route("/runs/{run}/compare", get(pages::compare))
-        .route("/runs/{run}/dataset", get(pages::dataset))
-        .route("/runs/{run}/lineage/{id}", get(pages::lineage))
-        .route("/verifiers", get(pages::verifiers))
-        .route("/verifiers/{digest}", get(pages::verifier))
 }
 
 fn nothing(request: &Request) -> Failure {

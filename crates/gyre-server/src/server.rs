@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gyre_orchestrator::Project;
+use gyre_orchestrator::{Clock, Project};
 use tokio::net::TcpListener;
 
 use crate::app::App;
@@ -28,6 +28,8 @@ pub struct ServerOptions {
     pub token_env: String,
     /// The folder of task families, for replays.
     pub tasks_dir: PathBuf,
+    /// The clock: for when schedules tick next, and for ticks that are asked for.
+    pub clock: Clock,
 }
 
 /// Why a service cannot be started.
@@ -75,14 +77,14 @@ impl Server {
         options: ServerOptions,
         shutdown: Shutdown,
     ) -> Result<Self, ServeError> {
-        let ServerOptions { listen, hosts, token, token_env, tasks_dir } = options;
+        let ServerOptions { listen, hosts, token, token_env, tasks_dir, clock } = options;
         if !listen.ip().is_loopback() && token.is_none() {
             return Err(ServeError::TokenRequired { listen, token_env });
         }
         let bound = TcpListener::bind(listen).await;
         let listener = bound.map_err(|source| ServeError::Listen { listen, source })?;
         let guard = Guard { listen, hosts, token, token_env };
-        let app = Arc::new(App::new(project, guard, tasks_dir, shutdown));
+        let app = Arc::new(App::new(project, guard, tasks_dir, clock, shutdown));
         Ok(Self { listener, app })
     }
 

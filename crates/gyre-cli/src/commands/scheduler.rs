@@ -1,16 +1,14 @@
-use gyre_lineage::{ScheduleRow, ScheduleStatus, TickRow};
-use gyre_orchestrator::scheduler::{CampaignRounds, Happened, Schedule, Scheduler};
-use gyre_orchestrator::{Cancel, Project, inspect};
-use gyre_round::{ScheduleConfig, Timetable};
+use gyre_lineage::{ScheduleRow, TickRow};
+use gyre_orchestrator::scheduler::{
+    CampaignRounds, Happened, Schedule, Scheduler, next_tick, resume, spec,
+};
+use gyre_orchestrator::{Cancel, Project};
 use serde_json::json;
 
 use crate::args::{Global, ScheduleCommand};
 use crate::clock::now_ms;
 use crate::live::View;
 use crate::{output, session};
-
-/// Rounds that a resumed schedule forgets, at most.
-const ROUNDS_MAX: u32 = 10_000;
 
 /// Keeps the schedules until `cancel`, in this thread; without any there is
 /// nothing to do.
@@ -111,26 +109,10 @@ pub(crate) fn schedule(global: &Global, command: &ScheduleCommand) -> anyhow::Re
             changed(global, &row, "paused; a round that is being made goes on")
         }
         ScheduleCommand::Resume { name } => {
-            let row = project.wait(project.store.schedule(name))?;
-            let counts_from = rounds_made(&project, &row)?;
-            let now = now_ms();
-            let row = project.wait(project.store.resume_schedule(name, counts_from, now))?;
+            let row = resume(&project, name, now_ms())?;
             changed(global, &row, "ticks again")
         }
     }
-}
-
-/// The first round that is not over: stop rules look at it and those after it.
-fn rounds_made(project: &Project, row: &ScheduleRow) -> anyhow::Result<u32> {
-    let Some(run) = &row.run else { return Ok(0) };
-    let run = project.run(Some(run))?;
-    for round in 0..ROUNDS_MAX {
-        let (state, _) = inspect::round_state(project, &run, round)?;
-        if !state.stage.is_terminal() {
-            return Ok(round);
-        }
-    }
-    Ok(ROUNDS_MAX)
 }
 
 fn changed(global: &Global, row: &ScheduleRow, what: &str) -> anyhow::Result<()> {
@@ -158,27 +140,18 @@ fn list(global: &Global, project: &Project) -> anyhow::Result<()> {
             row.campaign.clone(),
             row.run.as_ref().map_or("-".to_owned(), ToString::to_string),
             output::printable(&status).into_owned(),
-            next(row).map_or("-".to_owned(), output::time),
+            next_tick(row, now_ms()).map_or("-".to_owned(), output::time),
         ]);
     }
     output::print(&table);
     Ok(())
 }
 
-fn spec(row: &ScheduleRow) -> Option<ScheduleConfig> {
-    serde_json::from_value(row.spec.clone()).ok()
-}
-
-fn next(row: &ScheduleRow) -> Option<i64> {
-    let spec = spec(row).filter(|_| row.status == ScheduleStatus::Active)?;
-    Timetable::parse(&spec.cron, &spec.time_zone).ok()?.next_after(now_ms())
-}
-
 fn as_json(row: &ScheduleRow) -> serde_json::Value {
     json!({
         "name": row.name, "spec": row.spec, "campaign": row.campaign,
         "status": row.status.as_str(), "why": row.why, "run": row.run,
-        "watched_ms": row.watched_ms, "next_ms": next(row),
+        "watched_ms": row.watched_ms, "next_ms": next_tick(row, now_ms()),
     })
 }
 

@@ -6,6 +6,7 @@ use gyre_orchestrator::{Cancel, Error, ServerSettings};
 use gyre_server::{Server, ServerOptions, Shutdown, Token};
 
 use crate::args::{Global, ServeArgs};
+use crate::clock::now_ms;
 use crate::commands::scheduler;
 use crate::exit::Failure;
 use crate::{output, session};
@@ -59,6 +60,7 @@ fn options(
         token: token(&settings.token_env)?,
         token_env: settings.token_env.clone(),
         tasks_dir,
+        clock: now_ms,
     })
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::browser::Browser;
 use crate::http::{Served, TOKEN};
+use crate::schedule_pages;
 use crate::support::{RUN, SMALL, on, sql};
 
 /// Whether the page is wider than the window, and what every page must have.
@@ -33,6 +34,7 @@ fn every_page_reads_well_on_a_laptop_and_a_phone() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     on(data, ["run", "--config", SMALL, "--rounds", "3"]).ok();
+    schedule_pages::plant(data);
     let one = |statement: &str| sql(data, statement).trim().to_owned();
     let rollout = one("SELECT MIN(id) FROM rollouts");
     let other = one(
@@ -56,7 +58,10 @@ fn every_page_reads_well_on_a_laptop_and_a_phone() {
         ("dataset", format!("{run}/dataset")),
         ("lineage-shard", format!("{run}/lineage/{shard}")),
         ("lineage-checkpoint", format!("{run}/lineage/{checkpoint}")),
+        ("lineage-rollout", format!("{run}/lineage/{rollout}")),
         ("verifiers", "/verifiers".to_owned()),
+        ("schedules", "/schedules".to_owned()),
+        ("schedule", "/schedules/nightly?tick=2000".to_owned()),
         ("login", "/login".to_owned()),
     ];
     let served = Served::start(data);
@@ -106,4 +111,20 @@ fn click_through(browser: &mut Browser, address: &str, run: &str) {
     browser.click("form[action$=replay] button");
     let said = browser.eval("document.querySelector('.notice').textContent");
     assert!(said.as_str().unwrap().starts_with("Identical"), "{said}");
+
+    // A picture of a lineage leads both ways.
+    let id = rollout.rsplit('/').next().unwrap();
+    browser.open(&format!("http://{address}{run}/lineage/{id}"));
+    browser.click("svg.graph a[aria-label^=Task]");
+    browser.click("svg.graph a[aria-label^=Rollout]");
+    browser.click("svg.graph a[aria-label^=Verdict]");
+    browser.click("svg.graph a[aria-label^=Rollout]");
+    assert!(browser.eval(place).as_str().unwrap().contains("/lineage/roll-"));
+
+    browser.open(&format!("http://{address}/schedules"));
+    browser.click("tbody th a");
+    browser.click("form[action$=pause] button");
+    assert_eq!(browser.eval("document.querySelector('h1 .tag').textContent"), "paused");
+    browser.click("form[action$=resume] button");
+    assert_eq!(browser.eval("document.querySelector('h1 .tag').textContent"), "active");
 }

@@ -66,6 +66,9 @@ async fn put_back(
         transaction.execute(Query::new(&format!("DELETE FROM {table}"))).await.map_err(fail)?;
     }
     let counted = insert_all(store, transaction.as_mut(), lines, &tables).await?;
+    for statement in migrations::filling(store.url(), version) {
+        transaction.execute(Query::new(statement)).await.map_err(fail)?;
+    }
     transaction.check_foreign_keys().await.map_err(|failure| {
         unusable(format!("its rows do not belong together: {}", failure.cause))
     })?;

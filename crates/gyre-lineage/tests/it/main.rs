@@ -6,6 +6,7 @@ mod audit;
 mod backup;
 mod conformance;
 mod errors;
+mod listing;
 mod migrations;
 mod processes;
 mod query;

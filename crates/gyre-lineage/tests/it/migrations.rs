@@ -38,7 +38,8 @@ const ROWS: &[(i64, &str)] = &[
     ),
 ];
 
-/// A query for all rows of each table, in the columns that this version has.
+/// A query for all rows of each table, in the columns that this version has;
+/// what follows from other rows is left out.
 pub(crate) async fn row_queries(url: &DatabaseUrl) -> Vec<(String, String)> {
     let (tables, columns) = match url {
         DatabaseUrl::Sqlite(_) => (
@@ -53,7 +54,7 @@ pub(crate) async fn row_queries(url: &DatabaseUrl) -> Vec<(String, String)> {
     };
     let mut queries = Vec::new();
     for table in texts(url, tables).await {
-        if table != "_sqlx_migrations" {
+        if table != "_sqlx_migrations" && !table.starts_with("index_") {
             let columns = texts(url, &columns.replace("TABLE", &table)).await.join(", ");
             let query = format!("SELECT concat_ws('|', {columns}) FROM {table} ORDER BY 1");
             queries.push((table, query));
@@ -91,6 +92,11 @@ async fn older_versions_come_forward_with_their_rows(backend: Backend) {
                 assert_eq!(texts(url, reached).await, [newest.to_string()]);
                 let view = "SELECT CONCAT(family, verdict, score) FROM gyre_v1_rollouts";
                 assert_eq!(texts(url, view).await, ["composefail0.1"]);
+                let cells = "SELECT CONCAT(family, ' ', verdict, ' ', tenths, ' ', rollouts) \
+                    FROM index_cells";
+                assert_eq!(texts(url, cells).await, ["compose fail 1 1"]);
+                let counted = "SELECT CONCAT(task, ' ', rollouts, ' ', failed) FROM index_tasks";
+                assert_eq!(texts(url, counted).await, ["task-1 1 1"]);
             })
             .await;
     }

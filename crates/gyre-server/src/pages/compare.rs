@@ -7,12 +7,13 @@ use super::layout::Page;
 use super::parts::{export, field, link, trail, verdict};
 use super::text::hostile;
 use super::trajectory::{find, role, turn};
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
 
 /// Two rollouts side by side, with what they share told once.
-pub(crate) fn page(app: &App, run: &RunRow, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
     let ids = (params.get::<RolloutId>("a")?, params.get::<RolloutId>("b")?);
     let body = html! {
         (trail(run, &[("rollouts", format!("/runs/{}/rollouts", run.id))]))

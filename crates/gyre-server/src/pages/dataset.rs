@@ -1,38 +1,35 @@
 use std::collections::BTreeMap;
 
-use gyre_dataset::{DatasetRow, Layout, Quantiles, Stats, head, stats};
+use gyre_dataset::{DatasetRow, Quantiles, Stats};
 use gyre_lineage::RunRow;
 use maud::{Markup, html};
 
 use super::chart::{self, count};
 use super::layout::Page;
-use super::parts::{bytes, export, figure, link, pages, verdict};
+use super::parts::{bytes, export, figure, link, verdict};
 use super::text::{block, code, hostile};
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
 
-/// Rows shown of the dataset's start.
-const HEAD: usize = 5;
 /// Shards listed.
 const SHARDS: u32 = 200;
 
 /// The published dataset of a run.
-pub(crate) fn page(app: &App, run: &RunRow, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
     let shards = app.project.wait(app.project.store.shards(&run.id, None, SHARDS))?;
-    let layout = Layout::new(&app.project.data.dataset(&run.id));
-    let published = shards.rows.iter().any(|shard| !shard.superseded);
-    let (figures, rows) = if published {
-        let read = |error| Failure::from(gyre_orchestrator::Error::from(error));
-        (Some(stats(&layout).map_err(read)?), head(&layout, HEAD).map_err(read)?)
-    } else {
-        (None, vec![])
-    };
+    let published = app.dataset(run)?;
+    let figures = published.as_ref().map(|published| &published.stats);
+    let rows = published.as_ref().map_or(&[][..], |published| &published.head);
     let body = html! {
         h1 { "Dataset" }
-        @match &figures {
+        @match figures {
             Some(figures) => (described(figures)),
             None => p.notice { "Nothing is published yet." },
+        }
+        @if figures.is_some() {
+            p { a href=(format!("/api/v1/runs/{}/dataset/rows", run.id)) download { "Download all rows as JSON Lines" } "; the shards below are Parquet." }
         }
         h2 { "Shards" }
         div.scroll tabindex="0" role="region" aria-label="Shards" { table {
@@ -49,10 +46,9 @@ pub(crate) fn page(app: &App, run: &RunRow, params: &Params) -> Result<Page, Fai
                 @if shards.rows.is_empty() { tr { td colspan="6" { "No shard yet." } } }
             }
         } }
-        (pages(params, None))
         @if !rows.is_empty() {
             h2 { "First rows" }
-            @for row in &rows { (shown(run, row)) }
+            @for row in rows { (shown(run, row)) }
         }
         (export(params))
     };

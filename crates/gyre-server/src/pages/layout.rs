@@ -122,6 +122,7 @@ fn navigation(page: &Page) -> Markup {
             nav aria-label="Main" {
                 @for (name, href) in entries.iter().flatten() { (link(name, href)) }
                 (link("verifiers", "/verifiers"))
+                (link("schedules", "/schedules"))
             }
         }
     }

@@ -3,19 +3,20 @@ use std::collections::BTreeSet;
 use gyre_lineage::{Edge, Node, RunRow};
 use maud::{Markup, html};
 
+use super::graph::{graph, kind};
 use super::layout::Page;
 use super::parts::{export, link, trail};
 use super::text::hostile;
-use crate::api::EDGES_MAX;
+use crate::api::{Asked, EDGES_MAX};
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
 use crate::present::{node_id, node_of};
 
 /// One node with its nearest neighbours, each a step to click, and the rest of
 /// the way in both directions.
-pub(crate) fn page(app: &App, run: &RunRow, id: &str, params: &Params) -> Result<Page, Failure> {
-    let node = node_of(id).ok_or_else(|| Failure::bad("bad_id", "that is no id of a lineage"))?;
+pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
+    let node = node_of(asked.name("node")).ok_or_else(|| Failure::bad("bad_id", "that is no id of a lineage"))?;
     let lineage = app.project.wait(app.project.store.lineage(&run.id, &node, EDGES_MAX))?;
     if lineage.upstream.is_empty() && lineage.downstream.is_empty() {
         known(app, run, &node)?;
@@ -24,6 +25,7 @@ pub(crate) fn page(app: &App, run: &RunRow, id: &str, params: &Params) -> Result
         (trail(run, &[]))
         h1 { "Lineage of " (node.to_string()) }
         @if lineage.truncated { p.notice { "There are more edges than are shown here." } }
+        (graph(run, &node, &lineage))
         div.lineage {
             section aria-label="Came from" {
                 h2 { "← Came from" }
@@ -83,18 +85,6 @@ fn side<'a>(
 
 fn step(run: &RunRow, node: &Node) -> Markup {
     html! { a.id href=(format!("/runs/{}/lineage/{}", run.id, node_id(node))) { (hostile(&node.to_string())) } }
-}
-
-fn kind(node: &Node) -> &'static str {
-    match node {
-        Node::Task(_) => "Task",
-        Node::Rollout(_) => "Rollout",
-        Node::Verdict(..) => "Verdict",
-        Node::Shard(_) => "Shard",
-        Node::Checkpoint(_) => "Checkpoint",
-        Node::Gate(_) => "Gate",
-        Node::Promotion(_) => "Promotion",
-    }
 }
 
 /// The page that shows the thing itself.

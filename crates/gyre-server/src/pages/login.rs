@@ -12,11 +12,11 @@ use super::layout::Page;
 use crate::app::App;
 use crate::guard::COOKIE;
 
-pub(crate) async fn login_page(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn login_page(State(app): State<Arc<App>>) -> Response {
     form(&app, StatusCode::OK, None)
 }
 
-pub(crate) async fn login(
+pub(super) async fn login(
     State(app): State<Arc<App>>,
     fields: Result<Form<Vec<(String, String)>>, axum::extract::rejection::FormRejection>,
 ) -> Response {

@@ -2,19 +2,20 @@ use gyre_lineage::RunRow;
 use gyre_orchestrator::RoundSummary;
 use maud::{Markup, html};
 
-use super::chart::{self, Point, count};
+use super::chart::{self, Bar, Point, count};
 use super::layout::Page;
 use super::parts::{export, figure, pages, rate, seconds, time};
 use super::text::hostile;
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
 
 /// Runs listed on a page.
 const RUNS: u32 = 50;
 
 /// The runs of the database.
-pub(crate) fn home(app: &App, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn home(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let params = &asked.params;
     let store = &app.project.store;
     let page = app.project.wait(store.runs_page(params.cursor()?.as_ref(), RUNS))?;
     let body = html! {
@@ -45,7 +46,8 @@ pub(crate) fn home(app: &App, params: &Params) -> Result<Page, Failure> {
 }
 
 /// How a run stands, round by round.
-pub(crate) fn run(app: &App, run: &RunRow, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn run(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
     let figures = app.figures(run)?;
     let rounds = &figures.rounds;
     let body = html! {
@@ -55,6 +57,7 @@ pub(crate) fn run(app: &App, run: &RunRow, params: &Params) -> Result<Page, Fail
         h2 { "Held-out pass@1" }
         (pass_chart(run, rounds))
         ul.legend { li { "filled: promoted" } li { "hollow: not promoted" } li { "whiskers: 95% Wilson interval" } }
+        (costs(run, rounds))
         h2 { "Rounds" }
         (table(run, rounds))
         (alarms(rounds))
@@ -109,6 +112,47 @@ fn pass_chart(run: &RunRow, rounds: &[RoundSummary]) -> Markup {
     }
 }
 
+/// What each round gave and cost.
+fn costs(run: &RunRow, rounds: &[RoundSummary]) -> Markup {
+    let bars = |value: &dyn Fn(&RoundSummary) -> Option<(f64, String)>| -> Vec<Bar> {
+        let bar = |round: &RoundSummary| {
+            let (value, shown) = value(round)?;
+            let href = format!("/runs/{}/rounds/{}", run.id, round.round);
+            let label = if round.round == 0 { "base".to_owned() } else { round.round.to_string() };
+            Some(Bar { label, value, shown, href })
+        };
+        rounds.iter().filter_map(bar).collect()
+    };
+    let of_rollouts = |n: u32, round: &RoundSummary| {
+        let share = f64::from(n) / f64::from(round.rollouts);
+        (round.rollouts > 0).then(|| (share, chart::percent(share)))
+    };
+    let yielded = bars(&|round| of_rollouts(round.rows, round));
+    let invalid = bars(&|round| of_rollouts(round.verdicts.invalid, round));
+    let tokens = bars(&|round| {
+        let tokens = round.tokens as f64 / f64::from(round.rows);
+        (round.rows > 0).then(|| (tokens, count(tokens.round() as u64)))
+    });
+    let time = bars(&|round| Some((round.seconds, seconds(round.seconds))));
+    html! {
+        @if !yielded.is_empty() {
+            h2 { "Yield and cost by round" }
+            div.charts {
+                figure { figcaption { "Rows published, of rollouts" } (chart::bars("Rows published by round, as a share of rollouts", "pass", &yielded)) }
+                figure { figcaption { "Invalid, of rollouts" } (chart::bars("Invalid rollouts by round, as a share", "invalid", &invalid)) }
+                figure { figcaption { "Tokens sampled for a published row" } (chart::bars("Tokens for a published row, by round", "plain", &tokens)) }
+                figure { figcaption { "Time" } (chart::bars("Time by round, from plan to end", "plain", &time)) }
+            }
+        }
+    }
+}
+
+/// Why a round promoted nothing, in one sentence.
+fn why_not(round: &RoundSummary) -> String {
+    let reasons = round.reasons.iter().map(ToString::to_string);
+    reasons.chain(round.cause.clone()).collect::<Vec<_>>().join("; ")
+}
+
 fn table(run: &RunRow, rounds: &[RoundSummary]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Rounds" {
@@ -134,8 +178,7 @@ fn table(run: &RunRow, rounds: &[RoundSummary]) -> Markup {
                     td.n { (count(round.tokens)) }
                     td.n { (seconds(round.seconds)) }
                     td.wrap {
-                        @for reason in &round.reasons { (hostile(&reason.to_string())) " " }
-                        @if let Some(cause) = &round.cause { (hostile(cause)) }
+                        (hostile(&why_not(round)))
                     }
                 } } }
             }

@@ -1,6 +1,8 @@
 //! Pieces that several pages show.
 
-use gyre_lineage::{Cursor, RolloutWithVerdict, RunRow};
+use gyre_lineage::{RolloutWithVerdict, RunRow};
+use gyre_orchestrator::shown;
+pub(crate) use gyre_orchestrator::shown::{bytes, seconds};
 use gyre_types::{RunId, Verdict};
 use maud::{Markup, html};
 
@@ -35,8 +37,8 @@ pub(crate) fn trail(run: &RunRow, steps: &[(&str, String)]) -> Markup {
     }
 }
 
-/// Where a list goes on.
-pub(crate) fn pages(params: &Params, next: Option<&Cursor>) -> Markup {
+/// Where a list goes on: after a place in it.
+pub(crate) fn pages(params: &Params, next: Option<&impl std::fmt::Display>) -> Markup {
     let next = next.map(opaque);
     html! {
         @if next.is_some() || params.text("cursor").is_some() {
@@ -138,42 +140,5 @@ pub(crate) fn rollout_table(run: &RunRow, caption: &str, rows: &[RolloutWithVerd
 
 /// A moment in UTC.
 pub(crate) fn time(ms: i64) -> String {
-    let days = ms.div_euclid(86_400_000);
-    let second = ms.rem_euclid(86_400_000) / 1000;
-    // Hinnant, "chrono-compatible low-level date algorithms".
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let of_era = z.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
-/// `1 m 05 s`.
-pub(crate) fn seconds(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, _) => format!("{seconds:.1} s"),
-        (0, m, s) => format!("{m} m {s:02} s"),
-        (h, m, _) => format!("{h} h {m:02} m"),
-    }
-}
-
-/// `1.5 MiB`.
-pub(crate) fn bytes(n: u64) -> String {
-    match n {
-        0..1024 => format!("{n} B"),
-        1024..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
-        _ => format!("{:.1} GiB", n as f64 / 1_073_741_824.0),
-    }
+    format!("{} UTC", shown::instant(ms))
 }

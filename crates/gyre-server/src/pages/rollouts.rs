@@ -1,17 +1,17 @@
 use std::collections::BTreeSet;
 
-use gyre_lineage::RunRow;
 use maud::html;
 
 use super::layout::Page;
 use super::parts::{choice, export, field, pages, rollout_table};
-use crate::api::rollout_filter;
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
+use crate::filters::rollout_filter;
 
 /// Rollouts by what they were, became and said.
-pub(crate) fn list(app: &App, run: &RunRow, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
     let filter = rollout_filter(params)?;
     let store = &app.project.store;
     let cursor = params.cursor()?;

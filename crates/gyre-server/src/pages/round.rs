@@ -10,12 +10,14 @@ use super::chart::{self, count};
 use super::layout::Page;
 use super::parts::{export, figure, link, rate, seconds, time, trail};
 use super::text::hostile;
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
 
 /// One round: how far it is, what was kept, and what decided.
-pub(crate) fn page(app: &App, run: &RunRow, number: u32, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
+    let number = asked.round()?;
     let (state, events) = inspect::round_state(&app.project, run, number)?;
     if events.is_empty() {
         return Err(Failure::not_found("round", &number.to_string()));

@@ -10,16 +10,17 @@ use super::chart::{self, count};
 use super::layout::Page;
 use super::parts::{choice, export, field, link, pages, rate, rollout_table, trail};
 use super::text::{block, code, hostile};
-use crate::api::task_filter;
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
+use crate::filters::task_filter;
 
 /// Rollouts of a task that its page lists.
 const ROLLOUTS: u32 = 50;
 
 /// Tasks with how often they are solved.
-pub(crate) fn list(app: &App, run: &RunRow, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
     let filter = task_filter(params)?;
     let store = &app.project.store;
     let cursor = params.cursor()?;
@@ -89,7 +90,19 @@ fn by_difficulty(cells: &[CellRate]) -> Markup {
         part.failed += cell.count.failed;
         part.invalid += cell.count.invalid;
     }
+    let shown: Vec<_> = levels
+        .iter()
+        .map(|((family, difficulty), parts)| {
+            let groups = ["training", "gate", "test"].into_iter().zip(parts);
+            let groups = groups.map(|(class, part)| (class, part.pass_rate())).collect();
+            (format!("{family} {difficulty}"), groups)
+        })
+        .collect();
     html! {
+        @if !shown.is_empty() {
+            (chart::levels("Pass rate by family and level, for training, gate part and test part; the table below says the same", &shown))
+            ul.legend.keys { li.training { "training" } li.gate { "gate part" } li.test { "test part" } }
+        }
         div.scroll tabindex="0" role="region" aria-label="Pass rate by difficulty" { table {
             caption { "Pass rate by difficulty, over all rounds and policies" }
             thead { tr { th scope="col" { "Level" } th scope="col" { "Training" } th.n scope="col" { "Training" } th.n scope="col" { "Gate part" } th.n scope="col" { "Test part" } th.n scope="col" { "Rollouts" } } }
@@ -104,8 +117,9 @@ fn by_difficulty(cells: &[CellRate]) -> Markup {
 }
 
 /// One task: what the policy is told, and what only the host knows.
-pub(crate) fn one(app: &App, run: &RunRow, id: &str, params: &Params) -> Result<Page, Failure> {
-    let id: TaskId = id.parse()?;
+pub(crate) fn one(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
+    let id: TaskId = asked.name("task").parse()?;
     let (task, key) = inspect::task_with_key(&app.project, &run.id, &id)?;
     let filter = RolloutFilter { task: Some(id.clone()), ..RolloutFilter::default() };
     let store = &app.project.store;

@@ -7,19 +7,14 @@ use super::chart::count;
 use super::layout::Page;
 use super::parts::{export, link, trail, verdict};
 use super::text::{block, code, hostile};
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
 
 /// One rollout, whole.
-pub(crate) fn page(
-    app: &App,
-    run: &RunRow,
-    id: &str,
-    params: &Params,
-    signed_in: bool,
-) -> Result<Page, Failure> {
-    let id: RolloutId = id.parse()?;
+pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let (run, params) = (&asked.run(app)?, &asked.params);
+    let id: RolloutId = asked.name("rollout").parse()?;
     let row = find(app, run, &id)?;
     let record = record_of(&app.project, &run.id, &row)?;
     let store = &app.project.store;
@@ -42,7 +37,7 @@ pub(crate) fn page(
         (tokens(&record))
         (earlier(&verdicts))
         (others(run, &id, &siblings))
-        (replay_form(app, run, &id, signed_in))
+        (replay_form(app, run, &id, asked.signed_in))
         (export(params))
     };
     Ok(Page { title: id.to_string(), run: Some(run.id.clone()), section: "rollouts", body })
@@ -157,7 +152,11 @@ pub(crate) fn check_table(checks: &[CheckResult]) -> Markup {
 fn tokens(record: &RolloutRecord) -> Markup {
     html! {
         h2 { "Tokens" }
-        p.quiet { "Every sampled token is trained on (loss mask 1); the " (record.prompt_tokens.len()) " tokens of the prompt are not." }
+        p.quiet { "Sampled tokens have loss mask 1, so that they are trained on; those of the prompt have 0." }
+        details {
+            summary { "Prompt: " (record.prompt_tokens.len()) " tokens, loss mask 0" }
+            (block(&record.prompt_tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")))
+        }
         @for (at, turn) in record.turns.iter().enumerate() { (turn_tokens(at, turn)) }
     }
 }
@@ -167,7 +166,7 @@ fn turn_tokens(at: usize, turn: &TurnRecord) -> Markup {
     let logprobs = turn.logprobs.iter().map(|p| format!("{p:.3}")).collect::<Vec<_>>().join(" ");
     html! {
         details {
-            summary { "Turn " (at + 1) ": " (turn.tokens.len()) " tokens, " (count(turn.fuel)) " fuel" }
+            summary { "Turn " (at + 1) ": " (turn.tokens.len()) " tokens, loss mask 1, " (count(turn.fuel)) " fuel" }
             p.quiet { "Ids" } (block(&ids))
             @if !logprobs.is_empty() { p.quiet { "Log probabilities" } (block(&logprobs)) }
             p.quiet { "Chain " span.id { (turn.chain) } }

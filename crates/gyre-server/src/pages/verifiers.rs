@@ -5,12 +5,12 @@ use serde_json::Value;
 use super::layout::Page;
 use super::parts::{export, time};
 use super::text::hostile;
+use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::params::Params;
 
 /// Registered verifiers.
-pub(crate) fn list(app: &App, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
     let verifiers = app.project.wait(app.project.store.verifiers())?;
     let body = html! {
         h1 { "Verifiers" }
@@ -28,13 +28,14 @@ pub(crate) fn list(app: &App, params: &Params) -> Result<Page, Failure> {
                 } } }
             } }
         }
-        (export(params))
+        (export(&asked.params))
     };
     Ok(Page { title: "Verifiers".to_owned(), run: None, section: "verifiers", body })
 }
 
 /// One verifier with its scorecard.
-pub(crate) fn one(app: &App, digest: &str, params: &Params) -> Result<Page, Failure> {
+pub(crate) fn one(app: &App, asked: &Asked) -> Result<Page, Failure> {
+    let digest = asked.name("digest");
     let found = app.project.wait(app.project.store.verifier(&digest.parse()?))?;
     let body = html! {
         @match &found {
@@ -45,7 +46,7 @@ pub(crate) fn one(app: &App, digest: &str, params: &Params) -> Result<Page, Fail
                 p.notice { "It is not in the registry: it is built in, or lies in a family's own folder. " code { "gyre verifier audit" } " measures it." }
             }
         }
-        (export(params))
+        (export(&asked.params))
     };
     Ok(Page { title: "Verifier".to_owned(), run: None, section: "verifiers", body })
 }
