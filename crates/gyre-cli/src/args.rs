@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use gyre_types::{RunId, Split};
 
-pub(crate) use db::DbCommand;
+pub(crate) use db::{DbCommand, GcArgs};
 pub(crate) use query::{DiffArgs, QueryArgs, RolloutsArgs};
 pub(crate) use schedule::ScheduleCommand;
 pub(crate) use verifier::{
@@ -83,6 +83,8 @@ pub(crate) enum Command {
     /// Migrate, back up or restore the database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Remove files that no record names, and those that the options give up.
+    Gc(GcArgs),
     /// Run recorded rollouts again and compare every byte.
     Replay(ReplayArgs),
     /// Show what something came from and what came of it.

@@ -7,6 +7,7 @@ mod dataset;
 mod db;
 mod diff;
 mod doctor;
+mod gc;
 mod judge;
 mod query;
 mod replay;
@@ -35,6 +36,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Diff(args) => diff::diff(&global, &args),
         Command::Query(args) => query::query(&global, &args),
         Command::Db(command) => db::db(&global, command),
+        Command::Gc(args) => gc::gc(&global, &args),
         Command::Replay(args) => replay::replay(&global, &args),
         Command::Lineage(args) => show::lineage(&global, &args),
         Command::Audit(args) => audit::audit(&global, args.run.as_ref()),

@@ -34,7 +34,7 @@ mod verify;
 
 pub use card::Card;
 pub use error::{DatasetError, Fault};
-pub use garbage::collect_garbage;
+pub use garbage::{collect_garbage, find_garbage};
 pub use layout::{Layout, Manifest, ManifestShard};
 pub use part::{PartFile, PartReader, read_part, read_record, write_part};
 pub use read::{RowReader, head, read_shard};

@@ -39,6 +39,7 @@ mod postgres;
 mod query;
 mod read;
 mod registry;
+mod retired;
 mod revocation;
 mod rows;
 mod runs;

@@ -4,7 +4,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use crate::DatabaseUrl;
 
 /// The newest version that this binary knows, in both databases.
-pub(crate) const VERSION: i64 = 7;
+pub(crate) const VERSION: i64 = 8;
 
 /// Reads the version that a database has; fails where it has none.
 pub(crate) const READ_VERSION: &str = "SELECT MAX(version) FROM _sqlx_migrations WHERE success";
@@ -17,6 +17,7 @@ pub(crate) fn sqlite() -> Migrator {
         (4, "schedules", include_str!("../../../migrations/sqlite/0004_schedules.sql")),
         (5, "views", include_str!("../../../migrations/sqlite/0005_views.sql")),
         (7, "index", include_str!("../../../migrations/sqlite/0007_index.sql")),
+        (8, "retired_files", include_str!("../../../migrations/sqlite/0008_retired_files.sql")),
     ])
 }
 
@@ -28,6 +29,7 @@ pub(crate) fn postgres() -> Migrator {
         (4, "schedules", include_str!("../../../migrations/postgres/0004_schedules.sql")),
         (5, "views", include_str!("../../../migrations/postgres/0005_views.sql")),
         (7, "index", include_str!("../../../migrations/postgres/0007_index.sql")),
+        (8, "retired_files", include_str!("../../../migrations/postgres/0008_retired_files.sql")),
     ])
 }
 

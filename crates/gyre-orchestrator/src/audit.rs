@@ -1,6 +1,6 @@
 //! Checks that what is recorded, what is on disk and what must hold agree.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use gyre_dataset::{Layout, read_shard, verify_dataset};
@@ -60,9 +60,11 @@ pub fn audit(project: &Project, run: &RunRow) -> Result<RunAudit, Error> {
     let config = project.config_of(run)?;
     let rules = AuditRules { published_passed: config.curation.mode == CurationMode::Verified };
     let rows = project.wait(project.store.audit_rows(&run.id, rules))?;
+    let retired = project.wait(project.store.retired(&run.id))?;
     let mut audit = Audit {
         project,
         run,
+        retired,
         checked: run.last_seq,
         findings: rows.into_iter().map(AuditFinding::from).collect(),
     };
@@ -140,6 +142,8 @@ fn chain<T: serde::Serialize>(state: Digest, next: &T) -> Digest {
 struct Audit<'a> {
     project: &'a Project,
     run: &'a RunRow,
+    /// Paths of files that retention gave up: nobody misses them.
+    retired: BTreeSet<String>,
     checked: u64,
     findings: Vec<AuditFinding>,
 }
@@ -193,6 +197,9 @@ impl Audit<'_> {
     fn checkpoints(&mut self) -> Result<(), Error> {
         let page = self.project.wait(self.project.store.checkpoints(&self.run.id, None, PAGE))?;
         for row in page.rows {
+            if self.retired.contains(&row.path) {
+                continue;
+            }
             self.checked += 1;
             let dir = self.project.data.file(&row.path);
             match Checkpoint::digest(&dir) {
@@ -217,6 +224,9 @@ impl Audit<'_> {
     fn shards(&mut self) -> Result<(), Error> {
         let shards = inspect::shards(self.project, &self.run.id)?;
         for shard in &shards {
+            if self.retired.contains(&shard.path) {
+                continue;
+            }
             // What was taken out of the dataset stays as evidence.
             let sound = self.file(&shard.path, &shard.sha256, shard.id.to_string());
             if sound && !shard.superseded {

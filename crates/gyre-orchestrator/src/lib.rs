@@ -18,6 +18,7 @@ mod audit_verifier;
 mod cancel;
 mod config;
 mod error;
+mod gc;
 pub mod inspect;
 mod judging;
 mod layout;
@@ -42,6 +43,7 @@ pub use config::{
     SandboxSettings, TasksConfig, VerifiersConfig,
 };
 pub use error::Error;
+pub use gc::{GcItem, GcReport, GcRules, collect as collect_garbage};
 pub use gyre_fault::Failpoints;
 pub use judging::{Judging, component_verifier};
 pub use layout::DataDir;

@@ -33,9 +33,9 @@ use crate::workshop::Workshop;
 
 pub(crate) use budget::RoundLimit;
 use correct::check_not_revoked;
-pub(crate) use garbage::reconcile;
+pub(crate) use garbage::{named_paths, reconcile, remove, unnamed};
 use generate::TaskSet;
-use lease::HeldLease;
+pub(crate) use lease::HeldLease;
 pub(crate) use lease::{is_dead, owner};
 
 /// Milliseconds since 1970, as the binary reads them.

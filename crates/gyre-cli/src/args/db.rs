@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Parser, Subcommand};
 
 /// What is done to the database as a whole.
 #[derive(Debug, Subcommand)]
@@ -17,4 +17,19 @@ pub(crate) enum DbCommand {
         /// The file.
         file: PathBuf,
     },
+}
+
+/// What is given up.
+#[derive(Debug, Parser)]
+pub(crate) struct GcArgs {
+    /// Only show what would be taken away.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Give up the weights of rejected candidates, but for so many of each run's newest.
+    /// Champions of any time are always kept.
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_rejected: Option<u32>,
+    /// Give up the files of shards that a revocation took out of the dataset.
+    #[arg(long)]
+    pub(crate) superseded_shards: bool,
 }

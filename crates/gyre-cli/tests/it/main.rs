@@ -10,6 +10,7 @@ mod configs;
 mod corrupt;
 mod crash;
 mod faults;
+mod gc;
 mod hostile;
 mod http;
 mod inspect;

@@ -61,7 +61,8 @@ fn collect(project: &Project, run: &RunRow) -> Result<(), Error> {
     write_index(project, run)
 }
 
-fn named_paths(project: &Project, run: &RunId) -> Result<HashSet<PathBuf>, Error> {
+/// All files and folders of a run that the lineage names, but for those given up.
+pub(crate) fn named_paths(project: &Project, run: &RunId) -> Result<HashSet<PathBuf>, Error> {
     let mut known = HashSet::new();
     let mut after: Option<PartId> = None;
     loop {
@@ -76,37 +77,48 @@ fn named_paths(project: &Project, run: &RunId) -> Result<HashSet<PathBuf>, Error
     known.extend(shards.iter().map(|shard| project.data.file(&shard.path)));
     let checkpoints = project.wait(project.store.checkpoints(run, None, PAGE))?;
     known.extend(checkpoints.rows.iter().map(|row| project.data.file(&row.path)));
+    for path in project.wait(project.store.retired(run))? {
+        known.remove(&project.data.file(&path));
+    }
     Ok(known)
 }
 
 /// Removes everything below `folder` that is neither known nor leads to
 /// something known.
 fn sweep(folder: &Path, known: &HashSet<PathBuf>) -> Result<(), Error> {
+    for path in unnamed(folder, known)? {
+        tracing::info!(path = %path.display(), "removing what no transaction names");
+        gyre_fault::io_point("garbage::removing").map_err(io("remove", &path))?;
+        remove(&path)?;
+        gyre_fault::io_point("garbage::removed").map_err(io("remove", &path))?;
+    }
+    Ok(())
+}
+
+/// Removes a file or a folder.
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    removed.map_err(io("remove", path))
+}
+
+/// Everything below `folder` that is neither known nor leads to something known.
+pub(crate) fn unnamed(folder: &Path, known: &HashSet<PathBuf>) -> Result<Vec<PathBuf>, Error> {
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(io("list", folder))?,
     };
+    let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(io("list", folder))?.path();
         if known.contains(&path) {
             continue;
         }
-        let removing = || gyre_fault::io_point("garbage::removing").map_err(io("remove", &path));
-        let removed = || gyre_fault::io_point("garbage::removed").map_err(io("remove", &path));
-        let leads_on = known.iter().any(|named| named.starts_with(&path));
-        if leads_on {
-            sweep(&path, known)?;
-        } else if path.is_dir() {
-            tracing::info!(path = %path.display(), "removing what no transaction names");
-            removing()?;
-            fs::remove_dir_all(&path).map_err(io("remove", &path))?;
-            removed()?;
+        if known.iter().any(|named| named.starts_with(&path)) {
+            found.extend(unnamed(&path, known)?);
         } else {
-            tracing::info!(path = %path.display(), "removing what no transaction names");
-            removing()?;
-            fs::remove_file(&path).map_err(io("remove", &path))?;
-            removed()?;
+            found.push(path);
         }
     }
-    Ok(())
+    found.sort();
+    Ok(found)
 }

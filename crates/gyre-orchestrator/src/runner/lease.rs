@@ -17,7 +17,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(15);
 
 /// A lease that renews itself, and is given back when dropped.
 #[derive(Debug)]
-pub(super) struct HeldLease {
+pub(crate) struct HeldLease {
     lease: Lease,
     project: Project,
     renewal: tokio::task::JoinHandle<()>,
@@ -26,7 +26,7 @@ pub(super) struct HeldLease {
 impl HeldLease {
     /// Takes the lease on a run. A holder on this machine whose process is gone
     /// is dead: there is no need to wait until its lease expires.
-    pub(super) fn acquire(project: &Project, run: &RunId, clock: Clock) -> Result<Self, Error> {
+    pub(crate) fn acquire(project: &Project, run: &RunId, clock: Clock) -> Result<Self, Error> {
         let owner = owner();
         let store = &project.store;
         let lease = match project.wait(store.acquire_lease(run, &owner, clock(), TTL_MS)) {

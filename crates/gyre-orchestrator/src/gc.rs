@@ -1,0 +1,183 @@
+//! Retention: what may be taken away without anything being missed.
+//!
+//! Two kinds: files that no transaction names, which are the leavings of a
+//! crash, and files that rules give up (`retired` in the lineage), of which the
+//! rows stay. A champion, past or present, is never given up, nor anything of a
+//! run that is not finished.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gyre_dataset::Layout;
+use gyre_lineage::{GateDecision, RunRow, RunStatus};
+use gyre_types::{CheckpointId, RunId};
+
+use crate::error::Error;
+use crate::inspect;
+use crate::project::Project;
+use crate::runner::{Clock, HeldLease, named_paths, remove, unnamed};
+
+const PAGE: u32 = 5_000;
+
+/// What is given up beside files that nothing names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GcRules {
+    /// The weights of rejected candidates, but for so many of each run's
+    /// newest; all are kept by default.
+    pub rejected_kept: Option<u32>,
+    /// The files of shards that a revocation took out of the dataset.
+    pub superseded_shards: bool,
+    /// Only tell what would be taken away.
+    pub dry_run: bool,
+}
+
+/// Something that is taken away.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct GcItem {
+    /// Why: `unreferenced`, `rejected_checkpoint` or `superseded_shard`.
+    pub why: &'static str,
+    /// Whose.
+    pub run: RunId,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// What a collection came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct GcReport {
+    /// What was taken away, or would be.
+    pub items: Vec<GcItem>,
+    /// Runs that were left alone, since they are not finished.
+    pub left_alone: Vec<RunId>,
+}
+
+/// Collects over all runs, each under its lease.
+///
+/// A crash leaves a row that tells of a file which is still there: the next
+/// collection removes it.
+///
+/// # Errors
+///
+/// When the store fails, a file cannot be removed, or another process works on
+/// a run.
+pub fn collect(project: &Project, rules: GcRules, clock: Clock) -> Result<GcReport, Error> {
+    let mut report = GcReport::default();
+    for run in project.wait(project.store.runs(PAGE))? {
+        // Its next start removes what its last one left, and may need the rest.
+        if run.status == RunStatus::Active {
+            report.left_alone.push(run.id);
+            continue;
+        }
+        let _held = match rules.dry_run {
+            true => None,
+            false => Some(HeldLease::acquire(project, &run.id, clock)?),
+        };
+        let given_up = given_up(project, &run, rules)?;
+        let items = items(project, &run, &given_up)?;
+        if !rules.dry_run {
+            let paths = given_up.iter().map(|(_, path)| path.clone()).collect();
+            project.wait(project.store.retire(&run.id, paths, clock()))?;
+            for item in &items {
+                remove(&item.path)?;
+            }
+        }
+        report.items.extend(items);
+    }
+    Ok(report)
+}
+
+/// What rules give up of a run: why, and the path in the lineage.
+fn given_up(
+    project: &Project,
+    run: &RunRow,
+    rules: GcRules,
+) -> Result<Vec<(&'static str, String)>, Error> {
+    let mut given_up = Vec::new();
+    if let Some(kept) = rules.rejected_kept {
+        let never = needed(project, &run.id)?;
+        let mut rejected: Vec<_> = project
+            .wait(project.store.checkpoints(&run.id, None, PAGE))?
+            .rows
+            .into_iter()
+            .filter(|row| !never.contains(&row.id))
+            .collect();
+        rejected.sort_by_key(|row| std::cmp::Reverse(row.round));
+        let old = rejected.into_iter().skip(kept as usize);
+        given_up.extend(old.map(|row| ("rejected_checkpoint", row.path)));
+    }
+    if rules.superseded_shards {
+        let shards = inspect::shards(project, &run.id)?.into_iter();
+        let superseded = shards.filter(|shard| shard.superseded);
+        given_up.extend(superseded.map(|shard| ("superseded_shard", shard.path)));
+    }
+    Ok(given_up)
+}
+
+/// Checkpoints that something may ask for: champions of any time, what they
+/// descend from, and what a review of a gate says should have been one.
+fn needed(project: &Project, run: &RunId) -> Result<BTreeSet<CheckpointId>, Error> {
+    let mut needed = BTreeSet::new();
+    for promotion in project.wait(project.store.promotions(run, None, PAGE))? {
+        needed.insert(promotion.champion);
+        needed.extend(promotion.previous);
+    }
+    let reviewed = project.wait(project.store.reviewed_rounds(run))?;
+    for gate in project.wait(project.store.gates(run, None, PAGE))? {
+        needed.insert(gate.champion);
+        if gate.decision == GateDecision::Promoted || reviewed.contains(&gate.round) {
+            needed.insert(gate.candidate);
+        }
+    }
+    for row in project.wait(project.store.checkpoints(run, None, PAGE))?.rows {
+        needed.extend(row.parent);
+    }
+    Ok(needed)
+}
+
+/// What is there of all that goes.
+fn items(
+    project: &Project,
+    run: &RunRow,
+    given_up: &[(&'static str, String)],
+) -> Result<Vec<GcItem>, Error> {
+    let mut items = Vec::new();
+    let mut add = |why, path: PathBuf| {
+        if path.exists() {
+            items.push(GcItem { why, run: run.id.clone(), bytes: bytes(&path), path });
+        }
+    };
+    for (why, path) in given_up {
+        add(*why, project.data.file(path));
+    }
+    for path in unreferenced(project, &run.id)? {
+        add("unreferenced", path);
+    }
+    Ok(items)
+}
+
+fn unreferenced(project: &Project, run: &RunId) -> Result<Vec<PathBuf>, Error> {
+    let known: HashSet<PathBuf> = named_paths(project, run)?;
+    let root = project.data.run(run);
+    let mut found = Vec::new();
+    for kind in ["rollouts", "checkpoints"] {
+        found.extend(unnamed(&root.join(kind), &known)?);
+    }
+    let dataset = Layout::new(&project.data.dataset(run));
+    let superseded = dataset.root().join("superseded");
+    for folder in [dataset.root(), &dataset.data_dir(), &superseded] {
+        found.extend(gyre_dataset::find_garbage(folder, &known)?);
+    }
+    Ok(found)
+}
+
+fn bytes(path: &Path) -> u64 {
+    let Ok(about) = fs::symlink_metadata(path) else { return 0 };
+    if !about.is_dir() {
+        return about.len();
+    }
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| bytes(&entry.path())).sum()
+}
