@@ -68,6 +68,8 @@ pub(crate) enum Command {
     /// Look at schedules, and steer them.
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Watch the runs and rounds of a running service.
+    Top(TopArgs),
     /// Show the runs of the data folder and where they stand.
     Status,
     /// Show the rounds of a run.
@@ -125,6 +127,23 @@ pub(crate) struct RunArgs {
     /// Go on with the newest unfinished run (or the one named) where it stopped.
     #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with_all = ["config", "seed", "rounds"])]
     pub(crate) resume: Option<Option<RunId>>,
+}
+
+/// Which service, and how often.
+#[derive(Debug, Parser)]
+pub(crate) struct TopArgs {
+    /// Where it listens.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8500")]
+    pub(crate) url: String,
+    /// The environment variable that holds its token, where it wants one.
+    #[arg(long, value_name = "NAME", default_value = "GYRE_SERVER_TOKEN")]
+    pub(crate) token_env: String,
+    /// Seconds between two looks.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) every: u32,
+    /// Look once; so it is where nobody watches.
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 #[derive(Debug, Parser)]

@@ -18,6 +18,7 @@ mod serve;
 mod show;
 mod status;
 mod task;
+mod top;
 mod verifier;
 
 use crate::args::{Args, Command};
@@ -29,6 +30,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Run(args) => run::run(&global, &args),
         Command::Serve(args) => serve::serve(&global, &args),
         Command::Schedule(command) => scheduler::schedule(&global, &command),
+        Command::Top(args) => top::top(&global, &args),
         Command::Status => status::status(&global),
         Command::Rounds(args) => status::rounds(&global, args.run.as_ref()),
         Command::Show(args) => show::show(&global, &args),

@@ -27,7 +27,8 @@ Exit codes:
   62 judged: not every answer passed   71  replay differs
   63 verifier refused or revoked       72  verifier not to be believed: run ended
   64 verifier gave no verdict          130 stopped by Ctrl-C
-  65 address to serve on is not free   23  backup unusable, or target not empty";
+  65 address to serve on is not free   23  backup unusable, or target not empty
+  66 no service answers";
 
 /// A command's own failure, with its exit code.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ impl Failure {
     pub(crate) const VERIFIER_FAULT: u8 = 64;
     pub(crate) const AUDIT_FOUND: u8 = 70;
     pub(crate) const REPLAY_DIFFERS: u8 = 71;
+    pub(crate) const NO_SERVICE: u8 = 66;
     pub(crate) const UNTRUSTED: u8 = 72;
     pub(crate) const UNKNOWN_ID: u8 = 60;
 

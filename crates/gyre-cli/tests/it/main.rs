@@ -29,4 +29,5 @@ mod serve;
 mod serve_pages;
 mod support;
 mod tasks;
+mod top;
 mod verifiers;
