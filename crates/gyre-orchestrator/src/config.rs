@@ -174,10 +174,10 @@ pub struct RolloutConfig {
 impl Default for RolloutConfig {
     fn default() -> Self {
         Self {
-            tasks_per_round: 1_000,
+            tasks_per_round: 800,
             samples: 4,
             temperature: 1.0,
-            extra_samples: 8,
+            extra_samples: 6,
             extra_temperature: 1.2,
             turns_max: 2,
             repair_temperature: 1.2,
