@@ -222,15 +222,20 @@ LEFT JOIN verdicts v ON v.run = r.run AND v.rollout = r.id
                       WHERE w.run = r.run AND w.rollout = r.id)
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10;
 ANALYZE index_cells;
+WITH told AS MATERIALIZED (
+    SELECT r.run, r.round, r.id, r.purpose, r.checkpoint, r.policy_digest, t.family, t.difficulty,
+        COALESCE(v.verdict, '') AS verdict, index_text(v.reason, 'kind') AS reason,
+        index_tenths(v.score) AS tenths, v.score
+    FROM rollouts r
+    JOIN tasks t ON t.run = r.run AND t.id = r.task
+    LEFT JOIN verdicts v ON v.run = r.run AND v.rollout = r.id
+        AND v.revision = (SELECT MAX(w.revision) FROM verdicts w
+                          WHERE w.run = r.run AND w.rollout = r.id)
+)
 INSERT INTO index_rollouts (run, round, id, cell, score)
-SELECT r.run, r.round, r.id, c.cell, v.score
-FROM rollouts r
-JOIN tasks t ON t.run = r.run AND t.id = r.task
-LEFT JOIN verdicts v ON v.run = r.run AND v.rollout = r.id
-    AND v.revision = (SELECT MAX(w.revision) FROM verdicts w
-                      WHERE w.run = r.run AND w.rollout = r.id)
-JOIN index_cells c ON c.run = r.run AND c.round = r.round AND c.purpose = r.purpose
-    AND c.checkpoint = r.checkpoint AND c.policy_digest = r.policy_digest
-    AND c.family = t.family AND c.difficulty = t.difficulty
-    AND c.verdict = COALESCE(v.verdict, '') AND c.reason = index_text(v.reason, 'kind')
-    AND c.tenths = index_tenths(v.score);
+SELECT m.run, m.round, m.id, c.cell, m.score
+FROM told m
+JOIN index_cells c ON c.run = m.run AND c.round = m.round AND c.purpose = m.purpose
+    AND c.checkpoint = m.checkpoint AND c.policy_digest = m.policy_digest
+    AND c.family = m.family AND c.difficulty = m.difficulty AND c.verdict = m.verdict
+    AND c.reason = m.reason AND c.tenths = m.tenths;

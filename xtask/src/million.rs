@@ -31,9 +31,7 @@ pub(crate) fn run() -> ExitCode {
         if let Some(postgres) = steps.run("postgres", Postgres::start) {
             let url = postgres.url.clone();
             steps.run("move to postgres", || move_to(&gyre, &folder, &url));
-            steps.run("postgres lists", || {
-                measure::service(&gyre, &folder, &["--database", &url])
-            });
+            steps.run("postgres lists", || measure::service(&gyre, &folder, &["--database", &url]));
             steps.run("stop postgres", || postgres.stop());
         }
     }
@@ -98,9 +96,7 @@ fn grow(gyre: &Path, folder: &Path) -> Result<(), GrowError> {
 
 fn move_to(gyre: &Path, folder: &Path, url: &str) -> Result<(), CommandError> {
     let file = folder.join("million.backup");
-    command::run(
-        command(gyre).arg("--data-dir").arg(folder).args(["db", "backup"]).arg(&file),
-    )?;
+    command::run(command(gyre).arg("--data-dir").arg(folder).args(["db", "backup"]).arg(&file))?;
     let mut restore = command(gyre);
     restore.arg("--data-dir").arg(folder).env("GYRE_DATABASE", url);
     command::run(restore.args(["db", "restore"]).arg(&file))

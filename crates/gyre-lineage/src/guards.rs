@@ -4,9 +4,9 @@ use gyre_types::{
 use serde_json::Value;
 
 use crate::cells::{Reason, convert, read_outcome};
+use crate::counts::count;
 use crate::database::{Cell, Query, Row};
 use crate::page::PAGE_ROWS_MAX;
-use crate::counts::count;
 use crate::{Store, StoreError, VerdictCount};
 
 /// An attempt at an impossible task.
@@ -100,10 +100,7 @@ impl Store {
     /// # Errors
     ///
     /// When the database fails or holds a row that is not ours.
-    pub async fn canary_counts(
-        &self,
-        run: &RunId,
-    ) -> Result<Vec<(u32, VerdictCount)>, StoreError> {
+    pub async fn canary_counts(&self, run: &RunId) -> Result<Vec<(u32, VerdictCount)>, StoreError> {
         let query = Query::with(
             "SELECT round, COUNT(*), \
              CAST(SUM(CASE WHEN verdict = 'pass' THEN 1 ELSE 0 END) AS BIGINT), \

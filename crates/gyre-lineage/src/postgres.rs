@@ -38,7 +38,8 @@ impl PostgresDatabase {
         let owns_schema = !set.contains("search_path");
         let mut options = options
             .application_name("gyre")
-            .options([("lock_timeout", LOCK_TIMEOUT_MS.to_string().as_str())]);
+            // A list takes milliseconds: to compile it would take a hundred times that.
+            .options([("lock_timeout", LOCK_TIMEOUT_MS.to_string().as_str()), ("jit", "off")]);
         if owns_schema {
             options = options.options([("search_path", SCHEMA)]);
         }

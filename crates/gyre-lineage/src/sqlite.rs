@@ -11,8 +11,8 @@ use sqlx::sqlite::{
     SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row as _, SqlSafeStr, Sqlite, Statement,
-    TypeInfo, ValueRef,
+    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row as _, SqlSafeStr, Sqlite,
+    Statement, TypeInfo, ValueRef,
 };
 
 use crate::database::{Cell, Database, Failure, FailureClass, Query, Row, Transaction};

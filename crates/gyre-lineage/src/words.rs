@@ -26,7 +26,9 @@ const WORD_CHARS_MAX: usize = 64;
 /// A text's words, as both databases cut them: at what is ASCII and neither
 /// letter nor digit, with ASCII in lower case.
 pub(crate) fn words(text: &str) -> Vec<String> {
-    let words = text.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words = text
+        .split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
     words
         .take(WORDS_MAX)
         .map(|word| word.to_ascii_lowercase().chars().take(WORD_CHARS_MAX).collect())
@@ -41,8 +43,7 @@ impl Store {
             return Ok(Named::Few(Vec::new()));
         }
         let (before, query_text, after) = self.database.matching(&words);
-        let mut query =
-            Query::new("SELECT k.task, k.rollouts FROM index_tasks k WHERE k.key IN (");
+        let mut query = Query::new("SELECT k.task, k.rollouts FROM index_tasks k WHERE k.key IN (");
         query.push(before).arg(query_text).push(after).push(") AND k.run = ").arg(run.as_str());
         query.push(" LIMIT ").arg(TASKS_MAX as u64 + 1);
         let rows = self.fetch(query).await?;

@@ -46,11 +46,7 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    pub(crate) fn new(
-        path: PathParts,
-        uri: &Uri,
-        known: &[&str],
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(path: PathParts, uri: &Uri, known: &[&str]) -> Result<Self, Failure> {
         let path = path.map_err(|_| Failure::bad("bad_id", "the path is no UTF-8 text"))?;
         let names = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Ok(Self { names, params: Params::of(uri, known)?, signed_in: false })
@@ -179,12 +175,7 @@ pub(crate) static ROUTES: [Route; 27] = [
         &[],
         One(schedules::tick),
     ),
-    route(
-        "/schedules/{schedule}/run-now",
-        "Makes a tick due now",
-        &[],
-        Change(schedules::run_now),
-    ),
+    route("/schedules/{schedule}/run-now", "Makes a tick due now", &[], Change(schedules::run_now)),
     route(
         "/schedules/{schedule}/pause",
         "Lets no tick begin until it is resumed",
@@ -207,16 +198,22 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         router.route(
             &path,
             match route.kind {
-                Kind::One(read) | Kind::Whole(read) => get(async move |State(app): Shared, path: PathParts, uri: Uri| {
-                    answer(ask(&app, path, &uri, own.to_vec(), read).await)
-                }),
-                Kind::List(read) => get(async move |State(app): Shared, path: PathParts, uri: Uri| {
-                    let known = own.iter().copied().chain(["cursor", "limit"]).collect();
-                    answer(ask(&app, path, &uri, known, read).await)
-                }),
-                Kind::Change(read) => post(async move |State(app): Shared, path: PathParts, uri: Uri| {
-                    answer(ask(&app, path, &uri, own.to_vec(), read).await)
-                }),
+                Kind::One(read) | Kind::Whole(read) => {
+                    get(async move |State(app): Shared, path: PathParts, uri: Uri| {
+                        answer(ask(&app, path, &uri, own.to_vec(), read).await)
+                    })
+                }
+                Kind::List(read) => {
+                    get(async move |State(app): Shared, path: PathParts, uri: Uri| {
+                        let known = own.iter().copied().chain(["cursor", "limit"]).collect();
+                        answer(ask(&app, path, &uri, known, read).await)
+                    })
+                }
+                Kind::Change(read) => {
+                    post(async move |State(app): Shared, path: PathParts, uri: Uri| {
+                        answer(ask(&app, path, &uri, own.to_vec(), read).await)
+                    })
+                }
                 Kind::Replay => post(replay::replay),
                 Kind::Stream => get(events::events),
                 Kind::File => get(download::shard_file),

@@ -38,9 +38,7 @@ pub(crate) const TASK_PAGE_PARAMS: [&str; 7] = with_page(TASK_PARAMS);
 /// What the page of rollouts takes: the same, and where it stands.
 pub(crate) const ROLLOUT_PAGE_PARAMS: [&str; 13] = with_page(ROLLOUT_PARAMS);
 
-const fn with_page<const N: usize, const M: usize>(
-    own: [&'static str; N],
-) -> [&'static str; M] {
+const fn with_page<const N: usize, const M: usize>(own: [&'static str; N]) -> [&'static str; M] {
     let mut all = ["cursor"; M];
     let mut at = 0;
     while at < N {

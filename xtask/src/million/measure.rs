@@ -115,9 +115,8 @@ impl Service {
         let policy = after(&late, "\"policy_digest\":\"");
         // Where round 100 starts, as an opaque place in a list.
         let deep = "3130303a";
-        let mut lists: Vec<_> = ["/", "/verifiers", "/schedules", "/api/v1/runs", "/metrics"]
-            .map(str::to_owned)
-            .into();
+        let mut lists: Vec<_> =
+            ["/", "/verifiers", "/schedules", "/api/v1/runs", "/metrics"].map(str::to_owned).into();
         for path in ["", "/rounds/5", "/dataset"] {
             lists.push(format!("{page}{path}"));
         }

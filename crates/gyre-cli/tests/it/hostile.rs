@@ -59,7 +59,8 @@ fn plant(data: &Path) {
     sql(data, migration.split_once("-- Filling.\n").unwrap().1);
     let parts = sql(data, "SELECT id || ' ' || path FROM parts");
     for (id, path) in parts.lines().map(|line| line.split_once(' ').unwrap()) {
-        let mut records: Vec<_> = read_part(&data.join(path)).unwrap().map(Result::unwrap).collect();
+        let mut records: Vec<_> =
+            read_part(&data.join(path)).unwrap().map(Result::unwrap).collect();
         for record in &mut records {
             record.answer = format!("{PAYLOAD}\u{202e}");
             for message in &mut record.messages {
@@ -117,7 +118,9 @@ fn what_others_wrote_stays_text_on_every_page() {
         let page = served.page(&path);
         assert!(!page.contains("<script>window"), "{path}: {page}");
         assert!(!page.contains("<img"), "{path}");
-        let is_plain = PLAIN.iter().any(|plain| path.ends_with(plain) || plain.len() > 1 && path.contains(plain));
+        let is_plain = PLAIN
+            .iter()
+            .any(|plain| path.ends_with(plain) || plain.len() > 1 && path.contains(plain));
         assert!(is_plain || page.contains(SHOWN), "{path} shows the text: {page}");
         browser.open(&format!("http://{}{path}", served.address));
         assert_eq!(browser.eval(RAN), "undefined0", "{path}");

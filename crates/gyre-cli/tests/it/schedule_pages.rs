@@ -37,7 +37,10 @@ fn schedules_are_shown_and_changed() {
     assert_eq!(first["items"][0]["tick_ms"], 2000);
     let cursor = text(&first, "next_cursor");
     let rest = served.json(&format!("/api/v1/schedules/nightly/ticks?limit=1&cursor={cursor}"));
-    assert_eq!((&rest["items"][0]["state"], &rest["next_cursor"]), (&json!("missed"), &Value::Null));
+    assert_eq!(
+        (&rest["items"][0]["state"], &rest["next_cursor"]),
+        (&json!("missed"), &Value::Null)
+    );
     let tick = served.json("/api/v1/schedules/nightly/ticks/2000");
     assert_eq!(tick["events"][1]["detail"], "round 1");
     let page = served.page("/schedules/nightly?tick=2000");
@@ -45,7 +48,10 @@ fn schedules_are_shown_and_changed() {
         assert!(page.contains(shown) || shown == "1 m", "no {shown} in {page}");
     }
     assert!(page.contains(&format!("href=\"/runs/{RUN}/rounds/1\"")), "{page}");
-    assert!(!page.contains("<button type=\"submit\">Pause"), "without the token there is no button");
+    assert!(
+        !page.contains("<button type=\"submit\">Pause"),
+        "without the token there is no button"
+    );
 
     let host = format!("Host: {}", served.address);
     let signed = format!("Authorization: Bearer {TOKEN}");
@@ -139,7 +145,12 @@ fn nothing_asked_for_leads_out_of_the_service() {
         "/runs/%ff%fe-1",
     ] {
         let answer = served.get(place);
-        assert!((400..500).contains(&answer.status), "{place}: {} {}", answer.status, answer.text());
+        assert!(
+            (400..500).contains(&answer.status),
+            "{place}: {} {}",
+            answer.status,
+            answer.text()
+        );
         assert!(!answer.text().contains("root:"), "{place}");
     }
     // Asked as a proxy is, it answers by itself, or not at all.

@@ -37,6 +37,11 @@ fn the_api_tells_what_is_recorded() {
     let base = format!("/api/v1/runs/{RUN}");
     assert_eq!(served.json(&base)["status"], "finished");
     assert_eq!(items(&served.json(&format!("{base}/rounds"))).len(), 3);
+    // Added up without the plans, a round comes to what its folded log says.
+    for summary in items(&served.json(&format!("{base}/rounds"))) {
+        let folded = served.json(&format!("{base}/rounds/{}", summary["round"]));
+        assert_eq!(folded["summary"], *summary);
+    }
     let round = served.json(&format!("{base}/rounds/1"));
     assert!(round["gate"]["record"]["flips_lost"].is_array(), "{round:#}");
 

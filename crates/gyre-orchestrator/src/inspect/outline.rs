@@ -1,9 +1,7 @@
 //! What a summary needs of a round's events.
 
 use gyre_lineage::{EventRow, RunRow};
-use gyre_round::{
-    Decision, Rechecked, RejectReason, RoundEvent, RoundState, Stage, VerdictCounts,
-};
+use gyre_round::{Decision, Rechecked, RejectReason, RoundEvent, RoundState, Stage, VerdictCounts};
 use gyre_types::{CheckpointId, Split};
 
 use super::round_state;

@@ -15,22 +15,14 @@ use crate::failure::Failure;
 use crate::router::problem;
 
 /// A shard's bytes, as a download that no browser opens.
-pub(super) async fn shard_file(
-    State(app): State<Arc<App>>,
-    path: PathParts,
-    uri: Uri,
-) -> Response {
+pub(super) async fn shard_file(State(app): State<Arc<App>>, path: PathParts, uri: Uri) -> Response {
     match open_shard(&app, path, &uri).await {
         Ok(response) => response,
         Err(failure) => problem(&failure),
     }
 }
 
-async fn open_shard(
-    app: &Arc<App>,
-    path: PathParts,
-    uri: &Uri,
-) -> Result<Response, Failure> {
+async fn open_shard(app: &Arc<App>, path: PathParts, uri: &Uri) -> Result<Response, Failure> {
     let asked = Asked::new(path, uri, &[])?;
     // The path is the lineage's: nothing of the request becomes a part of it.
     let (path, name, bytes) = app
@@ -64,11 +56,7 @@ async fn open_shard(
 const LINES: usize = 64;
 
 /// All published rows, a JSON object a line, read as they are sent.
-pub(super) async fn rows(
-    State(app): State<Arc<App>>,
-    path: PathParts,
-    uri: Uri,
-) -> Response {
+pub(super) async fn rows(State(app): State<Arc<App>>, path: PathParts, uri: Uri) -> Response {
     match open_rows(&app, path, &uri).await {
         Ok(response) => response,
         Err(failure) => problem(&failure),

@@ -46,8 +46,15 @@ pub(crate) fn bars(about: &str, class: &str, bars: &[Bar]) -> Markup {
     }
 }
 
-/// Rates of some groups side by side, for each of some levels.
-pub(crate) fn levels(about: &str, levels: &[(String, Vec<(&str, Option<f64>)>)]) -> Markup {
+/// Rates of one level, side by side: training, gate part, test part.
+pub(crate) struct Level {
+    pub(crate) label: String,
+    pub(crate) rates: [Option<f64>; 3],
+}
+
+/// Rates by level, in the colours of their parts.
+pub(crate) fn levels(about: &str, levels: &[Level]) -> Markup {
+    const PARTS: [&str; 3] = ["training", "gate", "test"];
     let step = (WIDTH - LEFT - RIGHT) / levels.len().max(1) as f64;
     let room = HEIGHT - TOP - BOTTOM;
     let every = levels.len().div_ceil(LABELS_MAX).max(1);
@@ -58,11 +65,11 @@ pub(crate) fn levels(about: &str, levels: &[(String, Vec<(&str, Option<f64>)>)])
                 line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(y(tick)) y2=(y(tick)) {}
                 text.axis x=(LEFT - 8.0) y=(y(tick) + 4.0) text-anchor="end" { (format!("{:.0}%", 100.0 * tick)) }
             }
-            @for (at, (label, groups)) in levels.iter().enumerate() {
-                @let wide = step * 0.8 / groups.len().max(1) as f64;
-                @for (group, (class, rate)) in groups.iter().enumerate() {
+            @for (at, Level { label, rates }) in levels.iter().enumerate() {
+                @let wide = step * 0.8 / PARTS.len() as f64;
+                @for (part, (class, rate)) in PARTS.into_iter().zip(rates).enumerate() {
                     @if let Some(rate) = rate {
-                        @let left = LEFT + step * (at as f64 + 0.1) + wide * group as f64;
+                        @let left = LEFT + step * (at as f64 + 0.1) + wide * part as f64;
                         rect.(class) x=(format!("{left:.1}")) width=(format!("{:.1}", wide * 0.9)) y=(format!("{:.1}", y(*rate))) height=(format!("{:.1}", rate * room)) {
                             title { (super::text::hostile(label)) ", " (class) ": " (percent(*rate)) }
                         }

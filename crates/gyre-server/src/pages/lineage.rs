@@ -16,7 +16,8 @@ use crate::present::{node_id, node_of};
 /// the way in both directions.
 pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
     let (run, params) = (&asked.run(app)?, &asked.params);
-    let node = node_of(asked.name("node")).ok_or_else(|| Failure::bad("bad_id", "that is no id of a lineage"))?;
+    let node = node_of(asked.name("node"))
+        .ok_or_else(|| Failure::bad("bad_id", "that is no id of a lineage"))?;
     let lineage = app.project.wait(app.project.store.lineage(&run.id, &node, EDGES_MAX))?;
     if lineage.upstream.is_empty() && lineage.downstream.is_empty() {
         known(app, run, &node)?;

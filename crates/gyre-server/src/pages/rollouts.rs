@@ -42,7 +42,7 @@ pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
             (field("score_min", "Score from", "number", params))
             (field("score_max", "Score to", "number", params))
             (field("task", "Task id", "search", params))
-            (field("q", "Text of the task", "search", params))
+            (field("q", "Words of the task", "search", params))
             button type="submit" { "Show" }
         }
         (rollout_table(run, "By round and id", &page.rows))

@@ -41,7 +41,7 @@ pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
             (choice("split", "Part", &splits, params))
             (field("difficulty", "Difficulty", "number", params))
             (field("round", "First used in round", "number", params))
-            (field("q", "Text", "search", params))
+            (field("q", "Words", "search", params))
             button type="submit" { "Show" }
         }
         div.scroll tabindex="0" role="region" aria-label="Tasks" { table {
@@ -92,10 +92,9 @@ fn by_difficulty(cells: &[CellRate]) -> Markup {
     }
     let shown: Vec<_> = levels
         .iter()
-        .map(|((family, difficulty), parts)| {
-            let groups = ["training", "gate", "test"].into_iter().zip(parts);
-            let groups = groups.map(|(class, part)| (class, part.pass_rate())).collect();
-            (format!("{family} {difficulty}"), groups)
+        .map(|((family, difficulty), parts)| chart::Level {
+            label: format!("{family} {difficulty}"),
+            rates: parts.each_ref().map(VerdictCount::pass_rate),
         })
         .collect();
     html! {
