@@ -4,6 +4,7 @@ mod db;
 mod query;
 mod schedule;
 mod verifier;
+mod worker;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use gyre_types::{RunId, Split};
 pub(crate) use db::DbCommand;
 pub(crate) use query::{DiffArgs, QueryArgs, RolloutsArgs};
 pub(crate) use schedule::ScheduleCommand;
+pub(crate) use worker::{WorkerArgs, WorkerCommand, WorkersArg};
 pub(crate) use verifier::{
     AuditPlanArgs, AuditRules, AuditVerifierArgs, CheckVerifierArgs, Language, NewVerifierArgs,
     RegisterVerifierArgs, RevokeTaskArgs, RevokeVerifierArgs, TestVerifierArgs, VerifierCommand,
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     /// Serve the web pages, the HTTP API and metrics of the data folder, and make the rounds that
     /// the configuration schedules.
     Serve(ServeArgs),
+    /// Make rollouts for runs that other processes drive, until asked to stop.
+    Worker(WorkerArgs),
     /// Look at schedules, and steer them.
     #[command(subcommand)]
     Schedule(ScheduleCommand),
@@ -123,6 +127,9 @@ pub(crate) struct RunArgs {
     /// Go on with the newest unfinished run (or the one named) where it stopped.
     #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with_all = ["config", "seed", "rounds"])]
     pub(crate) resume: Option<Option<RunId>>,
+    /// Who makes the rollouts, instead of what `[workers]` in the configuration says.
+    #[arg(long, value_name = "WHO")]
+    pub(crate) workers: Option<WorkersArg>,
 }
 
 #[derive(Debug, Parser)]
@@ -310,4 +317,8 @@ pub(crate) struct BenchArgs {
     /// Programs per measurement.
     #[arg(short = 'n', long, default_value_t = 300)]
     pub(crate) count: u32,
+    /// Measure workers instead: rollouts per second with 1, 2 and 4 of one core each, and what
+    /// their queue costs.
+    #[arg(long)]
+    pub(crate) workers: bool,
 }

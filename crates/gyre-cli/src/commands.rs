@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod bench_workers;
 mod config;
 mod dataset;
 mod db;
@@ -18,6 +19,7 @@ mod show;
 mod status;
 mod task;
 mod verifier;
+mod worker;
 
 use crate::args::{Args, Command};
 
@@ -27,6 +29,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match command {
         Command::Run(args) => run::run(&global, &args),
         Command::Serve(args) => serve::serve(&global, &args),
+        Command::Worker(args) => worker::worker(&global, &args),
         Command::Schedule(command) => scheduler::schedule(&global, &command),
         Command::Status => status::status(&global),
         Command::Rounds(args) => status::rounds(&global, args.run.as_ref()),
@@ -44,6 +47,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Judge(args) => judge::judge(&global, &args),
         Command::Doctor => doctor::doctor(&global),
         Command::Config(command) => config::config(&global, command),
+        Command::Bench(args) if args.workers => bench_workers::bench(&global),
         Command::Bench(args) => bench::bench(&global, &args),
     }
 }

@@ -2,7 +2,7 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// The newest version that this binary knows, in both databases.
-pub(crate) const VERSION: i64 = 5;
+pub(crate) const VERSION: i64 = 6;
 
 /// Reads the version that a database has; fails where it has none.
 pub(crate) const READ_VERSION: &str = "SELECT MAX(version) FROM _sqlx_migrations WHERE success";
@@ -14,6 +14,7 @@ pub(crate) fn sqlite() -> Migrator {
         (2, "verifiers", include_str!("../../../migrations/sqlite/0002_verifiers.sql")),
         (4, "schedules", include_str!("../../../migrations/sqlite/0004_schedules.sql")),
         (5, "views", include_str!("../../../migrations/sqlite/0005_views.sql")),
+        (6, "workers", include_str!("../../../migrations/sqlite/0006_workers.sql")),
     ])
 }
 
@@ -24,6 +25,7 @@ pub(crate) fn postgres() -> Migrator {
         (2, "verifiers", include_str!("../../../migrations/postgres/0002_verifiers.sql")),
         (4, "schedules", include_str!("../../../migrations/postgres/0004_schedules.sql")),
         (5, "views", include_str!("../../../migrations/postgres/0005_views.sql")),
+        (6, "workers", include_str!("../../../migrations/postgres/0006_workers.sql")),
     ])
 }
 

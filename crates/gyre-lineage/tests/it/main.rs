@@ -14,3 +14,4 @@ mod revocation;
 mod scenario;
 mod schedules;
 mod support;
+mod work;
