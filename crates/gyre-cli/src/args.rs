@@ -14,12 +14,12 @@ use gyre_types::{RunId, Split};
 pub(crate) use db::DbCommand;
 pub(crate) use query::{DiffArgs, QueryArgs, RolloutsArgs};
 pub(crate) use schedule::ScheduleCommand;
-pub(crate) use worker::{WorkerArgs, WorkerCommand, WorkersArg};
 pub(crate) use verifier::{
     AuditPlanArgs, AuditRules, AuditVerifierArgs, CheckVerifierArgs, Language, NewVerifierArgs,
     RegisterVerifierArgs, RevokeTaskArgs, RevokeVerifierArgs, TestVerifierArgs, VerifierCommand,
     VerifierCorpusArgs,
 };
+pub(crate) use worker::{WorkerArgs, WorkerCommand, WorkersArg};
 
 /// Gyre: agents that teach themselves where outcomes can be checked by execution.
 #[derive(Debug, Parser)]

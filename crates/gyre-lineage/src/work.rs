@@ -222,7 +222,11 @@ impl Store {
         let mut transaction = self.begin_write().await?;
         let mut update = Query::new("UPDATE work SET detail = ");
         // PostgreSQL takes no NUL in a text.
-        update.arg(detail.replace('\0', "\u{fffd}")).push(" WHERE state = 'claimed' AND epoch = ").arg(epoch).push(" AND ");
+        update
+            .arg(detail.replace('\0', "\u{fffd}"))
+            .push(" WHERE state = 'claimed' AND epoch = ")
+            .arg(epoch)
+            .push(" AND ");
         named(&mut update, key);
         self.change(&mut *transaction, update).await?;
         self.finish(transaction, "work").await

@@ -157,14 +157,18 @@ impl Store {
         self.write_one(update).await
     }
 
-    /// Runs that ask for workers.
+    /// Runs that ask for workers, and whose driver holds its lease still: what
+    /// one that was killed asked for is forgotten once its lease ends.
     ///
     /// # Errors
     ///
     /// When the database fails or holds a row that is not ours.
-    pub async fn open_fleets(&self) -> Result<Vec<FleetRow>, StoreError> {
-        let query = Query::new(
-            "SELECT run, version, sandbox_digest FROM fleets WHERE is_open = 1 ORDER BY run",
+    pub async fn open_fleets(&self, now_ms: i64) -> Result<Vec<FleetRow>, StoreError> {
+        let query = Query::with(
+            "SELECT f.run, f.version, f.sandbox_digest FROM fleets f \
+             JOIN leases l ON l.run = f.run AND l.epoch = f.epoch \
+             WHERE f.is_open = 1 AND l.released = 0 AND l.expires_at_ms > $1 ORDER BY f.run",
+            [now_ms.into()],
         );
         convert("fleets", self.fetch(query).await?, |row| {
             Ok(FleetRow { run: row.parse()?, version: row.text()?, sandbox_digest: row.parse()? })

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use gyre_dataset::DatasetError;
 use gyre_learner::LearnerError;
 use gyre_lineage::StoreError;
-use gyre_rollout::EpisodeError;
 use gyre_queue::QueueError;
+use gyre_rollout::EpisodeError;
 use gyre_round::IllegalTransition;
 use gyre_sandbox::SandboxError;
 use gyre_tasks::TaskError;
@@ -65,7 +65,9 @@ pub enum Error {
         why: String,
     },
     /// A worker is not what the runs here ask for.
-    #[error("this worker is refused: it has another {what} ({ours}) than {run} asks for ({asked}); {hint}")]
+    #[error(
+        "this worker is refused: it has another {what} ({ours}) than {run} asks for ({asked}); {hint}"
+    )]
     WorkerRefused {
         /// Which part.
         what: &'static str,

@@ -136,10 +136,9 @@ impl Objects {
             return Ok(target);
         }
         let list = checkpoint_list(digest);
-        let damaged =
-            |why: String| Error::Object { doing: "read", name: list.clone(), why };
-        let names: Vec<String> =
-            serde_json::from_slice(&self.get(&list)?).map_err(|error| damaged(error.to_string()))?;
+        let damaged = |why: String| Error::Object { doing: "read", name: list.clone(), why };
+        let names: Vec<String> = serde_json::from_slice(&self.get(&list)?)
+            .map_err(|error| damaged(error.to_string()))?;
         std::fs::create_dir_all(cache).map_err(io("make", cache))?;
         let partial = cache.join(format!("{digest}.{}.partial", std::process::id()));
         let _ = std::fs::remove_dir_all(&partial);

@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gyre_lineage::{
-    Delivery, FleetRow, NewWorker, StoreError, WorkClaim, WorkKey, WorkerStatus,
-};
+use gyre_lineage::{Delivery, FleetRow, NewWorker, StoreError, WorkClaim, WorkKey, WorkerStatus};
 use gyre_queue::{Handler, Job, JobError, Pulse, Queue, Stop, Working};
 use gyre_sandbox::Sandbox;
 use gyre_types::RunId;
@@ -81,7 +79,7 @@ impl Worker {
             sandbox_digest: sandbox.digest(),
             concurrency: options.concurrency,
         };
-        check_wanted(&project.wait(project.store.open_fleets())?, &announced)?;
+        check_wanted(&project.wait(project.store.open_fleets(clock()))?, &announced)?;
         project.wait(project.store.announce_worker(&announced, clock()))?;
         Ok(Self(Arc::new(Inner {
             project,
@@ -129,7 +127,7 @@ impl Worker {
                 Ok(()) => break,
                 Err(error) if !inner.is_over() => {
                     tracing::warn!(%error, "the queue failed; trying again");
-                    project.wait(tokio::time::sleep(AGAIN_AFTER));
+                    project.pause(AGAIN_AFTER);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the queue failed while this worker ended");
@@ -236,7 +234,7 @@ impl Inner {
                     if tries_left > 0 =>
                 {
                     tracing::warn!(%error, "a result cannot be brought; trying again");
-                    self.project.wait(tokio::time::sleep(AGAIN_AFTER));
+                    self.project.pause(AGAIN_AFTER);
                 }
                 delivered => return Ok(delivered?),
             }
@@ -278,7 +276,7 @@ async fn beat(inner: Arc<Inner>) {
         let store = &inner.project.store;
         let hearing = async {
             store.hear_worker(id, status, (inner.clock)()).await?;
-            store.open_fleets().await
+            store.open_fleets((inner.clock)()).await
         };
         match tokio::time::timeout(HEARING_MAX, hearing).await {
             Ok(Ok(fleets)) => {

@@ -48,9 +48,8 @@ pub(crate) async fn handle(job: Job, hands: Data<Hands>) -> Result<(), BoxDynErr
 
 /// The jobs among tasks of the engine that will not be tried again.
 pub(crate) fn dead(tasks: Vec<Task<Vec<u8>>>) -> Vec<Job> {
-    let is_dead = |task: &Task<Vec<u8>>| {
-        task.max_attempts().is_none_or(|most| task.attempt() >= most)
-    };
+    let is_dead =
+        |task: &Task<Vec<u8>>| task.max_attempts().is_none_or(|most| task.attempt() >= most);
     let job = |task: Task<Vec<u8>>| serde_json::from_slice(&task.args).ok();
     tasks.into_iter().filter(is_dead).filter_map(job).collect()
 }

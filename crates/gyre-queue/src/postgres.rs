@@ -27,7 +27,9 @@ impl PostgresQueue {
         pulse: Pulse,
     ) -> Result<Self, QueueError> {
         let options = PgConnectOptions::from_str(url).map_err(failed("open", shown))?;
-        let options = options.application_name("gyre queue");
+        // All that the engine makes, extensions too, lies in its own schema.
+        let options =
+            options.application_name("gyre queue").options([("search_path", "apalis,public")]);
         let pool = PgPool::connect_with(options).await.map_err(failed("open", shown))?;
         PostgresStorage::setup(&pool).await.map_err(failed("migrate", shown))?;
         let config = Config::default()

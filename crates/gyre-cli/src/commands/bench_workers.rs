@@ -79,11 +79,7 @@ pub(crate) fn bench(global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(
-    folder: &Path,
-    runtime: &Runtime,
-    cores: u32,
-) -> anyhow::Result<(Vec<Measured>, f64)> {
+fn measure(folder: &Path, runtime: &Runtime, cores: u32) -> anyhow::Result<(Vec<Measured>, f64)> {
     let config = config()?;
     let file = folder.join("config.toml");
     std::fs::write(&file, toml::to_string(&config)?).context("cannot write a configuration")?;
@@ -166,9 +162,8 @@ fn pace(project: &Project) -> anyhow::Result<(u64, f64)> {
         anyhow::bail!("the run has no wave");
     };
     let counts = project.wait(project.store.verdict_counts(&run.id))?;
-    let of_round = counts.iter().filter(|(round, purpose, ..)| {
-        *round == 1 && *purpose == Split::Train
-    });
+    let of_round =
+        counts.iter().filter(|(round, purpose, ..)| *round == 1 && *purpose == Split::Train);
     Ok((of_round.map(|(.., count)| count.rollouts).sum(), (judged - opened) as f64 / 1e3))
 }
 

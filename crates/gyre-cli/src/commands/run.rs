@@ -101,8 +101,7 @@ fn resume(
             .ok_or_else(|| Error::NothingToResume { data_dir: project.data.root().to_owned() })?,
     };
     let workshop = Workshop::open(&project.config_of(&run)?, Some(project), observer)?;
-    let runner =
-        Runner::resume(project.clone(), workshop, run, now_ms, cancel.clone(), observer)?;
+    let runner = Runner::resume(project.clone(), workshop, run, now_ms, cancel.clone(), observer)?;
     match by {
         Some(mode) => runner.by(mode).drive(),
         None => runner.drive(),

@@ -57,7 +57,14 @@ fn list(global: &Global) -> anyhow::Result<()> {
     let runtime = session::runtime()?;
     let project = session::open_existing(global, &runtime)?;
     let mut table = output::table([
-        "worker", "host", "version", "sandbox", "at a time", "status", "last heard", "pieces",
+        "worker",
+        "host",
+        "version",
+        "sandbox",
+        "at a time",
+        "status",
+        "last heard",
+        "pieces",
     ]);
     let (now, mut rows) = (now_ms(), Vec::new());
     for row in project.wait(project.store.workers(WORKERS))? {

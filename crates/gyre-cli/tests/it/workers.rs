@@ -146,8 +146,7 @@ fn a_run_goes_from_workers_to_its_driver_and_back() {
     driver.kill();
     // A killed driver leaves its fleet open; the next is another's.
     let mut alone = place.gyre();
-    let mut alone =
-        Running::start(alone.args(["run", "--json", "--resume", "--workers", "local"]));
+    let mut alone = Running::start(alone.args(["run", "--json", "--resume", "--workers", "local"]));
     after_events(&mut alone, 5);
     alone.kill();
     run(place.gyre().args(["run", "--json", "--resume", "--workers", "queue"])).ok();
@@ -191,4 +190,43 @@ fn kill_workers(place: &Place, mut moment: u64, most: usize) -> usize {
         terminate(worker).ok();
     }
     kills
+}
+
+/// Dies at a point, and says that it came there.
+#[track_caller]
+fn dies_at(point: &str, command: &mut Command) {
+    let ran = run(command.env("GYRE_FAILPOINTS", format!("{point}=1*return")));
+    assert_eq!(ran.code, None, "{point}: {ran:#?}");
+    assert!(ran.stderr.contains(&format!("failpoint {point}")), "{point}: {ran:#?}");
+}
+
+/// Around each transaction and file of what passes between driver and workers.
+#[test]
+fn drivers_and_workers_killed_at_every_step_lose_and_double_nothing() {
+    let place = Place::sqlite();
+    let config = by_workers(&place, 3);
+    let mut begin = place.gyre();
+    dies_at("fleet::committing", begin.args(["run", "--json", "--config"]).arg(config));
+    for point in
+        ["fleet::committed", "work::committing", "work::committed", "work::offered", "work::pushed"]
+    {
+        dies_at(point, place.gyre().args(["run", "--json", "--resume"]));
+        place.clean();
+    }
+    let driver = Running::start(place.gyre().args(["run", "--json", "--resume"]));
+    for point in [
+        "fleet::committing",
+        "work::committing",
+        "work::committed",
+        "piece::claimed",
+        "piece::stored",
+        "piece::delivered",
+    ] {
+        dies_at(point, place.gyre().args(WORKER));
+        place.clean();
+    }
+    let last = worker(&place);
+    driver.wait().ok();
+    terminate(last).ok();
+    ends_like_a_local_run(&place);
 }

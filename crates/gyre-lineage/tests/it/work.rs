@@ -193,10 +193,12 @@ async fn workers_and_runs_find_each_other(db: &TestDatabase) {
     let stale = store.open_fleet(&fleet, lease.epoch + 1).await.unwrap_err();
     assert!(matches!(stale, StoreError::Fenced { .. }), "{stale}");
     store.open_fleet(&fleet, lease.epoch).await.unwrap();
-    assert_eq!(store.open_fleets().await.unwrap(), [fleet]);
+    assert_eq!(store.open_fleets(50).await.unwrap(), [fleet]);
+    // What a driver asked for that is silent for too long does not count.
+    assert_eq!(store.open_fleets(1_000_001).await.unwrap(), []);
     // Only the driver that opened it may say that it is over.
     store.close_fleet(&run, lease.epoch + 1).await.unwrap();
-    assert_eq!(store.open_fleets().await.unwrap().len(), 1);
+    assert_eq!(store.open_fleets(50).await.unwrap().len(), 1);
     store.close_fleet(&run, lease.epoch).await.unwrap();
-    assert_eq!(store.open_fleets().await.unwrap(), []);
+    assert_eq!(store.open_fleets(50).await.unwrap(), []);
 }

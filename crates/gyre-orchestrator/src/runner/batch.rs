@@ -124,9 +124,9 @@ impl Runner<'_> {
     ) -> Result<Vec<RolloutRequest<'a>>, Error> {
         let mut requests = Vec::new();
         for id in &assignment.tasks {
-            let task = tasks
-                .get(id)
-                .ok_or_else(|| self.unreadable(id.to_string(), "it is not among the round's tasks"))?;
+            let task = tasks.get(id).ok_or_else(|| {
+                self.unreadable(id.to_string(), "it is not among the round's tasks")
+            })?;
             for sample in assignment.samples.clone() {
                 requests.push(self.request(assignment.round, assignment.purpose, task, sample));
             }
@@ -143,11 +143,7 @@ impl Runner<'_> {
 
     /// Makes the rollouts of a batch, here or by workers, and once more those
     /// that the infrastructure failed at. A rollout keeps its identity over all.
-    pub(super) fn sample(
-        &mut self,
-        state: &RoundState,
-        batch: Batch,
-    ) -> Result<Stored, Error> {
+    pub(super) fn sample(&mut self, state: &RoundState, batch: Batch) -> Result<Stored, Error> {
         let assignment = self.assignment(state, batch)?;
         let tasks = self.load_tasks(assignment.tasks_round(), assignment.purpose)?;
         let requests = self.requests(&assignment, &tasks)?;
@@ -201,12 +197,10 @@ impl Runner<'_> {
         }
     }
 
-    /// Takes a batch's results from the workers' hands, in the commit that
-    /// records what was said of them.
+    /// Takes a batch from the workers' hands, in the commit that records what was
+    /// said of it: whoever made it, what they bring from here on comes too late.
     pub(super) fn taking(&self, mut done: Done, round: u32, batch: Batch) -> Done {
-        if self.uses_workers() {
-            done.rows.taken = Some((round, batch.name()));
-        }
+        done.rows.taken = Some((round, batch.name()));
         done
     }
 }

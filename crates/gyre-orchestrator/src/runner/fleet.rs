@@ -14,8 +14,8 @@ use gyre_round::RoundState;
 use gyre_types::{Digest, Judgement, RolloutRecord, RunId, StopReason};
 use serde::{Deserialize, Serialize};
 
-use super::batch::{Assignment, Batch};
 use super::Runner;
+use super::batch::{Assignment, Batch};
 use crate::error::Error;
 use crate::objects::Objects;
 use crate::project::{Project, io};
@@ -221,7 +221,7 @@ impl Runner<'_> {
                 self.warn_if_alone(looks)?;
             }
             self.working(round, "waiting for workers", u64::from(done), u64::from(all));
-            self.project.wait(tokio::time::sleep(LOOK_EVERY));
+            self.project.pause(LOOK_EVERY);
             looks += 1;
         }
     }
@@ -274,10 +274,11 @@ impl Runner<'_> {
             let records = read_part(&file)?.collect::<Result<Vec<RolloutRecord>, _>>()?;
             std::fs::remove_file(&file).map_err(io("remove", &file))?;
             let said = self.said(&row, &delivery)?;
-            made.extend((0u32..).zip(records).map(|(at, record)| RolledOut {
-                fault: said.faults.get(&at).cloned(),
-                record,
-            }));
+            made.extend(
+                (0u32..)
+                    .zip(records)
+                    .map(|(at, record)| RolledOut { fault: said.faults.get(&at).cloned(), record }),
+            );
         }
         Ok(made)
     }
@@ -300,9 +301,8 @@ impl Runner<'_> {
             let why = format!("{} verdicts for {} rollouts", judgements.len(), open.len());
             return Err(self.unreadable(what, why));
         }
-        let row = |(record, judgement): (&&RolloutRecord, Judgement)| {
-            self.verdict_row(record, judgement)
-        };
+        let row =
+            |(record, judgement): (&&RolloutRecord, Judgement)| self.verdict_row(record, judgement);
         open.iter().zip(judgements).map(row).collect::<Result<_, _>>().map(Some)
     }
 

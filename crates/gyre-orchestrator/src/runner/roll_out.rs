@@ -40,7 +40,11 @@ impl Runner<'_> {
 
     /// The tasks of a phase, in order of their ids. Follows from what was
     /// recorded before the phase opened, so it is the same after a crash.
-    pub(super) fn phase_tasks(&mut self, plan: &RoundPlan, phase: u32) -> Result<Arc<[TaskId]>, Error> {
+    pub(super) fn phase_tasks(
+        &mut self,
+        plan: &RoundPlan,
+        phase: u32,
+    ) -> Result<Arc<[TaskId]>, Error> {
         let round = plan.round;
         let known = self.phase.as_ref().filter(|p| (p.round, p.phase) == (round, phase));
         if let Some(known) = known {
@@ -107,7 +111,12 @@ impl Runner<'_> {
         Ok(made)
     }
 
-    pub(super) fn store_part(&self, round: u32, name: &str, made: Vec<RolledOut>) -> Result<Stored, Error> {
+    pub(super) fn store_part(
+        &self,
+        round: u32,
+        name: &str,
+        made: Vec<RolledOut>,
+    ) -> Result<Stored, Error> {
         let folder = self.project.data.rollouts(&self.run.id, round);
         std::fs::create_dir_all(&folder).map_err(crate::project::io("make", &folder))?;
         let faults: Vec<_> = made.iter().map(|m| m.fault.clone()).collect();

@@ -88,11 +88,7 @@ impl Bench {
 
     /// The policy of a checkpoint, fetched from the store where this machine
     /// does not have it.
-    fn policy(
-        &mut self,
-        id: &CheckpointId,
-        worker: &Inner,
-    ) -> Result<Arc<EmbeddedPolicy>, Error> {
+    fn policy(&mut self, id: &CheckpointId, worker: &Inner) -> Result<Arc<EmbeddedPolicy>, Error> {
         if let Some(policy) = self.policy.as_ref().filter(|policy| policy.checkpoint() == id) {
             return Ok(policy.clone());
         }
