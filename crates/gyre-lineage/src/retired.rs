@@ -43,10 +43,8 @@ impl Store {
     ///
     /// When the database fails.
     pub async fn retired(&self, run: &RunId) -> Result<BTreeSet<String>, StoreError> {
-        let query = Query::with(
-            "SELECT path FROM retired_files WHERE run = $1",
-            [run.as_str().into()],
-        );
+        let query =
+            Query::with("SELECT path FROM retired_files WHERE run = $1", [run.as_str().into()]);
         let paths = convert("retired_files", self.fetch(query).await?, |row| row.text())?;
         Ok(paths.into_iter().collect())
     }

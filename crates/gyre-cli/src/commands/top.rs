@@ -87,7 +87,9 @@ impl Service {
         let body: Value = response.body_mut().read_json().unwrap_or_default();
         match status {
             200 => Ok(body),
-            401 => Err(self.refused("it wants a token; --token-env names the variable that holds it")),
+            401 => {
+                Err(self.refused("it wants a token; --token-env names the variable that holds it"))
+            }
             _ => {
                 let detail = body["detail"].as_str().unwrap_or("this is no service of Gyre's");
                 Err(self.refused(&format!("{status}, {detail}")))
@@ -167,7 +169,14 @@ fn show(look: &Value) {
 
 fn rounds(rounds: &[Value]) -> comfy_table::Table {
     let mut table = output::table([
-        "round", "stage", "rollouts", "passed", "invalid", "rows", "held-out pass@1", "time",
+        "round",
+        "stage",
+        "rollouts",
+        "passed",
+        "invalid",
+        "rows",
+        "held-out pass@1",
+        "time",
     ]);
     for round in rounds {
         let number = |value: &Value| value.as_u64().unwrap_or_default();

@@ -22,7 +22,8 @@ fn a_look_shows_runs_and_rounds() {
 fn a_token_is_sent_and_never_shown() {
     let served = Served::start(&finished().data);
     let url = format!("http://{}", served.address);
-    let ran = run(gyre().env("GYRE_SERVER_TOKEN", TOKEN).args(["top", "--once", "--url", &url])).ok();
+    let ran =
+        run(gyre().env("GYRE_SERVER_TOKEN", TOKEN).args(["top", "--once", "--url", &url])).ok();
     assert!(!ran.stdout.contains(TOKEN) && !ran.stderr.contains(TOKEN));
 }
 
