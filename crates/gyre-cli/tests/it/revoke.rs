@@ -107,7 +107,8 @@ impl Planted {
         let small = fs::read_to_string(repository().join("configs/small.toml")).unwrap();
         let config = small.replacen("[[curriculum.families]]", SETTINGS, 1).replacen(
             "seed = 1",
-            &format!("seed = 1\ntasks = {{ dir = {tasks:?} }}"),
+            // A seed whose first candidate is promoted.
+            &format!("seed = 2\ntasks = {{ dir = {tasks:?} }}"),
             1,
         );
         fs::write(planted.config(), config).unwrap();
