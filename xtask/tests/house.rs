@@ -60,9 +60,9 @@ const FENCES: &[(&str, &[&str])] = &[
     ("gyre-dataset", &["arrow", "parquet"]),
     ("gyre-lineage", &["sqlx", "rusqlite", "libsqlite3"]),
     ("gyre-learner", &["candle", "tokenizers", "safetensors"]),
-    ("gyre-rollout", &["reqwest", "hyper", "ureq"]),
+    ("gyre-rollout", &["reqwest", "hyper"]),
     ("gyre-server", &["axum"]),
-    ("gyre-cli", &["clap", "indicatif", "comfy-table", "tracing-subscriber"]),
+    ("gyre-cli", &["clap", "indicatif", "comfy-table", "tracing-subscriber", "ureq"]),
 ];
 
 /// Crates without clock, files, environment, ambient randomness or async, and
