@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct PoolConfig {
     /// The accepted rollouts of so many rounds, the present one included.
-    /// Default 8.
+    /// Default 8: new answers are few, and weights that are half new need them all.
     pub rounds_max: u32,
     /// Whether the demonstrations of the cold start stay in. Default true.
     pub demonstrations: bool,

@@ -80,6 +80,20 @@ fn mastered_and_hopeless_levels_get_less() {
 }
 
 #[test]
+fn the_hardest_open_level_keeps_its_share_however_hopeless() {
+    let state = after(&after(&CurriculumState::default(), 1, 50), 2, 0);
+    let share = |share: f64| {
+        let frontier_share_min = serde_json::from_value(share.into()).unwrap();
+        let config = CurriculumConfig { frontier_share_min, ..config() };
+        counts(&plan_round(&config, &state, 2, Seed(1), 1600), "compose")[&2]
+    };
+    assert_eq!(share(0.25), 300);
+    assert_eq!(share(0.5), 600);
+    // Without it, its weight is p(1-p)+0.08 with p about 0.01: 0.09 beside 0.33.
+    assert_eq!((share(0.0), share(0.1)), (256, 256));
+}
+
+#[test]
 fn weak_skills_weigh_more() {
     let state = after(&after(&CurriculumState::default(), 1, 100), 2, 0);
     let weights = skill_weights(&config(), &state, "compose");
