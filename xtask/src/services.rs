@@ -95,6 +95,15 @@ pub(crate) fn systemd() -> Result<(), ServiceError> {
     install("systemd-analyze", "systemd")
 }
 
+/// Sees to the program with which tests make hosts of their own: network
+/// namespaces, which only root may make.
+pub(crate) fn iproute() -> Result<(), ServiceError> {
+    if succeeds(command("ip").arg("-Version")) {
+        return Ok(());
+    }
+    install("ip", "iproute2")
+}
+
 /// Sees to the browser in which tests open every page, and gives its program.
 pub(crate) fn chromium() -> Result<String, ServiceError> {
     const PROGRAM: &str = "chromium";

@@ -32,6 +32,7 @@ pub(crate) fn run(lint: Lint) -> ExitCode {
     };
     steps.run("sqlite3", services::sqlite);
     steps.run("systemd-analyze", services::systemd);
+    steps.run("iproute2", services::iproute);
     steps.run("wasm32-wasip2", services::wasm_target);
     if steps.run("build", build).is_some() {
         steps.run("tests", || tests(&services));
@@ -58,7 +59,8 @@ pub(crate) fn crash() -> ExitCode {
         steps.run("crash harness", || {
             let arguments = ["test", "--release", "--package", "gyre-cli", "--test", "it"];
             let mut tests = cargo();
-            let tests = tests.args(arguments).args(["faults::", "--", "--nocapture"]);
+            let filters = ["--", "faults::", "workers::workers_killed", "--nocapture"];
+            let tests = tests.args(arguments).args(filters);
             let tests = tests.env("GYRE_CRASH_FULL", "1").env("GYRE_CRASH_KILLS", "300");
             command::run(services.tell(tests))
         });

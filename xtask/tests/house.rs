@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gyre-tasks", &["gyre-types", "gyre-verify"]),
     ("gyre-rollout", &["gyre-types", "gyre-sandbox"]),
     ("gyre-lineage", &["gyre-fault", "gyre-types", "gyre-round"]),
+    ("gyre-queue", &[]),
     ("gyre-orchestrator", BELOW_ORCHESTRATOR),
     ("gyre-server", EVERYTHING),
     ("gyre-cli", EVERYTHING),
@@ -35,6 +36,7 @@ const BELOW_ORCHESTRATOR: &[&str] = &[
     "gyre-tasks",
     "gyre-rollout",
     "gyre-lineage",
+    "gyre-queue",
 ];
 
 const EVERYTHING: &[&str] = &[
@@ -48,6 +50,7 @@ const EVERYTHING: &[&str] = &[
     "gyre-tasks",
     "gyre-rollout",
     "gyre-lineage",
+    "gyre-queue",
     "gyre-orchestrator",
     "gyre-server",
 ];
@@ -61,8 +64,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("gyre-lineage", &["sqlx", "rusqlite", "libsqlite3"]),
     ("gyre-learner", &["candle", "tokenizers", "safetensors"]),
     ("gyre-rollout", &["reqwest", "hyper"]),
+    ("gyre-queue", &["apalis"]),
+    ("gyre-orchestrator", &["object_store"]),
     ("gyre-server", &["axum"]),
-    ("gyre-cli", &["clap", "indicatif", "comfy-table", "tracing-subscriber", "ureq"]),
+    ("gyre-cli", &["clap", "indicatif", "comfy-table", "tracing-subscriber", "opentelemetry", "ureq"]),
 ];
 
 /// Crates without clock, files, environment, ambient randomness or async, and

@@ -4,6 +4,7 @@ mod db;
 mod query;
 mod schedule;
 mod verifier;
+mod worker;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub(crate) use verifier::{
     RegisterVerifierArgs, RevokeTaskArgs, RevokeVerifierArgs, TestVerifierArgs, VerifierCommand,
     VerifierCorpusArgs,
 };
+pub(crate) use worker::{WorkerArgs, WorkerCommand, WorkersArg};
 
 /// Gyre: agents that teach themselves where outcomes can be checked by execution.
 #[derive(Debug, Parser)]
@@ -42,7 +44,7 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Which log lines go to stderr, such as `info` or `gyre_sandbox=debug`.
-    #[arg(long, global = true, default_value = "warn", env = "GYRE_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, default_value = crate::telemetry::LOG_DEFAULT, env = "GYRE_LOG", value_name = "FILTER")]
     pub(crate) log: String,
     /// How log lines are written.
     #[arg(long, global = true, env = "GYRE_LOG_FORMAT", value_name = "FORMAT")]
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     /// Serve the web pages, the HTTP API and metrics of the data folder, and make the rounds that
     /// the configuration schedules.
     Serve(ServeArgs),
+    /// Make rollouts for runs that other processes drive, until asked to stop.
+    Worker(WorkerArgs),
     /// Look at schedules, and steer them.
     #[command(subcommand)]
     Schedule(ScheduleCommand),
@@ -127,6 +131,9 @@ pub(crate) struct RunArgs {
     /// Go on with the newest unfinished run (or the one named) where it stopped.
     #[arg(long, value_name = "RUN", num_args = 0..=1, conflicts_with_all = ["config", "seed", "rounds"])]
     pub(crate) resume: Option<Option<RunId>>,
+    /// Who makes the rollouts, instead of what `[workers]` in the configuration says.
+    #[arg(long, value_name = "WHO")]
+    pub(crate) workers: Option<WorkersArg>,
 }
 
 /// Which service, and how often.
@@ -331,4 +338,8 @@ pub(crate) struct BenchArgs {
     /// Programs per measurement.
     #[arg(short = 'n', long, default_value_t = 300)]
     pub(crate) count: u32,
+    /// Measure workers instead: rollouts per second with 1, 2 and 4 of one core each, and what
+    /// their queue costs.
+    #[arg(long)]
+    pub(crate) workers: bool,
 }

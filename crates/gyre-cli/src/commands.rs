@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod bench_workers;
 mod config;
 mod dataset;
 mod db;
@@ -20,6 +21,7 @@ mod status;
 mod task;
 mod top;
 mod verifier;
+mod worker;
 
 use crate::args::{Args, Command};
 
@@ -29,6 +31,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     match command {
         Command::Run(args) => run::run(&global, &args),
         Command::Serve(args) => serve::serve(&global, &args),
+        Command::Worker(args) => worker::worker(&global, &args),
         Command::Schedule(command) => scheduler::schedule(&global, &command),
         Command::Top(args) => top::top(&global, &args),
         Command::Status => status::status(&global),
@@ -48,6 +51,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Judge(args) => judge::judge(&global, &args),
         Command::Doctor => doctor::doctor(&global),
         Command::Config(command) => config::config(&global, command),
+        Command::Bench(args) if args.workers => bench_workers::bench(&global),
         Command::Bench(args) => bench::bench(&global, &args),
     }
 }

@@ -28,7 +28,9 @@ Exit codes:
   63 verifier refused or revoked       72  verifier not to be believed: run ended
   64 verifier gave no verdict          130 stopped by Ctrl-C
   65 address to serve on is not free   23  backup unusable, or target not empty
-  66 no service answers";
+  66 no service answers
+  24 worker refused: other parts       25  a piece of work failed on every attempt
+  43 workers' object store failed";
 
 /// A command's own failure, with its exit code.
 #[derive(Debug)]
@@ -130,6 +132,10 @@ fn code_of(error: &Error) -> u8 {
         Error::VerifierRevoked { .. } | Error::CannotRevoke { .. } => Failure::VERIFIER_REFUSED,
         Error::Untrusted { .. } => Failure::UNTRUSTED,
         Error::Interrupted => 130,
+        Error::Queue(_) => 20,
+        Error::WorkerRefused { .. } => 24,
+        Error::DeadWork { .. } => 25,
+        Error::Object { .. } => 43,
         Error::Episode(_) => 1,
     }
 }

@@ -7,6 +7,7 @@ mod exit;
 mod live;
 mod output;
 mod session;
+mod telemetry;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -16,10 +17,14 @@ fn main() -> ExitCode {
         return ended;
     }
     let args = args::Args::parse();
-    session::start_logging(&args.global);
+    let telemetry = match telemetry::start(&args.global) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return exit::report(&error),
+    };
     let done = gyre_orchestrator::Failpoints::from_environment()
         .map_err(anyhow::Error::msg)
         .and_then(|_in_force| commands::run(args));
+    drop(telemetry);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report(&error),

@@ -81,6 +81,11 @@ pub(crate) fn print(table: &Table) {
     }
 }
 
+/// Prints a table, or where it has no rows why that is.
+pub(crate) fn print_or(table: &Table, none: &str) {
+    if table.is_empty() { line(none) } else { print(table) }
+}
+
 /// Whether a person watches.
 pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()

@@ -6,28 +6,12 @@ use anyhow::Context;
 use gyre_lineage::DatabaseUrl;
 use gyre_orchestrator::{Cancel, Judging, Project, RunConfig, default_cache_dir};
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
 
-use crate::args::{Global, LogFormat};
+use crate::args::Global;
 use crate::exit::Failure;
 
 /// `configs/quickstart.toml`, so that the binary runs from any folder.
 pub(crate) const QUICKSTART: &str = include_str!("../../../configs/quickstart.toml");
-
-/// Sends log lines to stderr.
-pub(crate) fn start_logging(global: &Global) {
-    let filter = EnvFilter::try_new(&global.log).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let as_json = match global.log_format {
-        Some(format) => format == LogFormat::Json,
-        None => global.json,
-    };
-    if as_json {
-        logs.json().flatten_event(true).init();
-    } else {
-        logs.with_target(false).without_time().init();
-    }
-}
 
 /// Makes the runtime that the store's calls run on.
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {

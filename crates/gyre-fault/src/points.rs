@@ -34,7 +34,9 @@ const fn after(name: &'static str) -> Point {
 /// Every point of a run and of the service, by what they stand beside.
 ///
 /// Points that only other commands come to (`revoke::…`, `verifier::…`,
-/// `register::…`, `revocation::…`) have tests of their own where they have any;
+/// `register::…`, `revocation::…`), and those of what passes between a driver and
+/// its workers (`fleet::…`, `work::…`, `piece::…`), have tests of their own where
+/// they have any;
 /// `run::committing` and `run::committed` stand around `step::…` for those who
 /// count steps.
 pub const POINTS: &[Point] = &[

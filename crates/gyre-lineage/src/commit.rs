@@ -60,6 +60,8 @@ pub struct Commit {
     pub alarms: Vec<AlarmRow>,
     /// The step of a revocation that this is, if it is one.
     pub correction: Option<CorrectionStep>,
+    /// The batch of workers' results that this takes in, by round and name.
+    pub taken: Option<(u32, String)>,
     /// Where the run stands from here on, if that changes.
     pub run_status: Option<RunStatus>,
 }
@@ -109,6 +111,7 @@ impl Commit {
             canaries: Vec::new(),
             alarms: Vec::new(),
             correction: None,
+            taken: None,
             run_status: None,
         }
     }
@@ -171,6 +174,9 @@ impl Writer<'_> {
         self.rows(&schema::ALARMS, &commit.alarms, alarm).await?;
         if let Some(step) = &commit.correction {
             self.correct(step).await?;
+        }
+        if let Some(batch) = &commit.taken {
+            self.store.take_work(self.transaction, &commit.run, batch).await?;
         }
         self.append_events().await
     }

@@ -51,6 +51,8 @@ mod store;
 mod taint;
 mod tick;
 mod words;
+mod work;
+mod workers;
 
 pub use audit::{AuditRules, Finding};
 pub use backup::{BackupSummary, restore};
@@ -76,3 +78,5 @@ pub use schedule::{NewSchedule, ScheduleRow, ScheduleStatus, TickDecision};
 pub use store::Store;
 pub use taint::{Touched, TouchedCheckpoint, TouchedVerdicts, nobody};
 pub use tick::{TickEvent, TickKind, TickRow, TickState};
+pub use work::{Delivery, WorkClaim, WorkKey, WorkOffer, WorkRow, WorkState};
+pub use workers::{FleetRow, NewWorker, WorkerRow, WorkerStatus};

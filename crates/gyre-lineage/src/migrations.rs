@@ -4,7 +4,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use crate::DatabaseUrl;
 
 /// The newest version that this binary knows, in both databases.
-pub(crate) const VERSION: i64 = 8;
+pub(crate) const VERSION: i64 = 9;
 
 /// Reads the version that a database has; fails where it has none.
 pub(crate) const READ_VERSION: &str = "SELECT MAX(version) FROM _sqlx_migrations WHERE success";
@@ -18,6 +18,7 @@ pub(crate) fn sqlite() -> Migrator {
         (5, "views", include_str!("../../../migrations/sqlite/0005_views.sql")),
         (7, "index", include_str!("../../../migrations/sqlite/0007_index.sql")),
         (8, "retired_files", include_str!("../../../migrations/sqlite/0008_retired_files.sql")),
+        (9, "workers", include_str!("../../../migrations/sqlite/0009_workers.sql")),
     ])
 }
 
@@ -30,6 +31,7 @@ pub(crate) fn postgres() -> Migrator {
         (5, "views", include_str!("../../../migrations/postgres/0005_views.sql")),
         (7, "index", include_str!("../../../migrations/postgres/0007_index.sql")),
         (8, "retired_files", include_str!("../../../migrations/postgres/0008_retired_files.sql")),
+        (9, "workers", include_str!("../../../migrations/postgres/0009_workers.sql")),
     ])
 }
 

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::server_settings::ServerSettings;
+use crate::worker_settings::WorkerSettings;
 
 /// Everything that a run is told. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +74,9 @@ pub struct RunConfig {
     /// Where lineage is kept. Never changes a result.
     #[serde(default)]
     pub database: DatabaseConfig,
+    /// Who makes rollouts. Never changes a result.
+    #[serde(default, skip_serializing_if = "WorkerSettings::is_default")]
+    pub workers: WorkerSettings,
     /// How `gyre serve` is reached. Never changes a result.
     #[serde(default, skip_serializing_if = "ServerSettings::is_default")]
     pub server: ServerSettings,
@@ -388,6 +392,7 @@ impl RunConfig {
             verifiers: VerifiersConfig::default(),
             sandbox: SandboxSettings::default(),
             database: DatabaseConfig::default(),
+            workers: WorkerSettings::default(),
             server: ServerSettings::default(),
             ablation: vec![],
             schedules: vec![],
@@ -420,6 +425,8 @@ impl RunConfig {
                 1_000_000,
             ),
             ("sandbox.workers", self.sandbox.workers, 0, 1_024),
+            ("workers.tasks_per_piece", self.workers.tasks_per_piece, 1, 10_000),
+            ("workers.attempts_max", self.workers.attempts_max, 1, 1_000),
             ("canaries.per_round", self.canaries.per_round, 0, 1_000),
         ];
         for (key, value, min, max) in bounds {

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use gyre_dataset::DatasetError;
 use gyre_learner::LearnerError;
 use gyre_lineage::StoreError;
+use gyre_queue::QueueError;
 use gyre_rollout::EpisodeError;
 use gyre_round::IllegalTransition;
 use gyre_sandbox::SandboxError;
@@ -33,6 +34,52 @@ pub enum Error {
     /// A task family failed.
     #[error(transparent)]
     Tasks(#[from] TaskError),
+    /// The queue of the workers failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// A file in the store of the workers failed.
+    #[error("cannot {doing} {name} in the object store: {why}")]
+    Object {
+        /// What was tried.
+        doing: &'static str,
+        /// The object, or the store.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// A piece of work failed for as often as it may.
+    #[error(
+        "a piece of {batch} of {run}, round {round}, failed on every attempt, on {worker} the last \
+         time: {why}; `gyre run --resume` offers it again"
+    )]
+    DeadWork {
+        /// The run.
+        run: RunId,
+        /// The round.
+        round: u32,
+        /// The wave, or the held-out part.
+        batch: String,
+        /// Who had it last.
+        worker: String,
+        /// What went wrong then.
+        why: String,
+    },
+    /// A worker is not what the runs here ask for.
+    #[error(
+        "this worker is refused: it has another {what} ({ours}) than {run} asks for ({asked}); {hint}"
+    )]
+    WorkerRefused {
+        /// Which part.
+        what: &'static str,
+        /// The worker's.
+        ours: String,
+        /// The run.
+        run: RunId,
+        /// The run's.
+        asked: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// A wave could not be made.
     #[error(transparent)]
     Episode(#[from] EpisodeError),

@@ -23,6 +23,7 @@ pub mod inspect;
 mod judging;
 mod layout;
 mod local_policy;
+mod objects;
 mod progress;
 mod project;
 mod registry;
@@ -33,6 +34,8 @@ pub mod scheduler;
 mod server_settings;
 pub mod shown;
 mod summary;
+mod worker;
+mod worker_settings;
 mod workshop;
 
 pub use audit::{AuditFinding, RunAudit, audit};
@@ -59,4 +62,6 @@ pub use revoke::{
 pub use runner::{Clock, Runner};
 pub use server_settings::ServerSettings;
 pub use summary::{Level, RoundSummary, RunSummary};
+pub use worker::{Worker, WorkerOptions};
+pub use worker_settings::{WorkerMode, WorkerSettings};
 pub use workshop::{Workshop, default_cache_dir, open_sandbox};

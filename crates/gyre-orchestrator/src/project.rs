@@ -1,6 +1,7 @@
 //! A data folder and its lineage: what every command opens first.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gyre_lineage::{DatabaseUrl, RunRow, Store};
 use gyre_types::RunId;
@@ -44,6 +45,12 @@ impl Project {
     /// Waits for the store.
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// Waits for a while.
+    pub(crate) fn pause(&self, time: Duration) {
+        // Made inside the runtime: a timer has to find it.
+        self.wait(async { tokio::time::sleep(time).await });
     }
 
     /// The runtime that store calls run on.

@@ -1,11 +1,13 @@
 //! The driver: folds what is recorded, executes what is outstanding, records it.
 
+mod batch;
 mod budget;
 mod canary;
 mod check;
 mod correct;
 mod curate;
 mod evaluate;
+mod fleet;
 mod garbage;
 mod generate;
 mod judge;
@@ -29,37 +31,43 @@ use crate::local_policy::EmbeddedPolicy;
 use crate::progress::{Observer, Progress};
 use crate::project::Project;
 use crate::summary::RunSummary;
+use crate::worker_settings::WorkerMode;
 use crate::workshop::Workshop;
 
 pub(crate) use budget::RoundLimit;
 use correct::check_not_revoked;
+use fleet::Fleet;
+pub(crate) use fleet::{Piece, Said, VERSION, queue_location, queue_name};
 pub(crate) use garbage::{named_paths, reconcile, remove, unnamed};
-use generate::TaskSet;
+pub(crate) use generate::TaskSet;
 pub(crate) use lease::HeldLease;
-pub(crate) use lease::{is_dead, owner};
+pub(crate) use lease::{host, is_dead, owner};
 
 /// Milliseconds since 1970, as the binary reads them.
 pub type Clock = fn() -> i64;
 
-/// Drives one run, alone: it holds the run's lease.
+/// Drives one run, alone: it holds the run's lease. A worker has one without,
+/// which can make rollouts and commit nothing.
 pub struct Runner<'o> {
     project: Project,
     workshop: Workshop,
     config: RunConfig,
     run: RunRow,
-    lease: HeldLease,
+    lease: Option<HeldLease>,
     seq: u64,
     clock: Clock,
     cancel: Cancel,
     observer: &'o mut dyn Observer,
     /// The tasks last worked on; made again from the lineage when missing.
-    tasks: Option<TaskSet>,
+    pub(crate) tasks: Option<TaskSet>,
     /// The phase last worked on.
     phase: Option<PhaseTaskIds>,
     /// The policy last loaded.
     policy: Option<Arc<EmbeddedPolicy>>,
     /// What a round may cost; nothing outside a schedule.
     limit: Option<RoundLimit>,
+    /// Those who make its rollouts, once they were asked to.
+    fleet: Option<Fleet>,
 }
 
 /// The tasks of one phase, in order.
@@ -154,6 +162,33 @@ impl<'o> Runner<'o> {
         Self::drive_run(project, workshop, config, run, clock, cancel, observer)
     }
 
+    /// A worker's hands for a run that another process drives: nothing can be
+    /// committed with them.
+    pub(crate) fn lend(
+        project: Project,
+        (workshop, config, run): (Workshop, RunConfig, RunRow),
+        clock: Clock,
+        cancel: Cancel,
+        observer: &'o mut dyn Observer,
+    ) -> Self {
+        Self {
+            project,
+            workshop,
+            config,
+            run,
+            lease: None,
+            seq: 0,
+            clock,
+            cancel,
+            observer,
+            tasks: None,
+            phase: None,
+            policy: None,
+            limit: None,
+            fleet: None,
+        }
+    }
+
     fn drive_run(
         project: Project,
         workshop: Workshop,
@@ -172,7 +207,7 @@ impl<'o> Runner<'o> {
             workshop,
             config,
             run,
-            lease,
+            lease: Some(lease),
             seq,
             clock,
             cancel,
@@ -181,9 +216,18 @@ impl<'o> Runner<'o> {
             phase: None,
             policy: None,
             limit: None,
+            fleet: None,
         };
         runner.collect_garbage()?;
         Ok(runner)
+    }
+
+    /// Has this process, or workers, make the rollouts, whatever the run's
+    /// configuration says.
+    #[must_use]
+    pub fn by(mut self, mode: WorkerMode) -> Self {
+        self.config.workers.mode = mode;
+        self
     }
 
     /// Drives the run to its end.
@@ -209,6 +253,7 @@ impl<'o> Runner<'o> {
     ///
     /// As [`Runner::drive`].
     pub(crate) fn drive_to(&mut self, last: u32) -> Result<(), Error> {
+        self.open_fleet()?;
         for round in 0..=last {
             self.drive_round(round)?;
         }
@@ -241,6 +286,10 @@ impl<'o> Runner<'o> {
     fn drive_round(&mut self, round: u32) -> Result<(), Error> {
         let mut state = self.recorded_state(round)?;
         let was_over = state.stage.is_terminal();
+        let _round = (!was_over).then(|| {
+            let name = format!("round {round}");
+            tracing::info_span!("round", otel.name = name, run = %self.run.id, round).entered()
+        });
         while let Some(action) = state.outstanding().first().copied() {
             if self.cancel.is_cancelled() {
                 return Err(Error::Interrupted);
@@ -253,6 +302,7 @@ impl<'o> Runner<'o> {
             state = self.record(round, &state, event, rows)?;
         }
         if !was_over {
+            self.sweep_fleet()?;
             let summary = self.round_summary(round)?;
             self.observer
                 .observe(&Progress::RoundFinished { run: &self.run.id, summary: &summary });
@@ -266,7 +316,8 @@ impl<'o> Runner<'o> {
     }
 
     fn execute(&mut self, round: u32, state: &RoundState, action: Action) -> Result<Done, Error> {
-        tracing::debug!(run = %self.run.id, round, ?action, "executing");
+        let _stage = tracing::info_span!("stage", otel.name = action.name(), ?action).entered();
+        tracing::debug!("executing");
         match action {
             Action::Plan => self.plan(round),
             Action::GenerateTasks => self.generate(state),

@@ -37,22 +37,22 @@ impl Workshop {
         registry: Option<&Project>,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
-        let named: BTreeSet<&String> = config
-            .curriculum
-            .families
-            .iter()
-            .map(|family| &family.family)
-            .chain([&config.cold_start.family])
-            .collect();
-        let judging = Judging::of(config, registry);
-        let load = |name: &String| {
-            let folder = config.tasks.dir.join(name);
-            let mut family = Family::load(&folder)?;
-            judging.prepare(&mut family, &folder)?;
-            Ok((name.clone(), family))
-        };
-        let families = named.into_iter().map(load).collect::<Result<_, Error>>()?;
+        let families = families(config, registry)?;
         Ok(Self { sandbox: open_sandbox(&config.sandbox, observer)?, families })
+    }
+
+    /// Loads every family that the configuration names, beside a sandbox that
+    /// is open already.
+    ///
+    /// # Errors
+    ///
+    /// When a family cannot be loaded, or its verifier cannot be used.
+    pub fn with_sandbox(
+        config: &RunConfig,
+        registry: Option<&Project>,
+        sandbox: Sandbox,
+    ) -> Result<Self, Error> {
+        Ok(Self { sandbox, families: families(config, registry)? })
     }
 
     /// Digest of everything beside the settings that decides a run's results.
@@ -109,6 +109,27 @@ impl Workshop {
         // Each verifier gives one for each of its group.
         judgements.into_iter().flatten().collect()
     }
+}
+
+fn families(
+    config: &RunConfig,
+    registry: Option<&Project>,
+) -> Result<BTreeMap<String, Family>, Error> {
+    let named: BTreeSet<&String> = config
+        .curriculum
+        .families
+        .iter()
+        .map(|family| &family.family)
+        .chain([&config.cold_start.family])
+        .collect();
+    let judging = Judging::of(config, registry);
+    let load = |name: &String| {
+        let folder = config.tasks.dir.join(name);
+        let mut family = Family::load(&folder)?;
+        judging.prepare(&mut family, &folder)?;
+        Ok((name.clone(), family))
+    };
+    named.into_iter().map(load).collect()
 }
 
 /// Opens the sandbox, whose workers are processes of this program, and tells

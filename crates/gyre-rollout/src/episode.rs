@@ -5,11 +5,13 @@ use gyre_types::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing::Span;
 
 use crate::chain::{self, Origin};
 use crate::examples;
 use crate::policy::{Policy, PolicyError, TurnRequest};
 use crate::tools::{Request, read_request};
+use crate::trace;
 
 /// Guests that execute at one time. Each holds about 8 MB while it lives.
 const LIVE_SESSIONS: usize = 64;
@@ -83,6 +85,7 @@ pub fn run_wave(
         if active.is_empty() {
             break;
         }
+        wave.open_turn(turn, &mut active);
         let completions = wave.ask(policy, turn, &active)?;
         let turns = active.iter_mut().zip(completions);
         let runs: Vec<_> = turns.map(|(episode, completion)| episode.hear(completion)).collect();
@@ -122,6 +125,14 @@ struct Episode<'a> {
     stop: Option<StopReason>,
     fault: Option<String>,
     chain: Digest,
+    spans: Spans,
+}
+
+/// The spans of a rollout that are open.
+struct Spans {
+    agent: Span,
+    chat: Span,
+    tool: Span,
 }
 
 impl Wave<'_> {
@@ -147,6 +158,19 @@ impl Wave<'_> {
             stop: None,
             fault: None,
             chain: Digest::of_json(&origin),
+            spans: Spans {
+                agent: trace::agent(request, &self.policy),
+                chat: Span::none(),
+                tool: Span::none(),
+            },
+        }
+    }
+
+    fn open_turn(&self, turn: u32, active: &mut [&mut Episode<'_>]) {
+        for episode in active {
+            let sampling = self.sampling(turn, episode.tokens);
+            let Episode { spans, messages, .. } = &mut **episode;
+            spans.chat = trace::chat(&spans.agent, &self.policy, sampling, messages);
         }
     }
 
@@ -238,6 +262,7 @@ impl Wave<'_> {
         let mut first = Vec::new();
         for (episode, _) in active.iter_mut().zip(runs).filter(|(_, run)| run.is_some()) {
             episode.execution = Some(Execution::default());
+            episode.spans.tool = trace::tool(&episode.spans.agent, episode.messages.last());
             if episode.session.is_none() {
                 first.push(&mut **episode);
             }
@@ -292,6 +317,8 @@ impl Episode<'_> {
         if self.prompt_tokens.is_empty() {
             self.prompt_tokens.clone_from(&completion.prompt_tokens);
         }
+        trace::end_chat(&self.spans.chat, &completion);
+        self.spans.chat = Span::none();
         self.tokens += completion.tokens.len() as u32;
         self.messages.push(completion.message.clone());
         let request = read_request(&completion.message);
@@ -330,6 +357,8 @@ impl Episode<'_> {
                 // A guest is dropped after any trap: a repair starts in a fresh one.
                 self.session = None;
             }
+            trace::end_tool(&self.spans.tool, fuel, self.messages.last(), fault.is_some());
+            self.spans.tool = Span::none();
             if let Some(fault) = fault {
                 self.fault.get_or_insert(fault.to_string());
             }
@@ -373,6 +402,8 @@ impl Episode<'_> {
             stop: self.stop.unwrap_or(StopReason::TurnsExhausted),
             chain: self.chain,
         };
-        RolledOut { record, fault: self.fault }
+        let made = RolledOut { record, fault: self.fault };
+        trace::end_agent(&self.spans.agent, &made);
+        made
     }
 }

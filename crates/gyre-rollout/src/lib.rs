@@ -16,10 +16,12 @@ mod examples;
 mod policy;
 mod recorded;
 mod tools;
+mod trace;
 
 pub use episode::{
     EpisodeError, EpisodeSettings, RolledOut, RolloutRequest, first_message, run_wave,
 };
 pub use policy::{Policy, PolicyError, TurnRequest};
 pub use recorded::RecordedPolicy;
+pub use trace::MESSAGES;
 pub use tools::{RUN_EXAMPLES, SUBMIT, last_examples_passed, tool_call, tools_json};

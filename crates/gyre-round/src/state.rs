@@ -149,6 +149,24 @@ pub enum Action {
     Decide,
 }
 
+impl Action {
+    /// A name for people, the same for all waves and parts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::GenerateTasks => "generate tasks",
+            Self::OpenPhase(_) => "open phase",
+            Self::RollOut(_) => "roll out",
+            Self::Verify(_) => "verify",
+            Self::Check => "check verifiers",
+            Self::Curate => "curate",
+            Self::Train => "train",
+            Self::Evaluate(_) => "evaluate",
+            Self::Decide => "decide",
+        }
+    }
+}
+
 /// An event that cannot happen in this state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("event {event} is illegal while the round is {stage}: {why}")]

@@ -12,6 +12,7 @@ mod contract;
 mod inside;
 mod inspect;
 mod loaded;
+mod weight;
 mod wit;
 
 use std::path::Path;
@@ -271,6 +272,20 @@ fn refused(problem: ComponentProblem) -> ComponentError {
     ComponentError::Refused { problems: vec![problem] }
 }
 
+/// Refuses what would take the compiler beyond its bounds, or this process
+/// beyond its memory.
+fn weigh(bytes: &[u8]) -> Result<(), ComponentError> {
+    let heaviest = weight::heaviest(bytes)
+        .map_err(|error| refused(ComponentProblem::Invalid { message: error.to_string() }))?;
+    match heaviest {
+        Some(weight::Heavy { function, values }) if values > weight::VALUES_MAX => {
+            let values_max = weight::VALUES_MAX;
+            Err(refused(ComponentProblem::FunctionTooLarge { function, values, values_max }))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The compiled component: from the cache, or made and put there.
 fn compiled(
     engine: &Engine,
@@ -298,6 +313,7 @@ fn compiled(
             progress(OpenProgress::Discarded { path: entry.compiled.clone(), reason });
         }
     }
+    weigh(bytes)?;
     cache::make_folder(&folder)?;
     let code =
         cache::compile(functions_total, progress, |engine| engine.precompile_component(bytes))?

@@ -8,6 +8,7 @@ mod runs;
 mod schedules;
 mod tasks;
 mod verifiers;
+mod workers;
 
 use std::sync::Arc;
 
@@ -115,7 +116,7 @@ const fn route(
 use Kind::{Change, List, One, Whole};
 
 /// Every route of the API.
-pub(crate) static ROUTES: [Route; 27] = [
+pub(crate) static ROUTES: [Route; 28] = [
     route("/openapi.json", "This document", &[], Kind::Document),
     route("/runs", "Runs, newest first", &[], List(runs::runs)),
     route("/runs/{run}", "A run and its champion", &[], One(runs::run)),
@@ -161,6 +162,7 @@ pub(crate) static ROUTES: [Route; 27] = [
     route("/runs/{run}/events", "Events as they are recorded", &["after"], Kind::Stream),
     route("/verifiers", "Registered verifiers", &[], Whole(verifiers::verifiers)),
     route("/verifiers/{digest}", "A verifier with its scorecard", &[], One(verifiers::verifier)),
+    route("/workers", "Workers, heard of last first", &[], Whole(workers::workers)),
     route("/schedules", "Schedules by name", &[], Whole(schedules::schedules)),
     route("/schedules/{schedule}", "A schedule", &[], One(schedules::schedule)),
     route(

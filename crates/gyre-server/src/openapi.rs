@@ -1,5 +1,7 @@
 //! The API's description, OpenAPI 3.1, made from one table of its routes.
 
+mod schemas;
+
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
@@ -28,27 +30,38 @@ fn openapi() -> Value {
         "security": [{}, { "token": [] }],
         "components": {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
-            "schemas": {
-                "Problem": {
-                    "type": "object",
-                    "required": ["type", "title", "status", "code", "detail"],
-                    "properties": {
-                        "type": { "type": "string" },
-                        "title": { "type": "string" },
-                        "status": { "type": "integer" },
-                        "code": { "type": "string", "description": "stable; for programs" },
-                        "detail": { "type": "string", "description": "for people" },
-                    },
-                },
-                "Page": {
-                    "type": "object",
-                    "required": ["items", "next_cursor"],
-                    "properties": {
-                        "items": { "type": "array", "items": { "type": "object" } },
-                        "next_cursor": { "type": ["string", "null"] },
-                    },
-                },
+            "schemas": components(),
+        },
+    })
+}
+
+fn components() -> Value {
+    let mut all = schemas::all();
+    let problem = json!({
+        "type": "object",
+        "required": ["type", "title", "status", "code", "detail"],
+        "properties": {
+            "type": { "type": "string" },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "code": { "type": "string", "description": "stable; for programs" },
+            "detail": { "type": "string", "description": "for people" },
+        },
+    });
+    all.insert("Problem".to_owned(), problem);
+    Value::Object(all)
+}
+
+/// A page of a list whose items are of a schema.
+fn page_of(name: &str) -> Value {
+    json!({
+        "type": "object",
+        "required": ["items", "next_cursor"],
+        "properties": {
+            "items": {
+                "type": "array", "items": { "$ref": format!("#/components/schemas/{name}") },
             },
+            "next_cursor": { "type": ["string", "null"] },
         },
     })
 }
@@ -65,7 +78,7 @@ fn operation(route: &Route) -> Value {
         parameters.extend(["cursor", "limit"].map(query));
     }
     let mut responses = json!({ "200": {
-        "description": route.summary, "content": content(route.kind),
+        "description": route.summary, "content": content(route),
     } });
     for status in statuses(route.kind) {
         responses[status] = json!({
@@ -85,14 +98,16 @@ fn operation(route: &Route) -> Value {
     })
 }
 
-fn content(kind: Kind) -> Value {
-    match kind {
+fn content(route: &Route) -> Value {
+    let name = schemas::of(route.path);
+    match route.kind {
         Kind::One(_) | Kind::Change(_) | Kind::Replay | Kind::Document => {
-            json!({ "application/json": { "schema": { "type": "object" } } })
+            let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
+            json!({ "application/json": { "schema": schema } })
         }
-        Kind::List(_) | Kind::Whole(_) => json!({
-            "application/json": { "schema": { "$ref": "#/components/schemas/Page" } }
-        }),
+        Kind::List(_) | Kind::Whole(_) => {
+            json!({ "application/json": { "schema": page_of(name) } })
+        }
         Kind::Stream => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
         Kind::File => json!({ "application/vnd.apache.parquet": {} }),
         Kind::Rows => json!({ "application/x-ndjson": { "schema": { "type": "string" } } }),
@@ -185,6 +200,18 @@ mod tests {
             let operation = methods.as_object().unwrap().values().next().unwrap();
             let described = operation["parameters"].as_array().unwrap().iter();
             assert_eq!(described.filter(|p| p["in"] == "path").count(), named, "{path}");
+        }
+    }
+
+    /// Whatever the document refers to is in it.
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = openapi();
+        let text = document.to_string();
+        for reference in text.split("#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            let found = &document["components"]["schemas"][name];
+            assert!(found.is_object(), "{name} is not in the document");
         }
     }
 }

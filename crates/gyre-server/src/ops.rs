@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use gyre_lineage::RunStatus;
+use gyre_lineage::{RunStatus, WorkerStatus};
 use serde_json::json;
 
 use crate::app::App;
@@ -15,6 +15,10 @@ use crate::router::{answer, problem};
 
 /// Runs that metrics tell of, newest first.
 const RUNS: u32 = 20;
+/// Workers that are counted at most.
+const WORKERS: u32 = 10_000;
+/// A worker that was not heard of for so long is taken for gone.
+const HEARD_MS: i64 = 30_000;
 
 /// The process lives.
 pub(crate) async fn healthz() -> Response {
@@ -59,6 +63,17 @@ fn measure(app: &App) -> Result<String, Failure> {
         text.sample("gyre_run_active", &id, active);
         text.sample("gyre_run_events_total", &id, run.last_seq as f64);
     }
+    text.family("gyre_work_pieces", "gauge", "Pieces of work of open rounds, by where they stand.");
+    for (state, count) in app.project.wait(app.project.store.work_counts())? {
+        text.sample("gyre_work_pieces", &[("state", state.as_str())], f64::from(count));
+    }
+    text.family("gyre_workers", "gauge", "Workers that were heard of within 30 seconds.");
+    let heard_after = (app.clock)() - HEARD_MS;
+    let workers = app.project.wait(app.project.store.workers(WORKERS))?;
+    let living = workers.iter().filter(|worker| {
+        worker.last_seen_ms > heard_after && worker.status != WorkerStatus::Stopped
+    });
+    text.sample("gyre_workers", &[], living.count() as f64);
     if let Some(run) = runs.first() {
         let figures = app.figures(run)?;
         for (name, help) in ROUND_FAMILIES {

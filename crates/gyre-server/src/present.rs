@@ -2,7 +2,7 @@
 
 use gyre_lineage::{
     CheckpointRow, Edge, EventRow, GateRow, Node, Page, RolloutWithVerdict, RunRow, ScheduleRow,
-    ShardRow, TaskRate, TaskRow, TickEvent, TickRow, VerdictCount, VerdictRow, VerifierRow,
+    ShardRow, TaskRate, TaskRow, TickEvent, TickRow, VerdictCount, VerdictRow, VerifierRow, WorkerRow,
 };
 use gyre_orchestrator::scheduler;
 use serde_json::{Value, json};
@@ -119,6 +119,15 @@ pub(crate) fn verifier(row: &VerifierRow) -> Value {
         "revoked": row.revoked.as_ref().map(|revoked| json!({
             "at_ms": revoked.at_ms, "why": revoked.why, "replaced_by": revoked.replaced_by,
         })),
+    })
+}
+
+pub(crate) fn worker(row: &WorkerRow) -> Value {
+    json!({
+        "id": row.worker.id, "host": row.worker.host, "version": row.worker.version,
+        "sandbox_digest": row.worker.sandbox_digest, "concurrency": row.worker.concurrency,
+        "status": row.status.as_str(), "started_at_ms": row.started_at_ms,
+        "last_seen_ms": row.last_seen_ms, "pieces": row.pieces,
     })
 }
 

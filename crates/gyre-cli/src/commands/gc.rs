@@ -1,4 +1,5 @@
 use gyre_orchestrator::{GcRules, collect_garbage};
+use gyre_types::RunId;
 use serde_json::json;
 
 use crate::args::{GcArgs, Global};
@@ -27,12 +28,22 @@ pub(crate) fn gc(global: &Global, args: &GcArgs) -> anyhow::Result<()> {
             output::visible(&item.path.display().to_string()),
         ]);
     }
+    if table.is_empty() {
+        output::line("nothing to take away");
+        left_alone(&report.left_alone);
+        return Ok(());
+    }
     output::print(&table);
     let bytes = report.items.iter().map(|item| item.bytes).sum();
     let done = if args.dry_run { "would be freed (--dry-run)" } else { "freed" };
     output::line(format!("{} {done}", output::bytes(bytes)));
-    for run in &report.left_alone {
-        output::line(format!("{run} is not finished and was left alone"));
-    }
+    left_alone(&report.left_alone);
     Ok(())
 }
+
+fn left_alone(runs: &[RunId]) {
+    for run in runs {
+        output::line(format!("{run} is not finished and was left alone"));
+    }
+}
+

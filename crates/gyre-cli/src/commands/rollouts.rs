@@ -56,7 +56,7 @@ pub(crate) fn rollouts(global: &Global, args: &RolloutsArgs) -> anyhow::Result<(
             reason,
         ]);
     }
-    output::print(&table);
+    output::print_or(&table, "no rollouts fit");
     if let Some(next) = next {
         output::line(format!("… and more: go on with --after {next}"));
     }

@@ -1,6 +1,6 @@
 use gyre_lineage::{RunRow, RunStatus};
 use gyre_orchestrator::{
-    Cancel, Error, Observer, Project, RunConfig, RunSummary, Runner, Workshop,
+    Cancel, Error, Observer, Project, RunConfig, RunSummary, Runner, WorkerMode, Workshop,
 };
 use gyre_types::Seed;
 
@@ -17,7 +17,8 @@ pub(crate) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<()> {
         Some(named) => {
             let project = session::open_existing(global, &runtime)?;
             let mut view = View::choose(global.json);
-            let summary = resume(&project, named.as_ref(), &cancel, &mut view);
+            let by = args.workers.map(WorkerMode::from);
+            let summary = resume(&project, named.as_ref(), by, &cancel, &mut view);
             view.finish();
             vec![summary?]
         }
@@ -51,6 +52,9 @@ fn configured(args: &RunArgs) -> Result<RunConfig, Error> {
     }
     if let Some(rounds) = args.rounds {
         config.rounds = rounds;
+    }
+    if let Some(who) = args.workers {
+        config.workers.mode = who.into();
     }
     config.checked().map_err(Error::from)
 }
@@ -87,6 +91,7 @@ fn start(
 fn resume(
     project: &Project,
     named: Option<&gyre_types::RunId>,
+    by: Option<WorkerMode>,
     cancel: &Cancel,
     observer: &mut dyn Observer,
 ) -> Result<RunSummary, Error> {
@@ -96,7 +101,11 @@ fn resume(
             .ok_or_else(|| Error::NothingToResume { data_dir: project.data.root().to_owned() })?,
     };
     let workshop = Workshop::open(&project.config_of(&run)?, Some(project), observer)?;
-    Runner::resume(project.clone(), workshop, run, now_ms, cancel.clone(), observer)?.drive()
+    let runner = Runner::resume(project.clone(), workshop, run, now_ms, cancel.clone(), observer)?;
+    match by {
+        Some(mode) => runner.by(mode).drive(),
+        None => runner.drive(),
+    }
 }
 
 fn print(global: &Global, summaries: &[RunSummary]) -> anyhow::Result<()> {

@@ -143,7 +143,8 @@ fn list(global: &Global, project: &Project) -> anyhow::Result<()> {
             next_tick(row, now_ms()).map_or("-".to_owned(), output::time),
         ]);
     }
-    output::print(&table);
+    let none = "no schedules: `gyre serve --config FILE` takes them up from a [[schedules]] section";
+    output::print_or(&table, none);
     Ok(())
 }
 
@@ -174,7 +175,7 @@ fn ticks(global: &Global, project: &Project, name: &str, rows: u32) -> anyhow::R
             output::printable(&tick.detail).into_owned(),
         ]);
     }
-    output::print(&table);
+    output::print_or(&table, &format!("{name} has not ticked yet"));
     Ok(())
 }
 

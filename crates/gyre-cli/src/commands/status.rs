@@ -63,11 +63,7 @@ pub(crate) fn status(global: &Global) -> anyhow::Result<()> {
     if global.json {
         return output::json_pretty(&rows);
     }
-    if rows.is_empty() {
-        output::line("no runs yet; `gyre run` starts one");
-    } else {
-        output::print(&table);
-    }
+    output::print_or(&table, "no runs yet; `gyre run` starts one");
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::args::{Global, TopArgs};
+use crate::clock::now_ms;
 use crate::exit::Failure;
 use crate::output;
 
@@ -11,6 +12,8 @@ use crate::output;
 const RUNS: u32 = 5;
 /// Rounds shown of the newest run: the last ones.
 const ROUNDS: usize = 12;
+/// A worker that was not heard of for so long is not shown.
+const WORKERS_MS: i64 = 60_000;
 /// Longest that one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -60,12 +63,14 @@ impl Service {
             None => Value::Null,
         };
         let schedules = self.get("/api/v1/schedules")?;
+        let workers = self.get("/api/v1/workers")?;
         let items = |page: &Value| page["items"].as_array().cloned().unwrap_or_default();
         let runs: Vec<Value> = items(&runs).iter().map(without_config).collect();
         Ok(json!({
             "url": self.url,
             "runs": runs,
             "rounds": items(&rounds),
+            "workers": items(&workers).iter().filter(|worker| is_there(worker)).collect::<Vec<_>>(),
             "schedules": items(&schedules),
         }))
     }
@@ -118,6 +123,12 @@ fn without_config(run: &Value) -> Value {
     run
 }
 
+/// Those that ended are of no interest, nor is one that died a while ago.
+fn is_there(worker: &Value) -> bool {
+    let heard = worker["last_seen_ms"].as_i64().unwrap_or_default();
+    worker["status"] != "stopped" && heard > now_ms() - WORKERS_MS
+}
+
 /// Takes the last screen away.
 fn clear() {
     let mut out = std::io::stdout().lock();
@@ -150,6 +161,22 @@ fn show(look: &Value) {
     if !all.is_empty() {
         output::line("");
         output::print(&rounds(&all[all.len().saturating_sub(ROUNDS)..]));
+    }
+    let workers = list("workers");
+    if !workers.is_empty() {
+        let mut table = output::table(["worker", "host", "status", "at a time", "pieces", "heard"]);
+        for worker in workers {
+            table.add_row([
+                text(&worker["id"]),
+                text(&worker["host"]),
+                text(&worker["status"]),
+                text(&worker["concurrency"]),
+                text(&worker["pieces"]),
+                worker["last_seen_ms"].as_i64().map_or_else(|| "-".to_owned(), output::time),
+            ]);
+        }
+        output::line("");
+        output::print(&table);
     }
     let schedules = list("schedules");
     if !schedules.is_empty() {

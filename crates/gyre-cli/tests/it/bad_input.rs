@@ -102,7 +102,7 @@ fn stopped_after(data: &Path, kind: &str) {
 
 /// Runs a shell script in a mount namespace of its own, so that what it mounts
 /// is gone with it. Root may do so, and others where the kernel lets them.
-fn in_namespace(script: &str, args: &[&Path]) -> Ran {
+pub(crate) fn in_namespace(script: &str, args: &[&Path]) -> Ran {
     let mut command = Command::new("unshare");
     let namespace = if is_root() { "--mount" } else { "-rm" };
     command.args([namespace, "sh", "-euc", script, "sh", env!("CARGO_BIN_EXE_gyre")]).args(args);

@@ -71,6 +71,19 @@ impl Place {
         command
     }
 
+    /// The URL of the server's database, if it is on a server.
+    pub(crate) fn server(&self) -> Option<&str> {
+        self.database.as_ref().map(|database| database.url.as_str())
+    }
+
+    /// Runs SQL on the database.
+    pub(crate) fn sql(&self, statements: &str) -> String {
+        match &self.database {
+            Some(database) => database.sql(statements),
+            None => crate::support::sql(&self.folder.path().join("data"), statements),
+        }
+    }
+
     /// The audit's state; none where there is no run yet.
     #[track_caller]
     pub(crate) fn clean(&self) -> Option<String> {
@@ -239,7 +252,7 @@ fn a_service_killed_at_every_point_ends_as_if_nothing_had_happened() {
 
 /// What `cargo xtask crash` asks for, beside what the suite always does.
 #[expect(clippy::disallowed_methods, reason = "the caller chooses how much to try")]
-fn asked_for(name: &str) -> Option<usize> {
+pub(crate) fn asked_for(name: &str) -> Option<usize> {
     std::env::var(name).ok()?.parse().ok()
 }
 

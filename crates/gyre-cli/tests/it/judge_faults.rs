@@ -10,6 +10,7 @@ use gyre_types::Seed;
 use serde_json::{Value, json};
 
 use crate::audits::{Bench, register_as, scorecard};
+use crate::bad_input::in_namespace;
 use crate::judging::VERIFY;
 use crate::plugin_fixture::{Returned, declines, verifier};
 use crate::support::{gyre, json_lines, on};
@@ -178,6 +179,52 @@ fn no_killed_worker_is_a_pass_or_a_fail() {
         }
     }
     assert!(right > names.len() / 2, "{right} of {} were judged in spite of it", names.len());
+}
+
+/// Where neither the data folder, nor the folder for temporary files, nor that
+/// of the answers has a byte left.
+#[test]
+fn no_full_disk_is_a_pass_or_a_fail() {
+    let bench = Bench::new();
+    let folder = tempfile::tempdir().unwrap();
+    let names = programs(folder.path(), GUESTS);
+    let task = by_python(&bench, "sound", VERIFY, 10_000_000_000);
+    let undisturbed = judge(&bench, folder.path(), &task, &names).output().unwrap();
+    let expected = verdicts(&String::from_utf8(undisturbed.stdout).unwrap());
+    assert!(count(&expected, "pass") > 100 && count(&expected, "fail") > 500);
+
+    let place = tempfile::tempdir().unwrap();
+    let [disk, cut, whole] = ["disk", "cut", "whole"].map(|name| place.path().join(name));
+    fs::create_dir(&disk).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size=64m tmpfs \"$2\"; mkdir \"$2/tmp\"; \
+         cp -a \"$3\" \"$2/answers\"; cp -a \"$4\" \"$2/data\"; \
+         cat /dev/zero > \"$2/rest\" 2> \"$6.full\" || true; grep -q 'No space' \"$6.full\"; \
+         cd \"$2/answers\"; export TMPDIR=\"$2/tmp\"; \
+         judge() {{ \"$gyre\" --data-dir ../data judge --json --task \"$task\" {}; }}; \
+         gyre=$1 task=$5 disk=$2 whole=$6 cut=$7 code=0; \
+         judge > \"$whole\" || code=$?; test $code = 62; \
+         judge > \"$disk/cut\" || code=$?; cp \"$disk/cut\" \"$cut\"; exit $code",
+        names.join(" ")
+    );
+    let args: [&Path; 6] = [&disk, folder.path(), &bench.data, &task, &whole, &cut];
+    // What was judged and cannot be written is an error of the command.
+    in_namespace(&script, &args).fails(40, &["free some space"]);
+
+    let found = verdicts(&fs::read_to_string(&whole).unwrap());
+    assert_eq!(found.len(), names.len());
+    for (answer, verdict) in &found {
+        let excused = verdict["reason"]["kind"] == "infrastructure";
+        assert!(*verdict == expected[answer] || excused, "{answer}: {verdict}");
+    }
+    let right = found.iter().filter(|(answer, verdict)| **verdict == expected[*answer]).count();
+    assert!(right > names.len() / 2, "{right} of {} were judged in spite of it", names.len());
+    // Nor is anything wrong in what came out before there was no room.
+    for line in fs::read_to_string(&cut).unwrap().lines() {
+        let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+        let answer = line["answer"].as_str().unwrap();
+        assert_eq!(line["judgement"]["verdict"], expected[answer], "{answer}");
+    }
 }
 
 /// Kills each worker of a process that has worked for a tenth of a second.

@@ -15,3 +15,4 @@ mod revocation;
 mod scenario;
 mod schedules;
 mod support;
+mod work;

@@ -6,12 +6,12 @@ use gyre_round::{
 };
 use gyre_types::{CheckpointId, Digest, Split, TaskId};
 
+use super::batch::Batch;
 use super::generate::planned;
 use super::judge::count;
 use super::{Done, Runner};
 use crate::error::Error;
 use crate::inspect::outcomes;
-use crate::layout::evaluation_part;
 
 impl Runner<'_> {
     /// One greedy turn at every task of a part. Rollouts and verdicts become
@@ -19,21 +19,15 @@ impl Runner<'_> {
     pub(super) fn evaluate(&mut self, state: &RoundState, part: Split) -> Result<Done, Error> {
         let plan = planned(state);
         let round = plan.round;
-        let candidate = candidate(state);
-        let policy = self.policy(candidate)?;
         let what = if part == Split::Gate {
             "evaluating for the gate"
         } else {
             "evaluating for the report"
         };
-        let set = self.task_set(0, part)?;
-        let tasks: Vec<_> = set.tasks.values().map(|admitted| admitted.task.clone()).collect();
-        self.working(round, what, 0, tasks.len() as u64);
-        let requests: Vec<_> =
-            tasks.iter().map(|task| self.request(round, part, task, 0)).collect();
-        let settings = self.config.evaluation_episode();
-        let stored = self.sample(round, &evaluation_part(part), &policy, &settings, &requests)?;
-        let verdicts = self.judge_records(&stored.records)?;
+        let tasks = self.task_set(0, part)?.tasks.len();
+        self.working(round, what, 0, tasks as u64);
+        let stored = self.sample(state, Batch::HeldOut(part))?;
+        let verdicts = self.judged(round, Batch::HeldOut(part), &stored.records)?;
         let second = self.recheck(plan, &stored.records, &verdicts)?;
         let counts = second.correct(count(&stored.records, &verdicts));
         let rechecked = second.rechecked;
@@ -47,7 +41,7 @@ impl Runner<'_> {
         done.rows.verdicts.extend(stored.faulted);
         done.rows.verdicts.extend(second.corrections);
         done.rows.alarms = second.alarms;
-        Ok(done)
+        Ok(self.taking(done, round, Batch::HeldOut(part)))
     }
 
     pub(super) fn decide(&mut self, state: &RoundState) -> Result<Done, Error> {
@@ -131,6 +125,6 @@ impl Runner<'_> {
     }
 }
 
-fn candidate(state: &RoundState) -> &CheckpointId {
+pub(super) fn candidate(state: &RoundState) -> &CheckpointId {
     state.candidate.as_ref().expect("the state machine evaluates only after training")
 }

@@ -27,10 +27,10 @@ type FamilyRequest = (String, TaskRequest);
 
 /// The tasks of one round and side, with their keys, by id.
 #[derive(Debug)]
-pub(super) struct TaskSet {
-    pub(super) round: u32,
-    pub(super) split: Split,
-    pub(super) tasks: BTreeMap<TaskId, AdmittedTask>,
+pub(crate) struct TaskSet {
+    pub(crate) round: u32,
+    pub(crate) split: Split,
+    pub(crate) tasks: BTreeMap<TaskId, AdmittedTask>,
 }
 
 impl Runner<'_> {

@@ -8,6 +8,7 @@ use gyre_tasks::AdmittedTask;
 use gyre_types::{InvalidReason, Judgement, RolloutRecord, Split, StopReason, TaskId, Verdict};
 use gyre_verify::Submission;
 
+use super::batch::Batch;
 use super::generate::planned;
 use super::{Done, Runner};
 use crate::config::OnFault;
@@ -22,7 +23,7 @@ impl Runner<'_> {
         let records =
             self.read_wave(&folder.join(format!("{}.parquet", wave_part(at.phase, at.wave))))?;
         self.task_set(round, Split::Train)?;
-        let verdicts = self.judge_records(&records)?;
+        let verdicts = self.judged(round, Batch::Wave(at), &records)?;
         let second = self.recheck(plan, &records, &verdicts)?;
         let counts = second.correct(count(&records, &verdicts));
         let rechecked = second.rechecked;
@@ -33,7 +34,7 @@ impl Runner<'_> {
         done.rows.verdicts = verdicts;
         done.rows.verdicts.extend(second.corrections);
         done.rows.alarms = second.alarms;
-        Ok(done)
+        Ok(self.taking(done, round, Batch::Wave(at)))
     }
 
     /// Judges records against the task set in hand. Those that the
@@ -50,10 +51,12 @@ impl Runner<'_> {
             .iter()
             .map(|record| self.submission(&set.tasks, record))
             .collect::<Result<Vec<_>, _>>()?;
-        let judgements = self.judge_twice(&submissions)?;
+        let judgements = self.judge_twice(&submissions);
         let row =
             |(record, judgement): (&&RolloutRecord, Judgement)| self.verdict_row(record, judgement);
-        open.iter().zip(judgements).map(row).collect()
+        let verdicts = open.iter().zip(judgements).map(row).collect::<Result<Vec<_>, _>>()?;
+        self.stop_on_fault(records, &verdicts)?;
+        Ok(verdicts)
     }
 
     fn submission<'a>(
@@ -68,7 +71,7 @@ impl Runner<'_> {
     }
 
     /// Judges, and once more what the infrastructure failed at.
-    fn judge_twice(&self, submissions: &[Submission<'_>]) -> Result<Vec<Judgement>, Error> {
+    fn judge_twice(&self, submissions: &[Submission<'_>]) -> Vec<Judgement> {
         let judge = |submissions: &[Submission<'_>]| self.workshop.judge(submissions);
         let mut judgements = judge(submissions);
         let failed: Vec<usize> =
@@ -79,33 +82,36 @@ impl Runner<'_> {
                 judgements[at] = judgement;
             }
         }
-        self.stop_on_fault(submissions, &judgements)?;
-        Ok(judgements)
+        judgements
     }
 
     /// Stops where a verifier gave no verdict, if the configuration says so.
-    fn stop_on_fault(
+    pub(super) fn stop_on_fault(
         &self,
-        submissions: &[Submission<'_>],
-        judgements: &[Judgement],
+        records: &[RolloutRecord],
+        verdicts: &[VerdictRow],
     ) -> Result<(), Error> {
         if self.config.verifiers.on_fault == OnFault::Continue {
             return Ok(());
         }
-        let fault =
-            |(submission, judgement): (&Submission<'_>, &Judgement)| match &judgement.verdict {
-                Verdict::Invalid { reason: InvalidReason::Verifier { detail } } => {
-                    Some((submission.task.family.clone(), detail.clone()))
-                }
-                _ => None,
+        let mut faults = BTreeMap::<String, Vec<&str>>::new();
+        for row in verdicts {
+            let Verdict::Invalid { reason: InvalidReason::Verifier { detail } } = &row.verdict
+            else {
+                continue;
             };
-        let faults: Vec<_> = submissions.iter().zip(judgements).filter_map(fault).collect();
-        match faults.first() {
+            let record = records.iter().find(|record| record.id == row.rollout);
+            let set = self.tasks.as_ref();
+            let admitted = record.and_then(|record| set?.tasks.get(&record.task));
+            let family = admitted.map_or_else(String::new, |a| a.task.family.clone());
+            faults.entry(family).or_default().push(detail);
+        }
+        match faults.into_iter().next() {
             None => Ok(()),
-            Some((family, why)) => Err(Error::VerifierFault {
-                family: family.clone(),
-                count: faults.iter().filter(|(other, _)| other == family).count(),
-                why: why.clone(),
+            Some((family, whys)) => Err(Error::VerifierFault {
+                family,
+                count: whys.len(),
+                why: whys.first().copied().unwrap_or_default().to_owned(),
             }),
         }
     }

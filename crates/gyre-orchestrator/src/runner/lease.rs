@@ -81,7 +81,8 @@ pub(crate) fn is_dead(owner: &str) -> bool {
     on == host() && started(pid).as_deref() != Some(start)
 }
 
-fn host() -> String {
+/// The name of this machine.
+pub(crate) fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     name.trim().replace('/', "-")
 }

@@ -12,10 +12,10 @@ use gyre_types::{
     Split, Task, TaskId, Verdict,
 };
 
+use super::batch::Batch;
 use super::generate::{PAGE, planned};
 use super::{Done, PhaseTaskIds, Runner};
 use crate::error::Error;
-use crate::layout::wave_part;
 use crate::local_policy::EmbeddedPolicy;
 
 /// A wave that was sampled and written, ready to be committed.
@@ -40,7 +40,11 @@ impl Runner<'_> {
 
     /// The tasks of a phase, in order of their ids. Follows from what was
     /// recorded before the phase opened, so it is the same after a crash.
-    fn phase_tasks(&mut self, plan: &RoundPlan, phase: u32) -> Result<Arc<[TaskId]>, Error> {
+    pub(super) fn phase_tasks(
+        &mut self,
+        plan: &RoundPlan,
+        phase: u32,
+    ) -> Result<Arc<[TaskId]>, Error> {
         let round = plan.round;
         let known = self.phase.as_ref().filter(|p| (p.round, p.phase) == (round, phase));
         if let Some(known) = known {
@@ -71,25 +75,7 @@ impl Runner<'_> {
     }
 
     pub(super) fn roll_out(&mut self, state: &RoundState, at: WaveIndex) -> Result<Done, Error> {
-        let plan = planned(state);
-        let phase = &plan.phases[at.phase as usize];
-        let per_wave = self.config.rollout.tasks_per_wave as usize;
-        let tasks = self.phase_tasks(plan, at.phase)?;
-        let tasks: BTreeSet<_> =
-            tasks.iter().skip(at.wave as usize * per_wave).take(per_wave).collect();
-        let first = first_sample(plan, at.phase);
-        let settings = self.config.training_episode(phase.temperature);
-        let champion = self.champion()?;
-        let policy = self.policy(&champion)?;
-        let all = self.load_tasks(plan.round, Split::Train)?;
-        let requests: Vec<_> = all
-            .values()
-            .filter(|task| tasks.contains(&task.id))
-            .flat_map(|task| (first..first + phase.samples).map(move |sample| (task, sample)))
-            .map(|(task, sample)| self.request(plan.round, Split::Train, task, sample))
-            .collect();
-        let name = wave_part(at.phase, at.wave);
-        let stored = self.sample(plan.round, &name, &policy, &settings, &requests)?;
+        let stored = self.sample(state, Batch::Wave(at))?;
         let mut done = Done {
             event: RoundEvent::WaveRolledOut {
                 at,
@@ -103,20 +89,6 @@ impl Runner<'_> {
         done.rows.rollouts = stored.rows;
         done.rows.verdicts = stored.faulted;
         Ok(done)
-    }
-
-    /// Samples a wave and writes its part. What the infrastructure failed at is
-    /// tried once more; a rollout keeps its identity over both.
-    pub(super) fn sample(
-        &self,
-        round: u32,
-        name: &str,
-        policy: &EmbeddedPolicy,
-        settings: &EpisodeSettings,
-        requests: &[RolloutRequest<'_>],
-    ) -> Result<Stored, Error> {
-        let made = self.attempt(policy, settings, requests)?;
-        self.store_part(round, name, made)
     }
 
     /// Makes rollouts, and once more those that the infrastructure failed at.
@@ -139,7 +111,12 @@ impl Runner<'_> {
         Ok(made)
     }
 
-    fn store_part(&self, round: u32, name: &str, made: Vec<RolledOut>) -> Result<Stored, Error> {
+    pub(super) fn store_part(
+        &self,
+        round: u32,
+        name: &str,
+        made: Vec<RolledOut>,
+    ) -> Result<Stored, Error> {
         let folder = self.project.data.rollouts(&self.run.id, round);
         std::fs::create_dir_all(&folder).map_err(crate::project::io("make", &folder))?;
         let faults: Vec<_> = made.iter().map(|m| m.fault.clone()).collect();

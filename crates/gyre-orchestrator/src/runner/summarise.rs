@@ -18,7 +18,9 @@ impl Runner<'_> {
 
     /// A commit with the run, the lease and the log's end filled in.
     pub(super) fn empty_commit(&self) -> Commit {
-        Commit::new(self.run.id.clone(), self.lease.epoch(), self.seq, (self.clock)())
+        // Without a lease there is an epoch that nobody ever has.
+        let epoch = self.lease.as_ref().map_or(0, super::lease::HeldLease::epoch);
+        Commit::new(self.run.id.clone(), epoch, self.seq, (self.clock)())
     }
 
     pub(super) fn working(&mut self, round: u32, what: &'static str, done: u64, total: u64) {

@@ -19,6 +19,15 @@ pub enum ComponentProblem {
         /// The bound.
         bytes_max: usize,
     },
+    /// One of its functions is more than the compiler is given.
+    FunctionTooLarge {
+        /// Its index in its core module.
+        function: u32,
+        /// Values that the compiler may find in it, at most.
+        values: u64,
+        /// The bound.
+        values_max: u64,
+    },
     /// It is not WebAssembly.
     NotWasm,
     /// It is a core module, not a component.
@@ -58,6 +67,11 @@ impl fmt::Display for ComponentProblem {
             Self::TooLarge { bytes, bytes_max } => {
                 write!(f, "it has {bytes} bytes, more than the {bytes_max} that are read")
             }
+            Self::FunctionTooLarge { function, values, values_max } => write!(
+                f,
+                "its function {function} may come to {values} values in the compiler, and no more \
+                 than {values_max} are tried: split it, or give it fewer locals"
+            ),
             Self::NotWasm => f.write_str("it is not WebAssembly: it does not begin with `\\0asm`"),
             Self::CoreModule => f.write_str(
                 "it is a core module, not a component: build for wasm32-wasip2, or wrap it with \

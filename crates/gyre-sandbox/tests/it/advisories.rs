@@ -5,9 +5,11 @@
 use std::fmt::Write;
 use std::thread;
 
-use gyre_sandbox::plugin::{ComponentError, ComponentVerifier, VerifierFault, VerifierLimits};
+use gyre_sandbox::plugin::{
+    ComponentError, ComponentProblem, ComponentVerifier, VerifierFault, VerifierLimits,
+};
 
-use crate::plugin::{fault, load, outcome, verify, workers};
+use crate::plugin::{fault, load, outcome, refused, verify, workers};
 use crate::plugin_fixture::{Returned, returning, verifier};
 use crate::support::warm_cache;
 
@@ -241,8 +243,19 @@ fn tables_beyond_all_memory_are_refused() {
 
 #[test]
 fn parts_of_the_engine_that_are_left_out_are_refused() {
+    // A long chain of types, each of which refers to the one before it.
+    let mut chain = String::from("(type $t0 (func))");
+    for at in 1..20_000 {
+        let _ = write!(chain, "(type $t{at} (func (param (ref null $t{}))))", at - 1);
+    }
     let left_out = [
         ("collected references", "(table $refs 1 externref)"),
+        ("collected references in globals", "(global $ref (mut externref) (ref.null extern))"),
+        ("collected references as locals", "(func (local anyref) (drop (local.get 0)))"),
+        ("numbers as references", "(func (drop (ref.i31 (i32.const 1))))"),
+        ("references to exceptions", "(func (local exnref) (throw_ref (local.get 0)))"),
+        ("types that refer to types", chain.as_str()),
+        ("recursive types", "(rec (type $a (func (param (ref null $b)))) (type $b (func)))"),
         ("shared memory", "(memory $shared 1 1 shared)"),
         ("exceptions", "(tag $e) (func (throw $e))"),
     ];
@@ -268,4 +281,48 @@ fn verifiers_can_be_loaded_and_dropped_by_many_threads() {
             });
         }
     });
+}
+
+/// A function that makes so many times 1,000 values, one of which is counted.
+fn of_many_values(calls: usize) -> Vec<u8> {
+    let results = "i32 ".repeat(1_000);
+    let thousand: String = (0..1_000).fold(String::new(), |mut code, at| {
+        let _ = write!(code, "(i32.const {at}) ");
+        code
+    });
+    let many = "call $thousand ".repeat(calls);
+    // The last result of the last call is on top; what lies below is left there.
+    probing(&format!(
+        "(func $thousand (result {results}) {thousand})
+         (func $many (result i32) {many} return)
+         (func $probe (result i32) (i32.eq (call $many) (i32.const 999)))"
+    ))
+}
+
+#[test]
+fn functions_of_more_values_than_the_compiler_can_number_are_refused() {
+    // 540 million values, more than the 29 bits that number them, from 1 MB.
+    let too_many = of_many_values(540_000);
+    let (problem, _) = refused(&too_many);
+    let ComponentProblem::FunctionTooLarge { values, values_max, .. } = problem else {
+        panic!("{problem}")
+    };
+    assert!(values > 1 << 29 && values_max < 1 << 29, "{values} of {values_max}");
+}
+
+#[test]
+fn functions_whose_locals_differ_in_each_block_are_refused() {
+    // In 20,000 loops within each other each of 30,000 locals may be another.
+    let (open, close) = ("loop ".repeat(20_000), "end ".repeat(20_000));
+    let locals = "i32 ".repeat(30_000);
+    let bytes = probing(&format!(
+        "(func $probe (result i32) (local {locals}) {open} {close} i32.const 1)"
+    ));
+    let (problem, _) = refused(&bytes);
+    assert!(matches!(problem, ComponentProblem::FunctionTooLarge { .. }), "{problem}");
+}
+
+#[test]
+fn a_function_of_many_values_is_compiled_as_it_should_be() {
+    assert!(passes(&of_many_values(300)));
 }

@@ -54,7 +54,7 @@ pub(crate) fn fault(bytes: &[u8]) -> VerifierFault {
 
 /// The only problem of a component, and what is said of it.
 #[track_caller]
-fn refused(bytes: &[u8]) -> (ComponentProblem, String) {
+pub(crate) fn refused(bytes: &[u8]) -> (ComponentProblem, String) {
     match ComponentVerifier::load(bytes, &warm_cache(), &workers()) {
         Err(ComponentError::Refused { problems }) => {
             assert_eq!(problems.len(), 1, "{problems:?}");

@@ -122,7 +122,7 @@ pub(crate) fn ls(global: &Global) -> anyhow::Result<()> {
             mutants,
         ]);
     }
-    output::print(&table);
+    output::print_or(&table, "no verifiers registered yet: docs/verifiers.md says how to make one");
     Ok(())
 }
 

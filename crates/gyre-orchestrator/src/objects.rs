@@ -1,0 +1,202 @@
+//! Where files pass between the driver of a run and its workers: a folder, or a
+//! bucket.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gyre_learner::Checkpoint;
+use gyre_types::{Digest, RunId};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use tokio::runtime::Handle;
+
+use crate::error::Error;
+use crate::layout::{DataDir, round_name};
+use crate::project::io;
+
+/// The store of one data folder. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Objects {
+    store: Arc<dyn ObjectStore>,
+    prefix: Key,
+    runtime: Handle,
+}
+
+impl Objects {
+    /// Opens the store that is named, or that of the data folder.
+    pub(crate) fn open(
+        named: Option<&str>,
+        data: &DataDir,
+        runtime: &Handle,
+    ) -> Result<Self, Error> {
+        let runtime = runtime.clone();
+        if let Some(url) = named.filter(|named| named.contains("://")) {
+            let (store, prefix) = bucket(url)?;
+            return Ok(Self { store, prefix, runtime });
+        }
+        let folder = named.map_or_else(|| data.root().join("store"), PathBuf::from);
+        std::fs::create_dir_all(&folder).map_err(io("make the object store", &folder))?;
+        let store = LocalFileSystem::new_with_prefix(&folder)
+            .map_err(failed("open", &folder.display().to_string()))?
+            .with_fsync(true)
+            .with_automatic_cleanup(true);
+        Ok(Self { store: Arc::new(store), prefix: Key::default(), runtime })
+    }
+
+    fn key(&self, name: &str) -> Key {
+        let parts = self.prefix.parts().map(|part| part.as_ref().to_owned());
+        Key::from_iter(parts.chain(name.split('/').map(str::to_owned)))
+    }
+
+    /// Puts a file there, whole or not at all.
+    pub(crate) fn put(&self, name: &str, file: &Path) -> Result<(), Error> {
+        let bytes = std::fs::read(file).map_err(io("read", file))?;
+        let put = self.runtime.block_on(self.store.put(&self.key(name), PutPayload::from(bytes)));
+        put.map(drop).map_err(failed("write", name))
+    }
+
+    /// The bytes of an object.
+    pub(crate) fn get(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let got = self.runtime.block_on(async {
+            let found = self.store.get(&self.key(name)).await?;
+            found.bytes().await
+        });
+        got.map(Vec::from).map_err(failed("read", name))
+    }
+
+    /// Writes an object to a file, if it is what it must be.
+    pub(crate) fn fetch(&self, name: &str, sha256: &Digest, file: &Path) -> Result<(), Error> {
+        let bytes = self.get(name)?;
+        if Digest::of(&bytes) != *sha256 {
+            let (doing, name) = ("read", name.to_owned());
+            let why = "its bytes are not those that were recorded".to_owned();
+            return Err(Error::Object { doing, name, why });
+        }
+        std::fs::write(file, bytes).map_err(io("write", file))
+    }
+
+    /// Removes an object, if it is there.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
+        match self.runtime.block_on(self.store.delete(&self.key(name))) {
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            removed => removed.map_err(failed("remove", name)),
+        }
+    }
+
+    fn exists(&self, name: &str) -> Result<bool, Error> {
+        match self.runtime.block_on(self.store.head(&self.key(name))) {
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            found => found.map(|_| true).map_err(failed("look at", name)),
+        }
+    }
+
+    /// Removes what workers brought for a run, but for what is named: leavings
+    /// of results that were taken or discarded.
+    pub(crate) fn sweep(&self, run: &RunId, named: &HashSet<String>) -> Result<(), Error> {
+        use futures_util::TryStreamExt;
+        let folder = self.key(&format!("work/{run}"));
+        let listed = self.store.list(Some(&folder)).map_ok(|object| object.location);
+        let listed: Result<Vec<Key>, _> = self.runtime.block_on(listed.try_collect());
+        let named: HashSet<Key> = named.iter().map(|name| self.key(name)).collect();
+        for key in listed.map_err(failed("list", &folder.to_string()))? {
+            if !named.contains(&key) {
+                let removed = self.runtime.block_on(self.store.delete(&key));
+                removed.map_err(failed("remove", key.as_ref()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a checkpoint's files reachable by its digest. Its list comes last:
+    /// where that is, all files are.
+    pub(crate) fn put_checkpoint(&self, digest: &Digest, dir: &Path) -> Result<(), Error> {
+        let list = checkpoint_list(digest);
+        if self.exists(&list)? {
+            return Ok(());
+        }
+        let mut names = Vec::new();
+        for entry in dir.read_dir().map_err(io("list", dir))? {
+            let path = entry.map_err(io("list", dir))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.put(&format!("checkpoints/{digest}/{name}"), &path)?;
+            names.push(name);
+        }
+        names.sort();
+        let text = serde_json::to_vec(&names).unwrap_or_default();
+        let put = self.runtime.block_on(self.store.put(&self.key(&list), PutPayload::from(text)));
+        put.map(drop).map_err(failed("write", &list))
+    }
+
+    /// A checkpoint's folder in `cache`, fetched where it is not there whole.
+    pub(crate) fn checkpoint(&self, digest: &Digest, cache: &Path) -> Result<PathBuf, Error> {
+        let target = cache.join(digest.to_hex());
+        if target.is_dir() {
+            return Ok(target);
+        }
+        let list = checkpoint_list(digest);
+        let damaged = |why: String| Error::Object { doing: "read", name: list.clone(), why };
+        let names: Vec<String> = serde_json::from_slice(&self.get(&list)?)
+            .map_err(|error| damaged(error.to_string()))?;
+        std::fs::create_dir_all(cache).map_err(io("make", cache))?;
+        let partial = cache.join(format!("{digest}.{}.partial", std::process::id()));
+        let _ = std::fs::remove_dir_all(&partial);
+        std::fs::create_dir_all(&partial).map_err(io("make", &partial))?;
+        for name in &names {
+            let path = partial.join(Path::new(name).file_name().unwrap_or_default());
+            let bytes = self.get(&format!("checkpoints/{digest}/{name}"))?;
+            std::fs::write(&path, bytes).map_err(io("write", &path))?;
+        }
+        if Checkpoint::digest(&partial)? != *digest {
+            return Err(damaged("the files are not those of the checkpoint".to_owned()));
+        }
+        match std::fs::rename(&partial, &target) {
+            // Another of this machine's workers was faster.
+            Err(_) if target.is_dir() => {
+                std::fs::remove_dir_all(&partial).map_err(io("remove", &partial))?;
+            }
+            renamed => renamed.map_err(io("rename", &partial))?,
+        }
+        Ok(target)
+    }
+}
+
+/// The object that a worker brings a piece's rollouts in.
+pub(crate) fn piece_name(key: &gyre_lineage::WorkKey, epoch: u64) -> String {
+    let gyre_lineage::WorkKey { run, round, batch, piece } = key;
+    format!("work/{run}/{}/{batch}/piece-{piece:04}-{epoch}.parquet", round_name(*round))
+}
+
+fn checkpoint_list(digest: &Digest) -> String {
+    format!("checkpoints/{digest}.json")
+}
+
+fn failed(doing: &'static str, name: &str) -> impl FnOnce(object_store::Error) -> Error {
+    let name = name.to_owned();
+    move |error| Error::Object { doing, name, why: error.to_string() }
+}
+
+#[cfg(feature = "s3")]
+fn bucket(url: &str) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
+    use object_store::aws::AmazonS3Builder;
+    let name = url.to_owned();
+    let refused = |why: String| Error::Object { doing: "open", name: name.clone(), why };
+    let rest = url
+        .strip_prefix("s3://")
+        .ok_or_else(|| refused("it is neither a folder nor s3://BUCKET/PREFIX".to_owned()))?;
+    let prefix = rest.split_once('/').map_or("", |(_, prefix)| prefix);
+    let store = AmazonS3Builder::from_env().with_url(url).build();
+    let store = store.map_err(|error| refused(error.to_string()))?;
+    Ok((Arc::new(store), Key::from(prefix)))
+}
+
+#[cfg(not(feature = "s3"))]
+fn bucket(url: &str) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
+    let why = if url.starts_with("s3://") {
+        "this gyre was built without S3; build it with `cargo build --release --features s3`"
+    } else {
+        "it is neither a folder nor s3://BUCKET/PREFIX"
+    };
+    Err(Error::Object { doing: "open", name: url.to_owned(), why: why.to_owned() })
+}

@@ -1,0 +1,104 @@
+//! A queue on a server, for workers on any number of hosts.
+
+use std::str::FromStr;
+
+use apalis::prelude::{
+    BackendExt, Filter, ListTasks, Status, TaskSink, TaskSinkError, WorkerBuilder,
+    WorkerBuilderExt, WorkerError,
+};
+use apalis_postgres::{Config, PgConnectOptions, PgPool, PostgresStorage};
+use async_trait::async_trait;
+use futures_util::stream;
+
+use crate::error::failed;
+use crate::job::{Hands, dead, handle, task};
+use crate::{Handler, Job, LOOK_EVERY, Pulse, Queue, QueueError, Stop};
+
+pub(crate) struct PostgresQueue {
+    storage: PostgresStorage<Job>,
+    shown: String,
+}
+
+impl PostgresQueue {
+    pub(crate) async fn open(
+        url: &str,
+        shown: &str,
+        name: &str,
+        pulse: Pulse,
+    ) -> Result<Self, QueueError> {
+        let options = PgConnectOptions::from_str(url).map_err(failed("open", shown))?;
+        // All that the engine makes, extensions too, lies in its own schema.
+        let options =
+            options.application_name("gyre queue").options([("search_path", "apalis,public")]);
+        let pool = PgPool::connect_with(options).await.map_err(failed("open", shown))?;
+        PostgresStorage::setup(&pool).await.map_err(failed("migrate", shown))?;
+        let config = Config::default()
+            .queue(name)
+            .batch_size(1)
+            .heartbeat_interval(pulse.every)
+            .missed_heartbeats(pulse.missed_max as usize);
+        let storage = PostgresStorage::new(&pool).with_config(config);
+        Ok(Self { storage, shown: shown.to_owned() })
+    }
+
+    async fn list(&self, status: Status) -> Result<Vec<Job>, QueueError> {
+        let filter = Filter { status: Some(status), page: 1, page_size: Some(1_000) };
+        let tasks = self.storage.list_tasks(&filter).await;
+        Ok(dead(tasks.map_err(failed("read", &self.shown))?))
+    }
+}
+
+/// Whether a job was not put in because its key is there.
+fn is_there(error: &TaskSinkError<apalis_postgres::Error>) -> bool {
+    match error {
+        TaskSinkError::PushError(apalis_postgres::Error::Database(error)) => {
+            error.as_database_error().is_some_and(|error| error.is_unique_violation())
+        }
+        _ => false,
+    }
+}
+
+#[async_trait]
+impl Queue for PostgresQueue {
+    /// All at once; where one is there already, the engine refuses all of them,
+    /// and they are put in one by one.
+    async fn push(&self, jobs: Vec<Job>) -> Result<(), QueueError> {
+        let tasks = jobs.iter().cloned().map(task).collect::<Vec<_>>();
+        match self.storage.clone().push_all(stream::iter(tasks)).await {
+            Err(error) if is_there(&error) => {}
+            pushed => return pushed.map_err(failed("write", &self.shown)),
+        }
+        for job in jobs {
+            match self.storage.clone().push_task(task(job)).await {
+                Err(error) if is_there(&error) => {}
+                pushed => pushed.map_err(failed("write", &self.shown))?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn work(
+        &self,
+        worker: &str,
+        concurrency: usize,
+        handler: Handler,
+        stop: Stop,
+    ) -> Result<(), QueueError> {
+        let worker = WorkerBuilder::new(worker)
+            .backend(self.storage.clone().poll_with_interval(LOOK_EVERY))
+            .concurrency(concurrency)
+            .data(Hands(handler))
+            .build(handle);
+        let stopped = async move {
+            stop.await;
+            Ok::<(), WorkerError>(())
+        };
+        worker.run_until(stopped).await.map_err(failed("work on", &self.shown))
+    }
+
+    async fn dead(&self) -> Result<Vec<Job>, QueueError> {
+        let mut jobs = self.list(Status::Failed).await?;
+        jobs.extend(self.list(Status::Killed).await?);
+        Ok(jobs)
+    }
+}

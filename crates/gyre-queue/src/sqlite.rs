@@ -1,0 +1,94 @@
+//! A queue in a file, for workers on one host.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use apalis::prelude::{
+    BackendExt, Filter, ListTasks, Status, TaskSink, WorkerBuilder, WorkerBuilderExt, WorkerError,
+};
+use apalis_sqlite::{Config, SqliteConnectOptions, SqlitePool, SqliteStorage};
+use async_trait::async_trait;
+use futures_util::stream;
+
+use crate::error::failed;
+use crate::job::{Hands, dead, handle, task};
+use crate::{Handler, Job, LOOK_EVERY, Pulse, Queue, QueueError, Stop};
+
+/// How long a statement waits for another process's write to end.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(crate) struct SqliteQueue {
+    storage: SqliteStorage<Job>,
+    shown: String,
+}
+
+impl SqliteQueue {
+    pub(crate) async fn open(path: &Path, name: &str, pulse: Pulse) -> Result<Self, QueueError> {
+        let shown = path.display().to_string();
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("journal_mode", "WAL")
+            .pragma("synchronous", "NORMAL");
+        let lock = path.with_extension("lock");
+        // Two processes that migrate at once would each make the same tables.
+        // The engine's own set-up would turn fsync off besides.
+        let held = tokio::task::spawn_blocking(move || {
+            let file = File::create(lock)?;
+            file.lock().map(|()| file)
+        });
+        let held = held.await.map_err(failed("open", &shown))?;
+        let held = held.map_err(failed("open", &shown))?;
+        let pool = SqlitePool::connect_with(options).await.map_err(failed("open", &shown))?;
+        let migrated = SqliteStorage::migrations().run(&pool).await;
+        migrated.map_err(failed("migrate", &shown))?;
+        drop(held);
+        let config = Config::default()
+            .queue(name)
+            .batch_size(1)
+            .heartbeat_interval(pulse.every)
+            .missed_heartbeats(pulse.missed_max as usize);
+        Ok(Self { storage: SqliteStorage::new(&pool).with_config(config), shown })
+    }
+
+    async fn list(&self, status: Status) -> Result<Vec<Job>, QueueError> {
+        let filter = Filter { status: Some(status), page: 1, page_size: Some(1_000) };
+        let tasks = self.storage.list_tasks(&filter).await;
+        Ok(dead(tasks.map_err(failed("read", &self.shown))?))
+    }
+}
+
+#[async_trait]
+impl Queue for SqliteQueue {
+    async fn push(&self, jobs: Vec<Job>) -> Result<(), QueueError> {
+        let pushed = self.storage.clone().push_all(stream::iter(jobs.into_iter().map(task))).await;
+        pushed.map_err(failed("write", &self.shown))
+    }
+
+    async fn work(
+        &self,
+        worker: &str,
+        concurrency: usize,
+        handler: Handler,
+        stop: Stop,
+    ) -> Result<(), QueueError> {
+        let worker = WorkerBuilder::new(worker)
+            .backend(self.storage.clone().poll_with_interval(LOOK_EVERY))
+            .concurrency(concurrency)
+            .data(Hands(handler))
+            .build(handle);
+        let stopped = async move {
+            stop.await;
+            Ok::<(), WorkerError>(())
+        };
+        worker.run_until(stopped).await.map_err(failed("work on", &self.shown))
+    }
+
+    async fn dead(&self) -> Result<Vec<Job>, QueueError> {
+        let mut jobs = self.list(Status::Failed).await?;
+        jobs.extend(self.list(Status::Killed).await?);
+        Ok(jobs)
+    }
+}
