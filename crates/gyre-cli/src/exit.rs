@@ -67,8 +67,13 @@ impl std::fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// Prints an error with its causes and gives its exit code.
-#[expect(clippy::print_stderr, reason = "the binary's one place for error messages")]
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(tell(error))
+}
+
+/// The same, where nobody returns.
+#[expect(clippy::print_stderr, reason = "the binary's one place for error messages")]
+pub(crate) fn tell(error: &anyhow::Error) -> u8 {
     let code = code(error);
     let mut causes = error.chain().map(ToString::to_string);
     let mut shown = causes.next().unwrap_or_default();
@@ -80,7 +85,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     // What failed for want of space says where; what to do is the same everywhere.
     if code == 40 && !shown.contains("free some space") {
-        shown.push_str("; free some space, and `gyre run --resume` goes on from here");
+        shown.push_str("; free some space and try again (`gyre run --resume` goes on with a run)");
     }
     let shown = crate::output::printable(&shown);
     if code == 130 {
@@ -88,7 +93,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     } else {
         eprintln!("error: {shown}");
     }
-    ExitCode::from(code)
+    code
 }
 
 fn code(error: &anyhow::Error) -> u8 {

@@ -8,23 +8,30 @@ use gyre_orchestrator::shown;
 pub(crate) use gyre_orchestrator::shown::{bytes, seconds};
 use serde::Serialize;
 
+use crate::exit;
+
 /// Prints one line. A reader that went away (`gyre … | head`) ends the process
-/// quietly, as it does for other tools.
-#[expect(clippy::disallowed_methods, reason = "nobody reads what would still be said")]
+/// quietly, as it does for other tools; whatever else keeps a line from being
+/// written ends it with an error.
 pub(crate) fn line(text: impl AsRef<str>) {
-    let mut out = io::stdout().lock();
-    if writeln!(out, "{}", printable(text.as_ref())).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
-    }
+    write(&printable(text.as_ref()));
 }
 
 /// Prints one line in yellow; what it says is made harmless first.
-#[expect(clippy::disallowed_methods, reason = "nobody reads what would still be said")]
 pub(crate) fn coloured(text: &str) {
+    write(&format!("\x1b[33m{}\x1b[0m", printable(text)));
+}
+
+#[expect(clippy::disallowed_methods, reason = "what would still be said cannot be")]
+fn write(line: &str) {
     let mut out = io::stdout().lock();
-    let text = printable(text);
-    if writeln!(out, "\x1b[33m{text}\x1b[0m").and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            let error = anyhow::Error::new(error).context("cannot write to standard output");
+            std::process::exit(i32::from(exit::tell(&error)));
+        }
     }
 }
 

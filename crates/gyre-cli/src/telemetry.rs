@@ -2,6 +2,7 @@
 //! usual environment variables name one.
 
 use std::env;
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -59,7 +60,8 @@ pub(crate) fn start(global: &Global) -> anyhow::Result<Telemetry> {
         Some(format) => format == LogFormat::Json,
         None => global.json,
     };
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let in_colour = std::io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(in_colour);
     let lines = if as_json {
         lines.json().flatten_event(true).boxed()
     } else {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use gyre_types::Digest;
-use parquet::arrow::ArrowWriter;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
@@ -163,11 +163,13 @@ impl ParquetFile {
     }
 }
 
-/// Which rows of a file to read.
+/// What of a file to read.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Range {
     pub(crate) offset: usize,
     pub(crate) limit: Option<usize>,
+    /// One column alone; all of them where none is named.
+    pub(crate) column: Option<&'static str>,
 }
 
 /// The batches of a file, in order.
@@ -198,6 +200,10 @@ impl Batches {
         let mut builder = builder.with_batch_size(ROWS_PER_BATCH).with_offset(range.offset);
         if let Some(limit) = range.limit {
             builder = builder.with_limit(limit);
+        }
+        if let Some(column) = range.column {
+            let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
+            builder = builder.with_projection(mask);
         }
         Ok(Self { path: path.to_owned(), reader: builder.build()?, rows })
     }

@@ -36,7 +36,7 @@ pub use card::Card;
 pub use error::{DatasetError, Fault};
 pub use garbage::{collect_garbage, find_garbage};
 pub use layout::{Layout, Manifest, ManifestShard};
-pub use part::{PartFile, PartReader, read_part, read_record, write_part};
+pub use part::{PartFile, PartReader, read_answers, read_part, read_record, write_part};
 pub use read::{RowReader, head, read_shard};
 pub use row::{CheckMark, DatasetRow, RowSource};
 pub use shard::{DatasetWriter, PublishedShard, SealedShard};

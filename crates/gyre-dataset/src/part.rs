@@ -86,9 +86,27 @@ pub fn read_part(path: &Path) -> Result<PartReader, DatasetError> {
 ///
 /// As [`read_part`], and when there is no such row.
 pub fn read_record(path: &Path, row: u32) -> Result<RolloutRecord, DatasetError> {
-    let mut reader = read_range(path, Range { offset: row as usize, limit: Some(1) })?;
+    let mut reader = read_range(path, Range { offset: row as usize, limit: Some(1), ..Range::default() })?;
     let missing = || Err(DatasetError::new(path, "read", Fault::NoSuchRow(row)));
     reader.next().unwrap_or_else(missing)
+}
+
+/// Reads the answers of a part, in order, and nothing else of it.
+///
+/// # Errors
+///
+/// As [`read_part`].
+pub fn read_answers(path: &Path) -> Result<Vec<String>, DatasetError> {
+    let range = Range { column: Some("answer"), ..Range::default() };
+    let mut batches = Batches::open(path, SCHEMA, range)?;
+    let mut answers = Vec::new();
+    while let Some(batch) = batches.next(|batch| {
+        let column = View::of(batch).text("answer")?;
+        Ok(column.iter().map(|text| text.unwrap_or_default().to_owned()).collect::<Vec<_>>())
+    }) {
+        answers.extend(batch?);
+    }
+    Ok(answers)
 }
 
 fn read_range(path: &Path, range: Range) -> Result<PartReader, DatasetError> {

@@ -126,11 +126,12 @@ const CHECKS: &[Check] = &[
         3,
         "part_row_count",
         "a part's rollouts are not those that it says to have",
-        "SELECT p.id, CAST(p.row_count AS TEXT), CAST(COUNT(r.id) AS TEXT) FROM parts p \
-         LEFT JOIN rollouts r ON r.run = p.run AND r.part = p.id \
-         WHERE p.run = $1 GROUP BY p.id, p.row_count \
-         HAVING COUNT(r.id) <> p.row_count OR COUNT(DISTINCT r.part_row) <> p.row_count \
-         OR COALESCE(MAX(r.part_row), -1) <> p.row_count - 1",
+        // Parts are few: rollouts are counted once over, and joined then.
+        "SELECT p.id, CAST(p.row_count AS TEXT), CAST(COALESCE(r.rows, 0) AS TEXT) FROM parts p \
+         LEFT JOIN (SELECT x.part, COUNT(*) AS rows, COUNT(DISTINCT x.part_row) AS places, \
+         MAX(x.part_row) AS last FROM rollouts x WHERE x.run = $1 GROUP BY x.part) r \
+         ON r.part = p.id WHERE p.run = $1 AND (COALESCE(r.rows, 0) <> p.row_count \
+         OR COALESCE(r.places, 0) <> p.row_count OR COALESCE(r.last, -1) <> p.row_count - 1)",
     ),
     check(
         4,

@@ -18,6 +18,13 @@ pub struct Cursor {
     pub(crate) id: String,
 }
 
+impl Cursor {
+    /// The place after the row of this round and id.
+    pub fn after(round: u32, id: &str) -> Self {
+        Self { round, id: id.to_owned() }
+    }
+}
+
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.round, self.id)

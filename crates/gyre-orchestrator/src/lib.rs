@@ -31,6 +31,7 @@ mod replay;
 mod revoke;
 mod runner;
 pub mod scheduler;
+mod search;
 mod server_settings;
 pub mod shown;
 mod summary;
@@ -55,6 +56,7 @@ pub use progress::{Observer, Progress, Silent};
 pub use project::Project;
 pub use registry::{Registrant, VerifierRegistration, register_verifier};
 pub use replay::{Replay, Replayer, record_of};
+pub use search::{Searched, search_answers};
 pub use revoke::{
     Replacement, ReviewedGate, RevocationReport, RevokeRequest, Revoker, RunRevocation,
     TouchedPromotion, TouchedRow, TouchedShard,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gyre_types::Digest;
 use sha2::{Digest as _, Sha256};
+use wasmparser::WasmFeatures;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use crate::SandboxError;
@@ -78,9 +79,17 @@ fn make(config: &Config) -> Result<Engine, SandboxError> {
     Engine::new(config).map_err(|error| SandboxError::engine("starting", &error))
 }
 
+/// What no guest and no verifier uses, though the engine would take it: the
+/// less there is, the less can be wrong with it.
+const LEFT_OUT: WasmFeatures = WasmFeatures::GC
+    .union(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::EXCEPTIONS);
+
 fn base() -> Config {
     let mut config = Config::new();
     config
+        .wasm_features(LEFT_OUT, false)
         .consume_fuel(true)
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)

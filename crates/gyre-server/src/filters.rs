@@ -1,8 +1,12 @@
 //! Which rows the query of a request asks for: the same for programs and people.
 
-use gyre_lineage::{RolloutFilter, ScoreBounds, TaskFilter, VerdictFilter};
+use gyre_lineage::{
+    Page, RolloutFilter, RolloutWithVerdict, RunRow, ScoreBounds, TaskFilter, VerdictFilter,
+};
+use gyre_orchestrator::search_answers;
 use gyre_types::{CheckpointId, Digest, Split, TaskId};
 
+use crate::app::App;
 use crate::failure::Failure;
 use crate::params::Params;
 
@@ -19,7 +23,7 @@ pub(crate) fn task_filter(params: &Params) -> Result<TaskFilter, Failure> {
     })
 }
 
-pub(crate) const ROLLOUT_PARAMS: [&str; 11] = [
+pub(crate) const ROLLOUT_PARAMS: [&str; 12] = [
     "round",
     "purpose",
     "task",
@@ -31,12 +35,13 @@ pub(crate) const ROLLOUT_PARAMS: [&str; 11] = [
     "score_max",
     "policy",
     "q",
+    "answer",
 ];
 
 /// What the page of tasks takes: the same, and where it stands.
 pub(crate) const TASK_PAGE_PARAMS: [&str; 7] = with_page(TASK_PARAMS);
 /// What the page of rollouts takes: the same, and where it stands.
-pub(crate) const ROLLOUT_PAGE_PARAMS: [&str; 13] = with_page(ROLLOUT_PARAMS);
+pub(crate) const ROLLOUT_PAGE_PARAMS: [&str; 14] = with_page(ROLLOUT_PARAMS);
 
 const fn with_page<const N: usize, const M: usize>(own: [&'static str; N]) -> [&'static str; M] {
     let mut all = ["cursor"; M];
@@ -50,7 +55,7 @@ const fn with_page<const N: usize, const M: usize>(own: [&'static str; N]) -> [&
 }
 
 /// Which rollouts a query asks for.
-pub(crate) fn rollout_filter(params: &Params) -> Result<RolloutFilter, Failure> {
+fn rollout_filter(params: &Params) -> Result<RolloutFilter, Failure> {
     let verdict = match params.text("verdict") {
         None => None,
         Some("pass") => Some(VerdictFilter::Pass),
@@ -78,4 +83,21 @@ pub(crate) fn rollout_filter(params: &Params) -> Result<RolloutFilter, Failure> 
         },
         text: params.text("q").map(str::to_owned),
     })
+}
+
+/// The rollouts that a query asks for: by the lineage alone, or by what was
+/// answered too. Gives how many answers were looked through, where any were.
+pub(crate) fn find_rollouts(
+    app: &App,
+    run: &RunRow,
+    params: &Params,
+) -> Result<(Page<RolloutWithVerdict>, Option<u32>), Failure> {
+    let filter = rollout_filter(params)?;
+    let (cursor, limit) = params.page()?;
+    let Some(text) = params.text("answer") else {
+        let listed = app.project.store.rollouts(&run.id, &filter, cursor.as_ref(), limit);
+        return Ok((app.project.wait(listed)?, None));
+    };
+    let found = search_answers(&app.project, &run.id, &filter, text, cursor.as_ref(), limit)?;
+    Ok((found.page, Some(found.searched)))
 }

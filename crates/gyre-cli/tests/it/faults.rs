@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use gyre_fault::{POINTS, Point, Step};
 use serde_json::Value;
@@ -287,17 +288,25 @@ fn a_run_and_a_service_whose_steps_fail_end_as_if_nothing_had_happened() {
 /// `kill -9` of the service at moments that nobody chose, on both databases.
 #[test]
 fn a_service_killed_at_any_moment_loses_and_doubles_nothing() {
-    let mut kills = 0;
+    let (mut kills, mut recoveries) = (0, Vec::new());
     let wanted = asked_for("GYRE_CRASH_KILLS").unwrap_or(8);
     while kills < wanted {
         for place in [Place::sqlite(), Place::postgres()] {
-            kills += kill_until_end(&place, kills as u64);
+            kills += kill_until_end(&place, kills as u64, &mut recoveries);
         }
     }
+    recoveries.sort_unstable();
+    let [half, most] = [recoveries.len() / 2, recoveries.len() - 1].map(|at| recoveries[at]);
+    println!("{kills} kills; going on took {half:.1?} (median), {most:.1?} at most");
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is measured is printed, and nothing asserted")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Gives how often the service was killed until all rounds were made.
-fn kill_until_end(place: &Place, mut moment: u64) -> usize {
+fn kill_until_end(place: &Place, mut moment: u64, recoveries: &mut Vec<Duration>) -> usize {
     let config = every_second(place);
     let mut kills = 0;
     while !has_ended(place) {
@@ -305,9 +314,14 @@ fn kill_until_end(place: &Place, mut moment: u64) -> usize {
         // A simple generator will do: what counts is that moments differ.
         moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888);
         // Nothing is told any more once the schedule has ended.
-        let mut ended = false;
+        let (mut ended, mut goes_on, begun) = (false, kills == 0, now());
         for _ in 0..(moment >> 33) % 12 {
             let Some(told) = running.next() else { break };
+            let starts = told["event"] == "listening" || told["event"] == "serving";
+            if !starts && !goes_on {
+                goes_on = true;
+                recoveries.push(begun.elapsed());
+            }
             ended = told["event"] == "tick_settled" && !told["stop"].is_null();
             if ended {
                 break;

@@ -32,8 +32,18 @@ impl Served {
     }
 
     pub(crate) fn start_on(data: &Path, listen: &str) -> Self {
+        Self::serve(data, &[], listen)
+    }
+
+    /// Serves with more of what every command takes.
+    pub(crate) fn start_with(data: &Path, global: &[&str]) -> Self {
+        Self::serve(data, global, "127.0.0.1:0")
+    }
+
+    fn serve(data: &Path, global: &[&str], listen: &str) -> Self {
         let mut command = gyre();
-        command.args(["--json", "--data-dir"]).arg(data).args(["serve", "--listen", listen]);
+        command.args(["--json", "--data-dir"]).arg(data).args(global);
+        command.args(["serve", "--listen", listen]);
         let mut running = Running::start(command.env("GYRE_SERVER_TOKEN", TOKEN));
         let said = running.next().expect("a service says where it listens");
         let url = text(&said, "url");

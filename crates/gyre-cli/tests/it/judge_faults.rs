@@ -196,6 +196,7 @@ fn no_full_disk_is_a_pass_or_a_fail() {
     let place = tempfile::tempdir().unwrap();
     let [disk, cut, whole] = ["disk", "cut", "whole"].map(|name| place.path().join(name));
     fs::create_dir(&disk).unwrap();
+    fs::create_dir_all(&bench.data).unwrap();
     let script = format!(
         "mount -t tmpfs -o size=64m tmpfs \"$2\"; mkdir \"$2/tmp\"; \
          cp -a \"$3\" \"$2/answers\"; cp -a \"$4\" \"$2/data\"; \
@@ -203,7 +204,7 @@ fn no_full_disk_is_a_pass_or_a_fail() {
          cd \"$2/answers\"; export TMPDIR=\"$2/tmp\"; \
          judge() {{ \"$gyre\" --data-dir ../data judge --json --task \"$task\" {}; }}; \
          gyre=$1 task=$5 disk=$2 whole=$6 cut=$7 code=0; \
-         judge > \"$whole\" || code=$?; test $code = 62; \
+         judge > \"$whole\" 2> \"$whole.said\" || code=$?; test $code = 62; \
          judge > \"$disk/cut\" || code=$?; cp \"$disk/cut\" \"$cut\"; exit $code",
         names.join(" ")
     );

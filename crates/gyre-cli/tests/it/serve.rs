@@ -89,6 +89,45 @@ fn the_api_tells_what_is_recorded() {
 }
 
 #[test]
+fn rollouts_are_found_by_what_was_answered() {
+    let data = finished().data;
+    let served = Served::start(&data);
+    let base = format!("/api/v1/runs/{RUN}/rollouts");
+    let all = all_ids(&served, &base, 500);
+    let answer = |id: &String| {
+        let rollout = served.json(&format!("{base}/{id}"));
+        text(&rollout["record"], "answer").to_lowercase()
+    };
+    let answers: Vec<_> = all.iter().map(answer).collect();
+    for (wanted, other) in [("return", "%28"), ("for w in x", "SORTED%28"), ("not there at all", "")] {
+        for asked in [wanted, other] {
+            let plain = asked.replace("%28", "(").to_lowercase();
+            let expected: Vec<_> = all
+                .iter()
+                .zip(&answers)
+                .filter(|(_, answer)| answer.contains(&plain) && !plain.is_empty())
+                .map(|(id, _)| id.clone())
+                .collect();
+            let mut found = Vec::new();
+            let mut cursor = String::new();
+            let asked = asked.replace(' ', "%20");
+            while !asked.is_empty() {
+                let path = format!("{base}?answer={asked}&limit=7&cursor={cursor}");
+                let page = served.json(&path);
+                found.extend(items(&page).iter().map(|item| text(item, "id").to_owned()));
+                match page["next_cursor"].as_str() {
+                    Some(next) => cursor = next.to_owned(),
+                    None => break,
+                }
+            }
+            assert_eq!(found, expected, "{asked}");
+        }
+    }
+    let page = served.page(&format!("/runs/{RUN}/rollouts?answer=return&verdict=pass"));
+    assert!(page.contains("answers were looked through"), "{page}");
+}
+
+#[test]
 fn what_is_asked_for_wrongly_is_told_with_a_code() {
     let served = Served::start(&finished().data);
     let base = format!("/api/v1/runs/{RUN}");

@@ -4,15 +4,12 @@ use serde_json::{Value, json};
 use super::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::filters::rollout_filter;
+use crate::filters::find_rollouts;
 use crate::present;
 
 pub(super) fn rollouts(app: &App, asked: &Asked) -> Result<Value, Failure> {
     let run = asked.run(app)?;
-    let filter = rollout_filter(&asked.params)?;
-    let (cursor, limit) = asked.params.page()?;
-    let store = &app.project.store;
-    let page = app.project.wait(store.rollouts(&run.id, &filter, cursor.as_ref(), limit))?;
+    let (page, _) = find_rollouts(app, &run, &asked.params)?;
     Ok(present::page(&page, present::rollout))
 }
 

@@ -2,21 +2,18 @@ use std::collections::BTreeSet;
 
 use maud::html;
 
+use super::chart::count;
 use super::layout::Page;
 use super::parts::{choice, export, field, pages, rollout_table};
 use crate::api::Asked;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::filters::rollout_filter;
+use crate::filters::find_rollouts;
 
 /// Rollouts by what they were, became and said.
 pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
     let (run, params) = (&asked.run(app)?, &asked.params);
-    let filter = rollout_filter(params)?;
-    let store = &app.project.store;
-    let cursor = params.cursor()?;
-    let page =
-        app.project.wait(store.rollouts(&run.id, &filter, cursor.as_ref(), params.limit()?))?;
+    let (page, searched) = find_rollouts(app, run, params)?;
     let figures = app.figures(run)?;
     let families: BTreeSet<_> = figures.cells.iter().map(|cell| cell.family.clone()).collect();
     let families: Vec<_> = families.into_iter().collect();
@@ -43,7 +40,15 @@ pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
             (field("score_max", "Score to", "number", params))
             (field("task", "Task id", "search", params))
             (field("q", "Words of the task", "search", params))
+            (field("answer", "Text of the answer", "search", params))
             button type="submit" { "Show" }
+        }
+        @if let Some(searched) = searched {
+            p.quiet {
+                (count(searched.into())) " answers were looked through"
+                @if page.next.is_some() { "; the next page goes on from there" }
+                "."
+            }
         }
         (rollout_table(run, "By round and id", &page.rows))
         (pages(params, page.next.as_ref()))
