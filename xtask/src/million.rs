@@ -19,9 +19,8 @@ const ROUNDS: u64 = 128;
 pub(crate) fn run() -> ExitCode {
     let mut steps = Steps::default();
     steps.run("sqlite3", services::sqlite);
-    let built = steps.run("build", || {
-        command::run(cargo().args(["build", "--release", "--package", "gyre-cli"]))
-    });
+    let built =
+        steps.run("build", || command::run(cargo().args(["build", "--release", "--workspace"])));
     let folder = std::env::temp_dir().join(format!("gyre-million-{}", std::process::id()));
     let gyre = built.and_then(|()| steps.run("binary", gyre));
     if let Some(gyre) = gyre

@@ -1,6 +1,6 @@
 use std::process::{Command, ExitCode};
 
-use crate::command::{self, CommandError, cargo, in_repository, succeeds};
+use crate::command::{self, CommandError, cargo, succeeds};
 use crate::lint;
 use crate::services::{self, Postgres};
 use crate::step::Steps;
@@ -57,7 +57,7 @@ pub(crate) fn crash() -> ExitCode {
     steps.run("sqlite3", services::sqlite);
     if steps.run("build", build_cli).is_some() {
         steps.run("crash harness", || {
-            let arguments = ["test", "--release", "--package", "gyre-cli", "--test", "it"];
+            let arguments = ["test", "--release", "--workspace", "--test", "it"];
             let mut tests = cargo();
             let filters = ["--", "faults::", "workers::workers_killed", "--nocapture"];
             let tests = tests.args(arguments).args(filters);
@@ -72,15 +72,14 @@ pub(crate) fn crash() -> ExitCode {
 }
 
 fn build_cli() -> Result<(), CommandError> {
-    command::run(cargo().args(["build", "--release", "--package", "gyre-cli"]))
+    command::run(cargo().args(["build", "--release", "--workspace"]))
 }
 
-/// Builds the binary first, as users do, so that the end-to-end tests drive the
-/// program that ships and no second set of dependencies is ever built.
+/// Builds the binary first, so that the end-to-end tests drive the program that
+/// ships. With the same selection as the tests: another would have other
+/// features, and build every crate once more.
 fn build() -> Result<(), CommandError> {
-    if in_repository("crates/gyre-cli/Cargo.toml").is_some() {
-        command::run(cargo().args(["build", "--release", "--package", "gyre-cli"]))?;
-    }
+    build_cli()?;
     command::run(cargo().args(["test", "--release", "--workspace", "--no-run"]))
 }
 

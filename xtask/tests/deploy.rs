@@ -77,12 +77,12 @@ fn the_compose_file_fits_the_compose_specification() {
 
 #[test]
 fn the_kubernetes_manifests_fit_their_kinds() {
-    let files =
-        ["kubernetes/service.yaml", "kubernetes/migrate.yaml", "kubernetes/workers.yaml"];
+    let files = ["kubernetes/service.yaml", "kubernetes/migrate.yaml", "kubernetes/workers.yaml"];
     passes(linter("kubernetes-validate").arg("--strict").args(files));
-    for (file, from, to) in
-        [(files[0], "replicas: 1", "replicas: one"), (files[2], "maxReplicas: 16", "maxReplica: 16")]
-    {
+    for (file, from, to) in [
+        (files[0], "replicas: 1", "replicas: one"),
+        (files[2], "maxReplicas: 16", "maxReplica: 16"),
+    ] {
         let mistaken = with_mistake(file, from, to);
         let (passed, _) = output(linter("kubernetes-validate").arg("--strict").arg(mistaken));
         assert!(!passed, "kubernetes-validate lets everything through");

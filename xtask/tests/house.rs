@@ -67,7 +67,10 @@ const FENCES: &[(&str, &[&str])] = &[
     ("gyre-queue", &["apalis"]),
     ("gyre-orchestrator", &["object_store"]),
     ("gyre-server", &["axum"]),
-    ("gyre-cli", &["clap", "indicatif", "comfy-table", "tracing-subscriber", "opentelemetry", "ureq"]),
+    (
+        "gyre-cli",
+        &["clap", "indicatif", "comfy-table", "tracing-subscriber", "opentelemetry", "ureq"],
+    ),
 ];
 
 /// Crates without clock, files, environment, ambient randomness or async, and

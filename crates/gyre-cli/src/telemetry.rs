@@ -69,7 +69,10 @@ pub(crate) fn start(global: &Global) -> anyhow::Result<Telemetry> {
     };
     let spans = traces.as_ref().ok().and_then(Option::as_ref).map(|traces| {
         let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("gyre"));
-        layer.with_location(false).with_threads(false).with_tracked_inactivity(false)
+        layer
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
             .with_filter(traced())
     });
     tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).init();
@@ -105,7 +108,8 @@ fn traces() -> anyhow::Result<Option<SdkTracerProvider>> {
         message: format!("{name}={endpoint}: {why}"),
     };
     if !endpoint.starts_with("http://") {
-        let why = "traces go over http:// only; have a collector on this host pass them on by https";
+        let why =
+            "traces go over http:// only; have a collector on this host pass them on by https";
         return Err(wrong(why.to_owned()).into());
     }
     let exporter = SpanExporter::builder()

@@ -86,7 +86,8 @@ pub fn read_part(path: &Path) -> Result<PartReader, DatasetError> {
 ///
 /// As [`read_part`], and when there is no such row.
 pub fn read_record(path: &Path, row: u32) -> Result<RolloutRecord, DatasetError> {
-    let mut reader = read_range(path, Range { offset: row as usize, limit: Some(1), ..Range::default() })?;
+    let mut reader =
+        read_range(path, Range { offset: row as usize, limit: Some(1), ..Range::default() })?;
     let missing = || Err(DatasetError::new(path, "read", Fault::NoSuchRow(row)));
     reader.next().unwrap_or_else(missing)
 }

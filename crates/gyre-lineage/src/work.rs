@@ -282,7 +282,8 @@ impl Store {
         query.arg(WorkState::Offered.as_str()).push(", ").arg(WorkState::Claimed.as_str());
         query.push(") GROUP BY state");
         let rows = self.fetch(query).await?;
-        let found = convert("work", rows, |row| Ok((row.parse::<WorkState>()?, row.int::<u32>()?)))?;
+        let found =
+            convert("work", rows, |row| Ok((row.parse::<WorkState>()?, row.int::<u32>()?)))?;
         let of = |state| found.iter().find(|(known, _)| *known == state).map_or(0, |(_, n)| *n);
         Ok([WorkState::Offered, WorkState::Claimed].map(|state| (state, of(state))))
     }

@@ -56,12 +56,12 @@ pub use progress::{Observer, Progress, Silent};
 pub use project::Project;
 pub use registry::{Registrant, VerifierRegistration, register_verifier};
 pub use replay::{Replay, Replayer, record_of};
-pub use search::{Searched, search_answers};
 pub use revoke::{
     Replacement, ReviewedGate, RevocationReport, RevokeRequest, Revoker, RunRevocation,
     TouchedPromotion, TouchedRow, TouchedShard,
 };
 pub use runner::{Clock, Runner};
+pub use search::{Searched, search_answers};
 pub use server_settings::ServerSettings;
 pub use summary::{Level, RoundSummary, RunSummary};
 pub use worker::{Worker, WorkerOptions};

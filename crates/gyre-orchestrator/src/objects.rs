@@ -2,6 +2,7 @@
 //! bucket.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ use crate::project::io;
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
     prefix: Key,
+    /// Where it is a folder.
+    folder: Option<PathBuf>,
     runtime: Handle,
 }
 
@@ -34,7 +37,7 @@ impl Objects {
         let runtime = runtime.clone();
         if let Some(url) = named.filter(|named| named.contains("://")) {
             let (store, prefix) = bucket(url)?;
-            return Ok(Self { store, prefix, runtime });
+            return Ok(Self { store, prefix, folder: None, runtime });
         }
         let folder = named.map_or_else(|| data.root().join("store"), PathBuf::from);
         std::fs::create_dir_all(&folder).map_err(io("make the object store", &folder))?;
@@ -42,7 +45,7 @@ impl Objects {
             .map_err(failed("open", &folder.display().to_string()))?
             .with_fsync(true)
             .with_automatic_cleanup(true);
-        Ok(Self { store: Arc::new(store), prefix: Key::default(), runtime })
+        Ok(Self { store: Arc::new(store), prefix: Key::default(), folder: Some(folder), runtime })
     }
 
     fn key(&self, name: &str) -> Key {
@@ -104,6 +107,29 @@ impl Objects {
             if !named.contains(&key) {
                 let removed = self.runtime.block_on(self.store.delete(&key));
                 removed.map_err(failed("remove", key.as_ref()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what processes that were killed had begun to write for a run. Only
+    /// where nobody writes for it: between rounds.
+    pub(crate) fn sweep_begun(&self, run: &RunId) -> Result<(), Error> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let mut left = vec![folder.join("work").join(run.as_str())];
+        while let Some(folder) = left.pop() {
+            let entries = match folder.read_dir() {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                entries => entries.map_err(io("list", &folder))?,
+            };
+            for entry in entries {
+                let path = entry.map_err(io("list", &folder))?.path();
+                if path.is_dir() {
+                    left.push(path);
+                } else if path.to_string_lossy().contains('#') {
+                    // So the store calls what it has not moved to its place yet.
+                    std::fs::remove_file(&path).map_err(io("remove", &path))?;
+                }
             }
         }
         Ok(())

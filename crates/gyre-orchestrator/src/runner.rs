@@ -257,6 +257,10 @@ impl<'o> Runner<'o> {
         for round in 0..=last {
             self.drive_round(round)?;
         }
+        if self.objects()?.is_some() {
+            // A process that ended between commit and store left it for this one.
+            self.write_index()?;
+        }
         if last == self.config.rounds && self.run.status == RunStatus::Active {
             let rows = Commit { run_status: Some(RunStatus::Finished), ..self.empty_commit() };
             self.commit(rows)?;

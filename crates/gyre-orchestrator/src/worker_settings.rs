@@ -14,7 +14,8 @@ pub struct WorkerSettings {
     pub tasks_per_piece: u32,
     /// How often a piece may fail before the run stops.
     pub attempts_max: u32,
-    /// Where files pass between driver and workers: a folder, or `s3://BUCKET/PREFIX`.
+    /// Where files pass between driver and workers, and what is published lies
+    /// too: a folder, or `s3://BUCKET/PREFIX`.
     /// By default the folder `store` of the data folder.
     pub store: Option<String>,
 }

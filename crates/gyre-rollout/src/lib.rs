@@ -23,5 +23,5 @@ pub use episode::{
 };
 pub use policy::{Policy, PolicyError, TurnRequest};
 pub use recorded::RecordedPolicy;
-pub use trace::MESSAGES;
 pub use tools::{RUN_EXAMPLES, SUBMIT, last_examples_passed, tool_call, tools_json};
+pub use trace::MESSAGES;

@@ -2,7 +2,8 @@
 
 use gyre_lineage::{
     CheckpointRow, Edge, EventRow, GateRow, Node, Page, RolloutWithVerdict, RunRow, ScheduleRow,
-    ShardRow, TaskRate, TaskRow, TickEvent, TickRow, VerdictCount, VerdictRow, VerifierRow, WorkerRow,
+    ShardRow, TaskRate, TaskRow, TickEvent, TickRow, VerdictCount, VerdictRow, VerifierRow,
+    WorkerRow,
 };
 use gyre_orchestrator::scheduler;
 use serde_json::{Value, json};

@@ -128,6 +128,7 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
         ),
         figure(MESSAGE, batched, "median, each of 64 such requests in one batch"),
         figure("fresh sandbox start", start, "median, started and dropped, through the worker"),
+        figure("instantiation", start - alone, "a start less the way to the worker and back"),
         figure(FRESH, first, "median, until a fresh guest has answered `pass`"),
         figure("fresh print(sum(…))", fresh, "median, a fresh guest each"),
         figure("call in a live session", called, "median"),

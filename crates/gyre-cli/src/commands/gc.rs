@@ -46,4 +46,3 @@ fn left_alone(runs: &[RunId]) {
         output::line(format!("{run} is not finished and was left alone"));
     }
 }
-

@@ -143,7 +143,8 @@ fn list(global: &Global, project: &Project) -> anyhow::Result<()> {
             next_tick(row, now_ms()).map_or("-".to_owned(), output::time),
         ]);
     }
-    let none = "no schedules: `gyre serve --config FILE` takes them up from a [[schedules]] section";
+    let none =
+        "no schedules: `gyre serve --config FILE` takes them up from a [[schedules]] section";
     output::print_or(&table, none);
     Ok(())
 }

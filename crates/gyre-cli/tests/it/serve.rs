@@ -99,7 +99,9 @@ fn rollouts_are_found_by_what_was_answered() {
         text(&rollout["record"], "answer").to_lowercase()
     };
     let answers: Vec<_> = all.iter().map(answer).collect();
-    for (wanted, other) in [("return", "%28"), ("for w in x", "SORTED%28"), ("not there at all", "")] {
+    for (wanted, other) in
+        [("return", "%28"), ("for w in x", "SORTED%28"), ("not there at all", "")]
+    {
         for asked in [wanted, other] {
             let plain = asked.replace("%28", "(").to_lowercase();
             let expected: Vec<_> = all

@@ -80,9 +80,8 @@ fn attributes(span: &Span) -> BTreeMap<&str, String> {
 }
 
 fn operation<'s>(spans: &'s [Span], name: &str) -> Vec<&'s Span> {
-    let is = |span: &&Span| {
-        attributes(span).get("gen_ai.operation.name").is_some_and(|of| of == name)
-    };
+    let is =
+        |span: &&Span| attributes(span).get("gen_ai.operation.name").is_some_and(|of| of == name);
     spans.iter().filter(is).collect()
 }
 
@@ -106,7 +105,8 @@ fn a_run_sends_its_rounds_and_rollouts_and_nothing_of_what_was_said() {
     let agents = operation(&spans, "invoke_agent");
     let of = |span: &&Span| {
         let of = attributes(span);
-        let fields = ["gen_ai.conversation.id", "gyre.task", "gyre.round", "gyre.stop", "gyre.fuel"];
+        let fields =
+            ["gen_ai.conversation.id", "gyre.task", "gyre.round", "gyre.stop", "gyre.fuel"];
         fields.map(|name| of[name].clone()).join("|")
     };
     let sent: BTreeSet<_> = agents.iter().map(of).collect();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::faults::Place;
-use crate::support::{Ran, Running, SMALL, clean_state, finished, repository, run, sql};
+use crate::support::{RUN, Ran, Running, SMALL, clean_state, finished, repository, run, sql};
 
 /// The small run, made by workers in pieces of a few tasks.
 fn by_workers(place: &Place, tasks_per_piece: u32) -> PathBuf {
@@ -59,6 +59,25 @@ fn after_events(running: &mut Running, count: usize) {
 #[track_caller]
 pub(crate) fn ends_like_a_local_run(place: &Place) {
     assert_eq!(place.clean().unwrap(), clean_state(&finished().data));
+    // What was published is in the store too, byte for byte.
+    let published = place.folder().join("data/runs").join(RUN).join("dataset");
+    let stored = place.folder().join("store/datasets").join(RUN);
+    let mut folders = vec![std::path::PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(published.join(&folder)).unwrap() {
+            let name = folder.join(entry.unwrap().file_name());
+            if published.join(&name).is_dir() {
+                folders.push(name);
+            } else {
+                let [ours, theirs] = [&published, &stored].map(|root| root.join(&name));
+                assert_eq!(
+                    std::fs::read(ours).unwrap(),
+                    std::fs::read(theirs).unwrap(),
+                    "{name:?}"
+                );
+            }
+        }
+    }
     let work = place.folder().join("store/work");
     let mut left = vec![work];
     while let Some(folder) = left.pop() {

@@ -12,7 +12,7 @@ use gyre_types::{Judgement, PartId, RolloutId, RolloutRecord, Split, Task, TaskI
 use super::generate::planned;
 use super::{Done, Runner};
 use crate::error::Error;
-use crate::project::Project;
+use crate::project::{Project, io};
 
 /// What was chosen of a round's rollouts.
 pub(super) struct Selection {
@@ -79,6 +79,9 @@ impl Runner<'_> {
             writer.push(row)?;
         }
         let file = writer.seal()?.publish()?;
+        if let Some(objects) = self.objects()? {
+            objects.put(&format!("datasets/{}/data/{name}", self.run.id), &file.path)?;
+        }
         let shard = ShardRow {
             id: file.id,
             round,
@@ -98,7 +101,17 @@ impl Runner<'_> {
     }
 
     pub(super) fn write_index(&self) -> Result<(), Error> {
-        write_index(&self.project, &self.run)
+        write_index(&self.project, &self.run)?;
+        let folder = self.project.data.dataset(&self.run.id);
+        let Some(objects) = self.objects()?.filter(|_| folder.is_dir()) else { return Ok(()) };
+        for entry in folder.read_dir().map_err(io("list", &folder))? {
+            let path = entry.map_err(io("list", &folder))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_file() {
+                objects.put(&format!("datasets/{}/{name}", self.run.id), &path)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn rows(&self, selection: &Selection) -> Result<Vec<DatasetRow>, Error> {

@@ -125,6 +125,19 @@ impl Runner<'_> {
         Ok(())
     }
 
+    /// The object store that gets what this run publishes: that of its workers,
+    /// or one that its configuration names.
+    pub(super) fn objects(&self) -> Result<Option<Objects>, Error> {
+        match (&self.fleet, &self.config.workers.store) {
+            (Some(fleet), _) => Ok(Some(fleet.objects.clone())),
+            (None, Some(named)) if self.lease.is_some() => {
+                let project = &self.project;
+                Objects::open(Some(named), &project.data, project.runtime()).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn fleet(&self) -> Result<&Fleet, Error> {
         self.fleet.as_ref().ok_or_else(|| self.unreadable("the fleet", "it is not open"))
     }
@@ -330,7 +343,8 @@ impl Runner<'_> {
     pub(super) fn sweep_fleet(&self) -> Result<(), Error> {
         let Some(fleet) = &self.fleet else { return Ok(()) };
         let named = self.project.wait(self.project.store.work_paths(&self.run.id))?;
-        fleet.objects.sweep(&self.run.id, &named.into_iter().collect())
+        fleet.objects.sweep(&self.run.id, &named.into_iter().collect())?;
+        fleet.objects.sweep_begun(&self.run.id)
     }
 }
 

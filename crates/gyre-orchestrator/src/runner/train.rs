@@ -38,6 +38,9 @@ impl Runner<'_> {
         publish(&scratch, &target)?;
 
         let digest = Checkpoint::digest(&target)?;
+        if let Some(objects) = self.objects()? {
+            objects.put_checkpoint(&digest, &target)?;
+        }
         let id = CheckpointId::from_digest(&digest);
         let policy = LocalPolicy::load(&target)?;
         let row = CheckpointRow {

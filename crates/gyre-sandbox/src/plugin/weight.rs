@@ -71,9 +71,7 @@ fn arities(section: TypeSectionReader<'_>) -> Result<Vec<(u64, u64)>, BinaryRead
     let mut types = Vec::new();
     for group in section {
         types.extend(group?.into_types().map(|of| match of.composite_type.inner {
-            CompositeInnerType::Func(of) => {
-                (of.params().len() as u64, of.results().len() as u64)
-            }
+            CompositeInnerType::Func(of) => (of.params().len() as u64, of.results().len() as u64),
             _ => (0, 0),
         }));
     }

@@ -303,9 +303,8 @@ fn functions_whose_locals_differ_in_each_block_are_refused() {
     // In 20,000 loops within each other each of 30,000 locals may be another.
     let (open, close) = ("loop ".repeat(20_000), "end ".repeat(20_000));
     let locals = "i32 ".repeat(30_000);
-    let bytes = probing(&format!(
-        "(func $probe (result i32) (local {locals}) {open} {close} i32.const 1)"
-    ));
+    let bytes =
+        probing(&format!("(func $probe (result i32) (local {locals}) {open} {close} i32.const 1)"));
     let (problem, _) = refused(&bytes);
     assert!(matches!(problem, ComponentProblem::FunctionTooLarge { .. }), "{problem}");
 }
