@@ -60,7 +60,7 @@ pub(crate) fn start(global: &Global) -> anyhow::Result<Telemetry> {
         Some(format) => format == LogFormat::Json,
         None => global.json,
     };
-    let in_colour = std::io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
+    let in_colour = std::io::stderr().is_terminal() && told("NO_COLOR").is_none();
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(in_colour);
     let lines = if as_json {
         lines.json().flatten_event(true).boxed()
@@ -81,11 +81,17 @@ pub(crate) fn start(global: &Global) -> anyhow::Result<Telemetry> {
 
 /// Gyre's own spans; messages only where they are asked for.
 fn traced() -> Targets {
-    let messages = env::var(CAPTURE_MESSAGES).is_ok_and(|value| is_yes(&value));
+    let messages = told(CAPTURE_MESSAGES).is_some_and(|value| is_yes(&value));
     let messages = if messages { LevelFilter::INFO } else { LevelFilter::OFF };
     Targets::new()
         .with_target("gyre", LevelFilter::INFO)
         .with_target(gyre_rollout::MESSAGES, messages)
+}
+
+/// What a variable says, where it says anything.
+#[expect(clippy::disallowed_methods, reason = "variables that every tool of this kind knows")]
+fn told(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
 fn is_yes(value: &str) -> bool {
@@ -94,10 +100,9 @@ fn is_yes(value: &str) -> bool {
 
 /// A provider of traces, where a collector is named.
 fn traces() -> anyhow::Result<Option<SdkTracerProvider>> {
-    let of = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let off = of("OTEL_SDK_DISABLED").is_some_and(|value| is_yes(&value))
-        || of("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
-    let Some((name, endpoint)) = ENDPOINTS.iter().find_map(|name| Some((name, of(name)?))) else {
+    let off = told("OTEL_SDK_DISABLED").is_some_and(|value| is_yes(&value))
+        || told("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
+    let Some((name, endpoint)) = ENDPOINTS.iter().find_map(|name| Some((name, told(name)?))) else {
         return Ok(None);
     };
     if off {
@@ -119,7 +124,7 @@ fn traces() -> anyhow::Result<Option<SdkTracerProvider>> {
         .map_err(|error| wrong(error.to_string()))?;
     let batches = BatchConfigBuilder::default().with_max_queue_size(SPANS_WAITING_MAX).build();
     let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
-    let named = of("OTEL_SERVICE_NAME").unwrap_or_else(|| "gyre".to_owned());
+    let named = told("OTEL_SERVICE_NAME").unwrap_or_else(|| "gyre".to_owned());
     let resource = Resource::builder()
         .with_service_name(named)
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))

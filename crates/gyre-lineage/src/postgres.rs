@@ -122,6 +122,10 @@ impl Database for PostgresDatabase {
         (before, words.join(" & "), " AS TEXT) AS TSQUERY)")
     }
 
+    fn walk_in_order(&self) -> Option<&'static str> {
+        Some("SET LOCAL enable_sort = off")
+    }
+
     fn catalog(&self) -> (&'static str, &'static str) {
         (
             "SELECT table_name::text FROM information_schema.tables \

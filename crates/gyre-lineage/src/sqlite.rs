@@ -198,6 +198,10 @@ impl Database for SqliteDatabase {
         ("SELECT rowid FROM index_words WHERE index_words MATCH ", words.join(" "), "")
     }
 
+    fn walk_in_order(&self) -> Option<&'static str> {
+        None
+    }
+
     fn catalog(&self) -> (&'static str, &'static str) {
         (
             "SELECT name FROM sqlite_schema WHERE type = 'table' \

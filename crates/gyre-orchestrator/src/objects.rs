@@ -103,7 +103,7 @@ impl Objects {
         let listed = self.store.list(Some(&folder)).map_ok(|object| object.location);
         let listed: Result<Vec<Key>, _> = self.runtime.block_on(listed.try_collect());
         let named: HashSet<Key> = named.iter().map(|name| self.key(name)).collect();
-        for key in listed.map_err(failed("list", &folder.to_string()))? {
+        for key in listed.map_err(failed("list", folder.as_ref()))? {
             if !named.contains(&key) {
                 let removed = self.runtime.block_on(self.store.delete(&key));
                 removed.map_err(failed("remove", key.as_ref()))?;

@@ -287,6 +287,7 @@ fn a_run_and_a_service_whose_steps_fail_end_as_if_nothing_had_happened() {
 
 /// `kill -9` of the service at moments that nobody chose, on both databases.
 #[test]
+#[expect(clippy::print_stdout, reason = "how long it takes to go on is printed, not asserted")]
 fn a_service_killed_at_any_moment_loses_and_doubles_nothing() {
     let (mut kills, mut recoveries) = (0, Vec::new());
     let wanted = asked_for("GYRE_CRASH_KILLS").unwrap_or(8);

@@ -53,7 +53,12 @@ fn at_fault(fault: &str) -> Vec<u8> {
 
 /// Families, each with a component that does one thing wrong, and its words.
 const BAD: [(&str, &str, &str); 4] = [
-    ("looping", "(loop $on (br $on))", "it loops"),
+    // Filling memory costs fuel by the byte, so that all of it is soon burnt.
+    (
+        "looping",
+        "(loop $on (memory.fill (i32.const 32768) (i32.const 0) (i32.const 32768)) (br $on))",
+        "it loops",
+    ),
     ("trapping", "unreachable", "the verifier trapped"),
     // A detail of ten megabytes.
     (

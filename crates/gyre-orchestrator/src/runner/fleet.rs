@@ -362,7 +362,7 @@ fn urgency(batch: Batch, piece: u32) -> u32 {
     const MOST: u32 = 1_000_000;
     let place = match batch {
         Batch::Wave(at) => at.wave.saturating_mul(1_000),
-        Batch::HeldOut(part) if part == gyre_types::Split::Gate => 0,
+        Batch::HeldOut(gyre_types::Split::Gate) => 0,
         Batch::HeldOut(_) => 100_000,
     };
     MOST.saturating_sub(place.saturating_add(piece))
