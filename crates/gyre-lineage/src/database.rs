@@ -85,10 +85,9 @@ pub(crate) trait Database: Send + Sync {
     /// stands after.
     fn matching(&self, words: &[String]) -> (&'static str, String, &'static str);
 
-    /// What makes the statements of a reading transaction that follow walk an
-    /// index in the order that is asked for, rather than sort all that fits:
-    /// nothing where they do so anyway.
-    fn walk_in_order(&self) -> Option<&'static str>;
+    /// What tells the planner of rows that came all at once; nothing where it
+    /// does without.
+    fn look_again(&self) -> Option<&'static str>;
 
     /// Lists the tables, but for those that follow from others, and the columns of one (`$1`) each with its place in
     /// the table's key, 0 where it has none.

@@ -170,12 +170,6 @@ impl Listing<'_> {
         {
             return Ok(ids);
         }
-        if let (Some(Named::Many), Some(hint)) = (&self.named, self.store.database.walk_in_order())
-        {
-            // Among many that fit the next ones are soon met.
-            let hinted = self.snapshot.execute(Query::new(hint)).await;
-            hinted.map_err(|failure| self.store.fail(failure))?;
-        }
         let batches = match &self.named {
             // Few rollouts are found by their tasks, in all rounds at once.
             Some(Named::Few(_)) => vec![Batch { rounds: (0, u32::MAX), rollouts: 0 }],

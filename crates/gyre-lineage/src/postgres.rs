@@ -122,8 +122,8 @@ impl Database for PostgresDatabase {
         (before, words.join(" & "), " AS TEXT) AS TSQUERY)")
     }
 
-    fn walk_in_order(&self) -> Option<&'static str> {
-        Some("SET LOCAL enable_sort = off")
+    fn look_again(&self) -> Option<&'static str> {
+        Some("ANALYZE")
     }
 
     fn catalog(&self) -> (&'static str, &'static str) {

@@ -198,7 +198,7 @@ impl Database for SqliteDatabase {
         ("SELECT rowid FROM index_words WHERE index_words MATCH ", words.join(" "), "")
     }
 
-    fn walk_in_order(&self) -> Option<&'static str> {
+    fn look_again(&self) -> Option<&'static str> {
         None
     }
 

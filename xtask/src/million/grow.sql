@@ -6,7 +6,6 @@
 PRAGMA foreign_keys = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -262144;
-PRAGMA temp_store = MEMORY;
 BEGIN IMMEDIATE;
 
 CREATE TEMP TABLE world AS

@@ -69,6 +69,9 @@ async fn put_back(
     for statement in migrations::filling(store.url(), version) {
         transaction.execute(Query::new(statement)).await.map_err(fail)?;
     }
+    if let Some(statement) = store.database.look_again() {
+        transaction.execute(Query::new(statement)).await.map_err(fail)?;
+    }
     transaction.check_foreign_keys().await.map_err(|failure| {
         unusable(format!("its rows do not belong together: {}", failure.cause))
     })?;
