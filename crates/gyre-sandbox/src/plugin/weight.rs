@@ -11,8 +11,8 @@ use wasmparser::{
     TypeRef, TypeSectionReader,
 };
 
-/// What one function may come to. CPython's largest comes to some 7 million.
-pub(super) const VALUES_MAX: u64 = 1 << 25;
+/// What one function may come to. CPython's largest comes to 250,000.
+pub(super) const VALUES_MAX: u64 = 1 << 23;
 
 /// A function that is too much for the compiler.
 #[derive(Debug, PartialEq, Eq)]
