@@ -90,9 +90,9 @@ pub struct Pulse {
 }
 
 impl Default for Pulse {
-    /// Every five seconds, and three may be missed.
+    /// Every second, and three may be missed: a job is with another within five.
     fn default() -> Self {
-        Self { every: Duration::from_secs(5), missed_max: 3 }
+        Self { every: Duration::from_secs(1), missed_max: 3 }
     }
 }
 

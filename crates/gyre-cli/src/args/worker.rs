@@ -20,7 +20,7 @@ pub(crate) struct WorkerArgs {
     pub(crate) guests: u32,
     /// Seconds between two signs of life. All workers of a database must have the same: one whose
     /// signs are missed three times loses its work to others.
-    #[arg(long, default_value_t = 5, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, default_value_t = 1, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) heartbeat: u64,
 }
 
