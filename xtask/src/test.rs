@@ -48,8 +48,8 @@ pub(crate) fn run(lint: Lint) -> ExitCode {
     steps.finish()
 }
 
-/// Walks the full product of failpoints, faults and databases, and kills the
-/// service hundreds of times.
+/// Walks the full product of failpoints, faults and databases, and kills
+/// services and workers hundreds of times.
 pub(crate) fn crash() -> ExitCode {
     let mut steps = Steps::default();
     let postgres = steps.run("postgres", Postgres::start);
@@ -59,7 +59,15 @@ pub(crate) fn crash() -> ExitCode {
         steps.run("crash harness", || {
             let arguments = ["test", "--release", "--workspace", "--test", "it"];
             let mut tests = cargo();
-            let filters = ["--", "faults::", "workers::workers_killed", "--nocapture"];
+            let filters = [
+                "--",
+                "faults::",
+                "long_run::",
+                "revoke::registering",
+                "workers::drivers",
+                "workers::workers_killed",
+                "--nocapture",
+            ];
             let tests = tests.args(arguments).args(filters);
             let tests = tests.env("GYRE_CRASH_FULL", "1").env("GYRE_CRASH_KILLS", "300");
             command::run(services.tell(tests))

@@ -4,8 +4,8 @@
 //! They are in the program that ships, so that what is tested is what runs. A
 //! point costs a look into an empty table, unless `GYRE_FAILPOINTS` asks for one.
 //!
-//! Every durable step of a run and of the service has a point before it and one
-//! after it. [`POINTS`] lists them, and the crash harness walks that list: one
+//! Every durable step of a run, of the service, of workers and of commands has a
+//! point before it and one after it. [`POINTS`] lists them, and the crash harness walks that list: one
 //! that is never come to fails the harness.
 //!
 //! Nothing outside this crate names the `fail` crate.
@@ -16,7 +16,7 @@ use std::io;
 
 use fail::FailScenario;
 
-pub use points::{POINTS, Point, Step};
+pub use points::{POINTS, Point, Process, Step};
 
 /// The variable that says what happens where: `name=actions;name=actions`, such
 /// as `run::committed=3*off->return`: the fourth time, the process dies.

@@ -5,6 +5,8 @@ pub struct Point {
     pub name: &'static str,
     /// What it stands beside.
     pub step: Step,
+    /// Which process comes to it.
+    pub of: Process,
 }
 
 /// What a point stands beside, and so what may happen there beside the end of
@@ -19,86 +21,140 @@ pub enum Step {
     AfterCommit,
 }
 
-const fn file(name: &'static str) -> Point {
-    Point { name, step: Step::File }
+/// Which process comes to a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Process {
+    /// One that drives a run, with or without workers.
+    Run,
+    /// The service, beside the rounds that it drives.
+    Service,
+    /// One that drives a run whose rollouts workers make.
+    Driver,
+    /// A worker.
+    Worker,
+    /// A command that registers a verifier, revokes one, or asks for a round.
+    Command,
 }
 
-const fn before(name: &'static str) -> Point {
-    Point { name, step: Step::BeforeCommit }
+use Process::{Command, Driver, Run, Service, Worker};
+
+const fn file(of: Process, name: &'static str) -> Point {
+    Point { name, step: Step::File, of }
 }
 
-const fn after(name: &'static str) -> Point {
-    Point { name, step: Step::AfterCommit }
+const fn before(of: Process, name: &'static str) -> Point {
+    Point { name, step: Step::BeforeCommit, of }
 }
 
-/// Every point of a run and of the service, by what they stand beside.
-///
-/// Points that only other commands come to (`revoke::…`, `verifier::…`,
-/// `register::…`, `revocation::…`), and those of what passes between a driver and
-/// its workers (`fleet::…`, `work::…`, `piece::…`), have tests of their own where
-/// they have any;
-/// `run::committing` and `run::committed` stand around `step::…` for those who
-/// count steps.
+const fn after(of: Process, name: &'static str) -> Point {
+    Point { name, step: Step::AfterCommit, of }
+}
+
+/// Every point, by what it stands beside. `run::committing` and `run::committed`
+/// stand around `step::…` for those who count steps.
 pub const POINTS: &[Point] = &[
     // A file of rollouts, a shard, and a dataset's card and manifest: before the
     // temporary file is made, before and after its fsync, before and after it
     // gets its name, and once the folder is on the disk.
-    file("part::creating"),
-    file("part::written"),
-    file("part::synced"),
-    file("part::renaming"),
-    file("part::renamed"),
-    file("part::published"),
-    file("shard::creating"),
-    file("shard::written"),
-    file("shard::synced"),
-    file("shard::renaming"),
-    file("shard::renamed"),
-    file("shard::published"),
-    file("index::creating"),
-    file("index::written"),
-    file("index::synced"),
-    file("index::renaming"),
-    file("index::renamed"),
-    file("index::published"),
+    file(Run, "part::creating"),
+    file(Run, "part::written"),
+    file(Run, "part::synced"),
+    file(Run, "part::renaming"),
+    file(Run, "part::renamed"),
+    file(Run, "part::published"),
+    file(Run, "shard::creating"),
+    file(Run, "shard::written"),
+    file(Run, "shard::synced"),
+    file(Run, "shard::renaming"),
+    file(Run, "shard::renamed"),
+    file(Run, "shard::published"),
+    file(Run, "index::creating"),
+    file(Run, "index::written"),
+    file(Run, "index::synced"),
+    file(Run, "index::renaming"),
+    file(Run, "index::renamed"),
+    file(Run, "index::published"),
     // A checkpoint's folder and each file in it.
-    file("checkpoint::beginning"),
-    file("checkpoint::writing"),
-    file("checkpoint::synced"),
-    file("checkpoint::trained"),
-    file("checkpoint::renamed"),
-    file("checkpoint::published"),
+    file(Run, "checkpoint::beginning"),
+    file(Run, "checkpoint::writing"),
+    file(Run, "checkpoint::synced"),
+    file(Run, "checkpoint::trained"),
+    file(Run, "checkpoint::renamed"),
+    file(Run, "checkpoint::published"),
     // What a crash left is removed.
-    file("garbage::removing"),
-    file("garbage::removed"),
+    file(Run, "garbage::removing"),
+    file(Run, "garbage::removed"),
     // Transactions: of a run's creation, its lease, and each of its steps.
-    before("create::committing"),
-    after("create::committed"),
-    before("lease::committing"),
-    after("lease::committed"),
-    before("release::committing"),
-    after("release::committed"),
-    before("step::committing"),
-    after("step::committed"),
-    // Of the service: schedules, decisions on ticks, claims, and what came of them.
-    before("schedule::committing"),
-    after("schedule::committed"),
-    before("decide::committing"),
-    after("decide::committed"),
-    before("claim::committing"),
-    after("claim::committed"),
-    before("begin::committing"),
-    after("begin::committed"),
-    before("renew::committing"),
-    after("renew::committed"),
-    before("settle::committing"),
-    after("settle::committed"),
+    before(Run, "create::committing"),
+    after(Run, "create::committed"),
+    before(Run, "lease::committing"),
+    after(Run, "lease::committed"),
+    before(Run, "release::committing"),
+    after(Run, "release::committed"),
+    before(Run, "step::committing"),
+    after(Run, "step::committed"),
+    // Of the service: schedules, decisions on ticks, claims, what came of them, and
+    // a run of somebody else's that it goes on with.
+    before(Service, "schedule::committing"),
+    after(Service, "schedule::committed"),
+    before(Service, "decide::committing"),
+    after(Service, "decide::committed"),
+    before(Service, "claim::committing"),
+    after(Service, "claim::committed"),
+    before(Service, "begin::committing"),
+    after(Service, "begin::committed"),
+    before(Service, "renew::committing"),
+    after(Service, "renew::committed"),
+    before(Service, "settle::committing"),
+    after(Service, "settle::committed"),
+    before(Service, "bind::committing"),
+    after(Service, "bind::committed"),
+    // What passes between a driver and its workers: that it wants some, each
+    // offer of a batch, the jobs in the queue, what it puts in the object store
+    // or removes there, and that it wants no more.
+    before(Driver, "fleet::committing"),
+    after(Driver, "fleet::committed"),
+    before(Driver, "offer::committing"),
+    after(Driver, "offer::committed"),
+    before(Driver, "queue::pushing"),
+    after(Driver, "queue::pushed"),
+    file(Driver, "object::putting"),
+    file(Driver, "object::put"),
+    file(Driver, "object::removing"),
+    file(Driver, "object::removed"),
+    before(Driver, "close::committing"),
+    after(Driver, "close::committed"),
+    // Of a worker: that it is there, and still is, each claim, the checkpoint that it fetched,
+    // its file and the object that it becomes, the result, and that it failed.
+    before(Worker, "announce::committing"),
+    after(Worker, "announce::committed"),
+    before(Worker, "hear::committing"),
+    after(Worker, "hear::committed"),
+    before(Worker, "assign::committing"),
+    after(Worker, "assign::committed"),
+    file(Worker, "fetched::renaming"),
+    file(Worker, "fetched::renamed"),
+    file(Worker, "part::creating"),
+    file(Worker, "part::written"),
+    file(Worker, "part::synced"),
+    file(Worker, "part::renaming"),
+    file(Worker, "part::renamed"),
+    file(Worker, "part::published"),
+    file(Worker, "object::putting"),
+    file(Worker, "object::put"),
+    before(Worker, "deliver::committing"),
+    after(Worker, "deliver::committed"),
+    before(Worker, "mishap::committing"),
+    after(Worker, "mishap::committed"),
+    // Of commands: a verifier's file and row, a revocation's row, the shard that
+    // it sets aside and the dataset's new list, and a round that is asked for.
+    file(Command, "verifier::stored"),
+    before(Command, "register::committing"),
+    after(Command, "register::committed"),
+    before(Command, "revocation::committing"),
+    after(Command, "revocation::committed"),
+    file(Command, "revoke::set_aside"),
+    file(Command, "revoke::indexed"),
+    before(Command, "ask::committing"),
+    after(Command, "ask::committed"),
 ];
-
-impl Point {
-    /// Whether only the service comes to it.
-    pub fn is_service(&self) -> bool {
-        let (what, _) = self.name.split_once("::").unwrap_or_default();
-        matches!(what, "schedule" | "decide" | "claim" | "begin" | "renew" | "settle")
-    }
-}

@@ -137,7 +137,7 @@ impl Store {
         missing.push(" AND state IN ('offered', 'claimed') ORDER BY piece");
         let rows = transaction.fetch(missing).await.map_err(|failure| self.fail(failure))?;
         let missing = convert("work", rows, |row| row.int())?;
-        self.finish(transaction, "work").await?;
+        self.finish(transaction, "offer").await?;
         Ok(missing)
     }
 
@@ -173,7 +173,7 @@ impl Store {
         update.push(", at_ms = ").arg(at_ms).push(" WHERE ");
         named(&mut update, key);
         self.change(&mut *transaction, update).await?;
-        self.finish(transaction, "work").await?;
+        self.finish(transaction, "assign").await?;
         Ok(WorkClaim::Granted(epoch))
     }
 
@@ -204,7 +204,7 @@ impl Store {
             named(&mut count, key);
             self.change(&mut *transaction, count).await?;
         }
-        self.finish(transaction, "work").await?;
+        self.finish(transaction, "deliver").await?;
         Ok(accepted)
     }
 
@@ -229,7 +229,7 @@ impl Store {
             .push(" AND ");
         named(&mut update, key);
         self.change(&mut *transaction, update).await?;
-        self.finish(transaction, "work").await
+        self.finish(transaction, "mishap").await
     }
 
     /// The pieces of a batch, in order.

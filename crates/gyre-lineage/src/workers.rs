@@ -88,7 +88,7 @@ impl Store {
                 at_ms.into(),
             ],
         );
-        self.write_one(insert).await
+        self.write_one(insert, "announce").await
     }
 
     /// Records that a worker lives, and what it does.
@@ -106,7 +106,7 @@ impl Store {
             "UPDATE workers SET status = $2, last_seen_ms = $3 WHERE id = $1",
             [id.into(), status.as_str().into(), at_ms.into()],
         );
-        self.write_one(update).await
+        self.write_one(update, "hear").await
     }
 
     /// The workers that were heard of last.
@@ -154,7 +154,7 @@ impl Store {
             "UPDATE fleets SET is_open = 0 WHERE run = $1 AND epoch = $2",
             [run.as_str().into(), epoch.into()],
         );
-        self.write_one(update).await
+        self.write_one(update, "close").await
     }
 
     /// Runs that ask for workers, and whose driver holds its lease still: what
@@ -175,10 +175,10 @@ impl Store {
         })
     }
 
-    async fn write_one(&self, query: Query) -> Result<(), StoreError> {
+    async fn write_one(&self, query: Query, what: &'static str) -> Result<(), StoreError> {
         let mut transaction = self.begin_write().await?;
         transaction.execute(query).await.map_err(|failure| self.fail(failure))?;
-        self.finish(transaction, "fleet").await
+        self.finish(transaction, what).await
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use gyre_learner::Checkpoint;
 use gyre_types::{Digest, RunId};
+use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
@@ -48,6 +49,15 @@ impl Objects {
         Ok(Self { store: Arc::new(store), prefix: Key::default(), folder: Some(folder), runtime })
     }
 
+    /// Asks the store for something small, so that one that is not there, or does
+    /// not let us in, is known before anything depends on it.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        use futures_util::StreamExt;
+        let folder = self.key("work/none");
+        let first = self.runtime.block_on(self.store.list(Some(&folder)).next());
+        first.transpose().map(drop).map_err(failed("list", folder.as_ref()))
+    }
+
     fn key(&self, name: &str) -> Key {
         let parts = self.prefix.parts().map(|part| part.as_ref().to_owned());
         Key::from_iter(parts.chain(name.split('/').map(str::to_owned)))
@@ -55,9 +65,14 @@ impl Objects {
 
     /// Puts a file there, whole or not at all.
     pub(crate) fn put(&self, name: &str, file: &Path) -> Result<(), Error> {
-        let bytes = std::fs::read(file).map_err(io("read", file))?;
+        self.put_bytes(name, std::fs::read(file).map_err(io("read", file))?)
+    }
+
+    fn put_bytes(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        point("object::putting", "write", name)?;
         let put = self.runtime.block_on(self.store.put(&self.key(name), PutPayload::from(bytes)));
-        put.map(drop).map_err(failed("write", name))
+        put.map(drop).map_err(failed("write", name))?;
+        point("object::put", "write", name)
     }
 
     /// The bytes of an object.
@@ -82,10 +97,16 @@ impl Objects {
 
     /// Removes an object, if it is there.
     pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
-        match self.runtime.block_on(self.store.delete(&self.key(name))) {
-            Err(object_store::Error::NotFound { .. }) => Ok(()),
-            removed => removed.map_err(failed("remove", name)),
+        self.delete(&self.key(name))
+    }
+
+    fn delete(&self, key: &Key) -> Result<(), Error> {
+        point("object::removing", "remove", key.as_ref())?;
+        match self.runtime.block_on(self.store.delete(key)) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(failed("remove", key.as_ref())(error)),
         }
+        point("object::removed", "remove", key.as_ref())
     }
 
     fn exists(&self, name: &str) -> Result<bool, Error> {
@@ -105,8 +126,7 @@ impl Objects {
         let named: HashSet<Key> = named.iter().map(|name| self.key(name)).collect();
         for key in listed.map_err(failed("list", folder.as_ref()))? {
             if !named.contains(&key) {
-                let removed = self.runtime.block_on(self.store.delete(&key));
-                removed.map_err(failed("remove", key.as_ref()))?;
+                self.delete(&key)?;
             }
         }
         Ok(())
@@ -151,8 +171,7 @@ impl Objects {
         }
         names.sort();
         let text = serde_json::to_vec(&names).unwrap_or_default();
-        let put = self.runtime.block_on(self.store.put(&self.key(&list), PutPayload::from(text)));
-        put.map(drop).map_err(failed("write", &list))
+        self.put_bytes(&list, text)
     }
 
     /// A checkpoint's folder in `cache`, fetched where it is not there whole.
@@ -177,6 +196,7 @@ impl Objects {
         if Checkpoint::digest(&partial)? != *digest {
             return Err(damaged("the files are not those of the checkpoint".to_owned()));
         }
+        point("fetched::renaming", "read", &list)?;
         match std::fs::rename(&partial, &target) {
             // Another of this machine's workers was faster.
             Err(_) if target.is_dir() => {
@@ -184,6 +204,7 @@ impl Objects {
             }
             renamed => renamed.map_err(io("rename", &partial))?,
         }
+        point("fetched::renamed", "read", &list)?;
         Ok(target)
     }
 }
@@ -198,14 +219,22 @@ fn checkpoint_list(digest: &Digest) -> String {
     format!("checkpoints/{digest}.json")
 }
 
+/// A point at which a test may make the store fail; see `gyre_fault::POINTS`.
+fn point(at: &str, doing: &'static str, name: &str) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::Object {
+        doing,
+        name: name.to_owned(),
+        why: error.to_string(),
+    };
+    gyre_fault::io_point(at).map_err(failed)
+}
+
 fn failed(doing: &'static str, name: &str) -> impl FnOnce(object_store::Error) -> Error {
     let name = name.to_owned();
     move |error| Error::Object { doing, name, why: error.to_string() }
 }
 
-#[cfg(feature = "s3")]
 fn bucket(url: &str) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
-    use object_store::aws::AmazonS3Builder;
     let name = url.to_owned();
     let refused = |why: String| Error::Object { doing: "open", name: name.clone(), why };
     let rest = url
@@ -215,14 +244,4 @@ fn bucket(url: &str) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
     let store = AmazonS3Builder::from_env().with_url(url).build();
     let store = store.map_err(|error| refused(error.to_string()))?;
     Ok((Arc::new(store), Key::from(prefix)))
-}
-
-#[cfg(not(feature = "s3"))]
-fn bucket(url: &str) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
-    let why = if url.starts_with("s3://") {
-        "this gyre was built without S3; build it with `cargo build --release --features s3`"
-    } else {
-        "it is neither a folder nor s3://BUCKET/PREFIX"
-    };
-    Err(Error::Object { doing: "open", name: url.to_owned(), why: why.to_owned() })
 }

@@ -76,7 +76,6 @@ pub fn register_verifier(
         }
         Registrant::Declared(_) => {}
     }
-    gyre_fault::crash_point("verifier::stored");
     let new = NewVerifier {
         digest,
         name: name.to_owned(),
@@ -85,9 +84,7 @@ pub fn register_verifier(
         scorecard: recorded,
         registered_at_ms: now_ms,
     };
-    let row = project.wait(project.store.register_verifier(&new))?;
-    gyre_fault::crash_point("verifier::registered");
-    Ok(row)
+    Ok(project.wait(project.store.register_verifier(&new))?)
 }
 
 fn identity(verifier: Registrant<'_>) -> Result<(Digest, VerifierKind), String> {
@@ -214,7 +211,8 @@ fn store(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        File::open(folder)?.sync_all()
+        File::open(folder)?.sync_all()?;
+        gyre_fault::io_point("verifier::stored")
     };
     let written = write();
     if written.is_err() {

@@ -64,7 +64,7 @@ impl Worker {
     /// # Errors
     ///
     /// [`Error::WorkerRefused`] where the runs that ask for workers ask for
-    /// others, or when the store fails.
+    /// others, or when the database or the object store that it is told of fails.
     pub fn announce(
         project: Project,
         sandbox: Sandbox,
@@ -79,6 +79,9 @@ impl Worker {
             sandbox_digest: sandbox.digest(),
             concurrency: options.concurrency,
         };
+        if let Some(named) = &options.store {
+            Objects::open(Some(named), &project.data, project.runtime())?.check()?;
+        }
         check_wanted(&project.wait(project.store.open_fleets(clock()))?, &announced)?;
         project.wait(project.store.announce_worker(&announced, clock()))?;
         Ok(Self(Arc::new(Inner {
@@ -183,7 +186,6 @@ impl Inner {
         let (key, store) = (piece.key(), &self.project.store);
         let claim = store.claim_work(&key, piece.offer, &self.announced.id, (self.clock)());
         let WorkClaim::Granted(epoch) = self.project.wait(claim)? else { return Ok(()) };
-        gyre_fault::crash_point("piece::claimed");
         let done = self.bring(&piece, epoch);
         if let Err(error) = &done {
             tracing::warn!(%error, job = job.key, "a piece of work failed");
@@ -206,9 +208,7 @@ impl Inner {
             .or_default()
             .push(bench);
         let (key, delivery) = (piece.key(), made?);
-        gyre_fault::crash_point("piece::stored");
         let accepted = self.deliver(&key, epoch, &delivery)?;
-        gyre_fault::crash_point("piece::delivered");
         let counter = if accepted { &self.done } else { &self.discarded };
         counter.fetch_add(1, Ordering::Relaxed);
         if !accepted {

@@ -24,3 +24,8 @@ pub(crate) fn failed<E: Into<BoxDynError>>(
     let location = location.to_owned();
     move |source| QueueError::Failed { doing, location, source: source.into() }
 }
+
+/// A point at which a test may make the queue fail; see `gyre_fault::POINTS`.
+pub(crate) fn point(name: &str, location: &str) -> Result<(), QueueError> {
+    gyre_fault::io_point(name).map_err(failed("write", location))
+}

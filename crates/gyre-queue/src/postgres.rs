@@ -10,7 +10,7 @@ use apalis_postgres::{Config, PgConnectOptions, PgPool, PostgresStorage};
 use async_trait::async_trait;
 use futures_util::stream;
 
-use crate::error::failed;
+use crate::error::{failed, point};
 use crate::job::{Hands, dead, handle, task};
 use crate::{Handler, Job, LOOK_EVERY, Pulse, Queue, QueueError, Stop};
 
@@ -63,18 +63,20 @@ impl Queue for PostgresQueue {
     /// All at once; where one is there already, the engine refuses all of them,
     /// and they are put in one by one.
     async fn push(&self, jobs: Vec<Job>) -> Result<(), QueueError> {
+        point("queue::pushing", &self.shown)?;
         let tasks = jobs.iter().cloned().map(task).collect::<Vec<_>>();
         match self.storage.clone().push_all(stream::iter(tasks)).await {
-            Err(error) if is_there(&error) => {}
-            pushed => return pushed.map_err(failed("write", &self.shown)),
-        }
-        for job in jobs {
-            match self.storage.clone().push_task(task(job)).await {
-                Err(error) if is_there(&error) => {}
-                pushed => pushed.map_err(failed("write", &self.shown))?,
+            Err(error) if is_there(&error) => {
+                for job in jobs {
+                    match self.storage.clone().push_task(task(job)).await {
+                        Err(error) if is_there(&error) => {}
+                        pushed => pushed.map_err(failed("write", &self.shown))?,
+                    }
+                }
             }
+            pushed => pushed.map_err(failed("write", &self.shown))?,
         }
-        Ok(())
+        point("queue::pushed", &self.shown)
     }
 
     async fn work(

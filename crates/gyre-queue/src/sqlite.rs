@@ -11,7 +11,7 @@ use apalis_sqlite::{Config, SqliteConnectOptions, SqlitePool, SqliteStorage};
 use async_trait::async_trait;
 use futures_util::stream;
 
-use crate::error::failed;
+use crate::error::{failed, point};
 use crate::job::{Hands, dead, handle, task};
 use crate::{Handler, Job, LOOK_EVERY, Pulse, Queue, QueueError, Stop};
 
@@ -63,8 +63,10 @@ impl SqliteQueue {
 #[async_trait]
 impl Queue for SqliteQueue {
     async fn push(&self, jobs: Vec<Job>) -> Result<(), QueueError> {
+        point("queue::pushing", &self.shown)?;
         let pushed = self.storage.clone().push_all(stream::iter(jobs.into_iter().map(task))).await;
-        pushed.map_err(failed("write", &self.shown))
+        pushed.map_err(failed("write", &self.shown))?;
+        point("queue::pushed", &self.shown)
     }
 
     async fn work(

@@ -246,7 +246,7 @@ impl ComponentVerifier {
             ticket: 0,
             reply_to,
         };
-        self.pool.send(Recipient::Anyone, envelope);
+        self.pool.send(vec![(Recipient::Anyone, envelope)]);
         collect(&answers, 1).pop().unwrap_or(Err(SandboxError::WorkerLost))
     }
 }

@@ -6,7 +6,7 @@
 //! answered are tried once more, one at a time, so that a job that kills its
 //! worker takes no other with it; its sessions are lost.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -164,17 +164,23 @@ impl Pool {
         self.shared.requests.load(Ordering::Relaxed)
     }
 
-    /// Sends a request; its answer will carry the ticket.
-    pub(crate) fn send(&self, to: Recipient, envelope: Envelope) {
-        self.shared.requests.fetch_add(1, Ordering::Relaxed);
+    /// Sends requests, all at once where there is room; each answer will carry
+    /// its request's ticket. Whoever sends more jobs than may wait, waits.
+    pub(crate) fn send(&self, requests: Vec<(Recipient, Envelope)>) {
+        self.shared.requests.fetch_add(requests.len() as u64, Ordering::Relaxed);
         let mut inbox = self.shared.inbox();
-        match to {
-            Recipient::Worker(at) => inbox.for_worker[at].push_back(envelope),
-            Recipient::Anyone => {
-                while inbox.for_anyone.len() >= JOBS_WAITING_MAX {
-                    inbox = self.shared.taken.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+        for (to, envelope) in requests {
+            match to {
+                Recipient::Worker(at) => inbox.for_worker[at].push_back(envelope),
+                Recipient::Anyone => {
+                    while inbox.for_anyone.len() >= JOBS_WAITING_MAX {
+                        // Who empties the queue must know of what is in it.
+                        self.shared.arrived.notify_all();
+                        inbox =
+                            self.shared.taken.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+                    }
+                    inbox.for_anyone.push_back(envelope);
                 }
-                inbox.for_anyone.push_back(envelope);
             }
         }
         drop(inbox);
@@ -196,12 +202,13 @@ impl Drop for Pool {
 /// Collects `count` answers in the order of their tickets. Each request is
 /// answered, or dropped with the dispatcher that held it.
 pub(crate) fn collect(answers: &Receiver<(usize, Answer)>, count: usize) -> Vec<Answer> {
-    let mut collected: BTreeMap<usize, Answer> = BTreeMap::new();
-    while collected.len() < count {
-        let Ok((ticket, answer)) = answers.recv() else { break };
-        collected.insert(ticket, answer);
+    let mut collected: Vec<Option<Answer>> = (0..count).map(|_| None).collect();
+    for (ticket, answer) in answers.iter().take(count) {
+        if let Some(slot) = collected.get_mut(ticket) {
+            *slot = Some(answer);
+        }
     }
-    (0..count).map(|at| collected.remove(&at).unwrap_or(Err(SandboxError::WorkerLost))).collect()
+    collected.into_iter().map(|answer| answer.unwrap_or(Err(SandboxError::WorkerLost))).collect()
 }
 
 /// Keeps one worker busy, and replaces it when it is broken.

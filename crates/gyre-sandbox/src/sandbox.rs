@@ -150,13 +150,12 @@ impl Sandbox {
     pub fn execute(&self, jobs: Vec<SandboxJob>) -> Vec<Result<SandboxReport, SandboxError>> {
         let count = jobs.len();
         let (reply_to, answers) = mpsc::channel();
-        for (ticket, job) in jobs.into_iter().enumerate() {
+        let request = |(ticket, job): (usize, SandboxJob)| {
             let bounds = Bounds::of(&job.limits);
             let request = Request::Execute(WireJob::new(job));
-            self.inner
-                .pool
-                .send(Recipient::Anyone, bounds.envelope(request, None, ticket, &reply_to));
-        }
+            (Recipient::Anyone, bounds.envelope(request, None, ticket, &reply_to))
+        };
+        self.inner.pool.send(jobs.into_iter().enumerate().map(request).collect());
         drop(reply_to);
         let answers = collect(&answers, count).into_iter();
         answers
@@ -189,17 +188,18 @@ impl Sandbox {
     pub fn start_all(&self, specs: Vec<SessionSpec>) -> Vec<Result<Session, SandboxError>> {
         let count = specs.len();
         let (reply_to, answers) = mpsc::channel();
-        let mut sessions = Vec::with_capacity(count);
+        let (mut sessions, mut requests) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for (ticket, spec) in specs.into_iter().enumerate() {
             let key = self.inner.sessions_started.fetch_add(1, Ordering::Relaxed);
             let worker = self.inner.least_busy();
             let bounds = Bounds::of(&spec.limits);
             let request = Request::Start(key, WireSpec::new(&spec));
             let envelope = bounds.envelope(request, None, ticket, &reply_to);
-            self.inner.pool.send(Recipient::Worker(worker), envelope);
+            requests.push((Recipient::Worker(worker), envelope));
             let inner = Arc::clone(&self.inner);
             sessions.push(Session { inner, key, worker, bounds, life: 0, ended: false });
         }
+        self.inner.pool.send(requests);
         drop(reply_to);
         let started = collect(&answers, count).into_iter().zip(sessions);
         started
@@ -221,10 +221,11 @@ impl Sandbox {
     ) -> Vec<Result<StepReport, SandboxError>> {
         let count = steps.len();
         let (reply_to, answers) = mpsc::channel();
-        for (ticket, (session, step)) in steps.into_iter().enumerate() {
+        let request = |(ticket, (session, step)): (usize, (&mut Session, Step))| {
             let request = Request::Step(session.key, WireStep::new(step));
-            session.send(request, ticket, &reply_to);
-        }
+            session.addressed(request, ticket, &reply_to)
+        };
+        self.inner.pool.send(steps.into_iter().enumerate().map(request).collect());
         drop(reply_to);
         let answers = collect(&answers, count).into_iter();
         answers
@@ -302,14 +303,19 @@ impl Session {
 
     fn ask(&self, request: Request) -> Answer {
         let (reply_to, answers) = mpsc::channel();
-        self.send(request, 0, &reply_to);
+        self.inner.pool.send(vec![self.addressed(request, 0, &reply_to)]);
         drop(reply_to);
         collect(&answers, 1).pop().unwrap_or(Err(SandboxError::WorkerLost))
     }
 
-    fn send(&self, request: Request, ticket: usize, reply_to: &Sender<(usize, Answer)>) {
+    fn addressed(
+        &self,
+        request: Request,
+        ticket: usize,
+        reply_to: &Sender<(usize, Answer)>,
+    ) -> (Recipient, Envelope) {
         let envelope = self.bounds.envelope(request, Some(self.life), ticket, reply_to);
-        self.inner.pool.send(Recipient::Worker(self.worker), envelope);
+        (Recipient::Worker(self.worker), envelope)
     }
 }
 
@@ -317,7 +323,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         if !self.ended {
             let (reply_to, _) = mpsc::channel();
-            self.send(Request::End(self.key), 0, &reply_to);
+            self.inner.pool.send(vec![self.addressed(Request::End(self.key), 0, &reply_to)]);
         }
         self.inner.sessions()[self.worker] -= 1;
     }

@@ -26,7 +26,7 @@ const HIDDEN: usize = 5;
 const MESSAGES: usize = 64;
 /// The figures that the way to the workers is told by.
 const MESSAGE: &str = "worker message";
-const FRESH: &str = "fresh sandbox, first answer";
+const START: &str = "fresh sandbox start";
 /// Optimiser steps timed.
 const TRAIN_STEPS: u64 = 30;
 
@@ -127,9 +127,13 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
             "median, a request that touches no guest, and its answer",
         ),
         figure(MESSAGE, batched, "median, each of 64 such requests in one batch"),
-        figure("fresh sandbox start", start, "median, started and dropped, through the worker"),
+        figure(START, start, "median, started and dropped, through the worker"),
         figure("instantiation", start - alone, "a start less the way to the worker and back"),
-        figure(FRESH, first, "median, until a fresh guest has answered `pass`"),
+        figure(
+            "fresh sandbox, first answer",
+            first,
+            "median, until a fresh guest has answered `pass`",
+        ),
         figure("fresh print(sum(…))", fresh, "median, a fresh guest each"),
         figure("call in a live session", called, "median"),
     ])
@@ -140,7 +144,7 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
 fn hop_figures(figures: &[Figure], requests: f64) -> Vec<Figure> {
     let value = |what| figures.iter().find(|figure| figure.what == what).map(|f| f.value);
     let message = value(MESSAGE).unwrap_or(f64::NAN);
-    let fresh = value(FRESH).unwrap_or(f64::NAN);
+    let start = value(START).unwrap_or(f64::NAN);
     let hops = requests * message;
     vec![
         Figure {
@@ -150,8 +154,8 @@ fn hop_figures(figures: &[Figure], requests: f64) -> Vec<Figure> {
             note: format!("{requests:.1} requests each, batched"),
         },
         Figure {
-            what: "hops / fresh sandbox",
-            value: hops / fresh,
+            what: "hops / fresh sandbox start",
+            value: hops / start,
             unit: "x",
             note: "must stay under 0.1".to_owned(),
         },

@@ -142,6 +142,7 @@ fn show(look: &Value) {
         Value::Null => "-".to_owned(),
         other => other.to_string(),
     };
+    let time = |value: &Value| value.as_i64().map_or_else(|| "-".to_owned(), output::time);
     let list = |name: &str| look[name].as_array().cloned().unwrap_or_default();
     output::line(format!("gyre top · {}", text(&look["url"])));
     let mut runs = output::table(["run", "status", "seed", "rounds", "events", "begun"]);
@@ -152,7 +153,7 @@ fn show(look: &Value) {
             text(&run["seed"]),
             text(&run["rounds"]),
             text(&run["events"]),
-            run["created_at_ms"].as_i64().map_or_else(|| "-".to_owned(), output::time),
+            time(&run["created_at_ms"]),
         ]);
     }
     output::line("");
@@ -172,7 +173,7 @@ fn show(look: &Value) {
                 text(&worker["status"]),
                 text(&worker["concurrency"]),
                 text(&worker["pieces"]),
-                worker["last_seen_ms"].as_i64().map_or_else(|| "-".to_owned(), output::time),
+                time(&worker["last_seen_ms"]),
             ]);
         }
         output::line("");
@@ -185,7 +186,7 @@ fn show(look: &Value) {
             table.add_row([
                 text(&schedule["name"]),
                 text(&schedule["status"]),
-                schedule["next_ms"].as_i64().map_or_else(|| "-".to_owned(), output::time),
+                time(&schedule["next_ms"]),
                 text(&schedule["run"]),
             ]);
         }

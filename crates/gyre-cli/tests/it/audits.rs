@@ -216,7 +216,7 @@ fn a_component_within_the_limits_is_registered_and_found_by_its_family() {
 
     let digest = text(&card["subject"], "verifier").to_owned();
     // Ended between file and row, and after the row: not registered, and registered.
-    for (point, rows) in [("verifier::stored", 0), ("verifier::registered", 1)] {
+    for (point, rows) in [("verifier::stored", 0), ("register::committed", 1)] {
         let mut killed = gyre();
         killed.env("GYRE_FAILPOINTS", format!("{point}=return")).arg("--data-dir").arg(&bench.data);
         killed.args(["verifier", "register", "comparing", "--component", &file]);

@@ -4,16 +4,15 @@
 //! The suite walks all points with SIGKILL on SQLite, those of the service with
 //! every fault, and loses its connections to PostgreSQL. `cargo xtask crash`
 //! walks the full product: every point × {SIGKILL, EIO, ENOSPC, connection lost before
-//! COMMIT, acknowledgement lost} on both databases, and hundreds of kills of the
-//! service.
+//! COMMIT, acknowledgement lost} on both databases, and hundreds of kills.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use gyre_fault::{POINTS, Point, Step};
+use gyre_fault::{POINTS, Point, Process, Step};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -21,19 +20,19 @@ use crate::support::{Database, Ran, Running, SMALL, clean_state, finished, gyre,
 
 /// What happens at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kind {
-    name: &'static str,
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
     /// What the failpoint is told; once in each process, or nothing would ever end.
     action: &'static str,
-    at: &'static [Step],
+    pub(crate) at: &'static [Step],
 }
 
-const KILL: Kind = Kind {
+pub(crate) const KILL: Kind = Kind {
     name: "SIGKILL",
     action: "1*return",
     at: &[Step::File, Step::BeforeCommit, Step::AfterCommit],
 };
-const FAULTS: [Kind; 4] = [
+pub(crate) const FAULTS: [Kind; 4] = [
     Kind { name: "EIO", action: "1*return(eio)", at: &[Step::File, Step::BeforeCommit] },
     Kind { name: "ENOSPC", action: "1*return(enospc)", at: &[Step::File, Step::BeforeCommit] },
     Kind {
@@ -102,13 +101,81 @@ impl Place {
     }
 
     /// Goes on with the run, or begins it.
-    fn drive(&self, failpoints: &str) -> Ran {
-        let with = |args: &[&str]| run(self.gyre().args(args).env("GYRE_FAILPOINTS", failpoints));
-        let resumed = with(&["run", "--json", "--resume"]);
+    pub(crate) fn drive(&self, config: &Path, failpoints: &str) -> Ran {
+        let command = || {
+            let mut command = self.gyre();
+            command.args(["run", "--json"]).env("GYRE_FAILPOINTS", failpoints);
+            command
+        };
+        let resumed = run(command().arg("--resume"));
         match resumed.code {
-            Some(14 | 60) => with(&["run", "--json", "--config", SMALL]),
+            Some(14 | 60) => run(command().arg("--config").arg(config)),
             _ => resumed,
         }
+    }
+}
+
+/// The points of one process that are still to be come to, with what happens there.
+pub(crate) struct Walk {
+    kind: Kind,
+    left: BTreeSet<&'static str>,
+}
+
+impl Walk {
+    pub(crate) fn new(kind: Kind, of: Process) -> Self {
+        let fits = |point: &&Point| point.of == of && kind.at.contains(&point.step);
+        Self { kind, left: POINTS.iter().filter(fits).map(|point| point.name).collect() }
+    }
+
+    /// Those of the points that are still left.
+    pub(crate) fn only(&self, names: &[&str]) -> Self {
+        let left = self.left.iter().filter(|point| names.contains(point)).copied().collect();
+        Self { kind: self.kind, left }
+    }
+
+    /// All of them but those of one step.
+    pub(crate) fn without(mut self, step: &str) -> Self {
+        self.left.retain(|point| !point.starts_with(step));
+        self
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    /// Whether a process dies where it comes to one.
+    pub(crate) fn kills(&self) -> bool {
+        self.kind == KILL
+    }
+
+    fn arming(&self, point: &str) -> String {
+        format!("{point}={}", self.kind.action)
+    }
+
+    pub(crate) fn armed(&self) -> String {
+        self.left.iter().map(|point| self.arming(point)).collect::<Vec<_>>().join(";")
+    }
+
+    /// Takes note of what a process came to, of the points that were armed for
+    /// it; it must have ended well, or for one of them.
+    #[track_caller]
+    pub(crate) fn came(&mut self, ran: &Ran, armed: &str) {
+        let Kind { name, .. } = self.kind;
+        assert!(!ran.stderr.contains("panicked"), "{name}: {ran:#?}");
+        let came: Vec<&str> = come_to(&ran.stderr).collect();
+        assert!(ran.code == Some(0) || !came.is_empty(), "{name}: {ran:#?}");
+        let gone: BTreeSet<String> = came
+            .iter()
+            .map(|point| self.arming(point))
+            .filter(|told| armed.split(';').any(|one| one == told))
+            .collect();
+        let left = std::mem::take(&mut self.left);
+        self.left = left.into_iter().filter(|point| !gone.contains(&self.arming(point))).collect();
+    }
+
+    #[track_caller]
+    pub(crate) fn ends(&self) {
+        assert_eq!(self.left, BTreeSet::new(), "{}: no process came to these", self.kind.name);
     }
 }
 
@@ -117,32 +184,20 @@ fn come_to(stderr: &str) -> impl Iterator<Item = &str> {
     stderr.lines().filter_map(|line| line.strip_prefix("failpoint "))
 }
 
-fn armed(left: &BTreeSet<&str>, kind: Kind) -> String {
-    let armed: Vec<_> = left.iter().map(|point| format!("{point}={}", kind.action)).collect();
-    armed.join(";")
-}
-
-fn points(kind: Kind, of_service: bool) -> BTreeSet<&'static str> {
-    let fits = |point: &&Point| point.is_service() == of_service && kind.at.contains(&point.step);
-    POINTS.iter().filter(fits).map(|point| point.name).collect()
-}
-
 /// Walks the points of a run. Those that a process has come to are not armed for
 /// the next, which comes to the next point of the same step.
 fn walk_run(place: &Place, kind: Kind) {
-    let mut left = points(kind, false);
+    let mut walk = Walk::new(kind, Process::Run);
     if kind == KILL {
-        kill_at_the_ends(place, &mut left);
+        kill_at_the_ends(place, &mut walk);
     }
     loop {
-        let ran = place.drive(&armed(&left, kind));
-        assert!(!ran.stderr.contains("panicked"), "{ran:#?}");
-        let came: Vec<&str> = come_to(&ran.stderr).collect();
-        assert!(ran.code == Some(0) || !came.is_empty(), "{kind:?}: {ran:#?}");
-        left.retain(|point| !came.contains(point));
+        let armed = walk.armed();
+        let ran = place.drive(Path::new(SMALL), &armed);
+        walk.came(&ran, &armed);
         let state = place.clean();
         if ran.code == Some(0) {
-            assert_eq!(left, BTreeSet::new(), "{}: no run came to these points", kind.name);
+            walk.ends();
             assert_eq!(state.unwrap(), clean_state(&finished().data), "{}", kind.name);
             return;
         }
@@ -151,25 +206,24 @@ fn walk_run(place: &Place, kind: Kind) {
 
 /// A lease is given back when a process ends by itself: a step fails, and the
 /// process dies while it gives up.
-fn kill_at_the_ends(place: &Place, left: &mut BTreeSet<&str>) {
-    for point in ["create::committing", "create::committed"] {
-        let ran = place.drive(&format!("{point}=1*return"));
-        assert_eq!(ran.code, None, "{ran:#?}");
-        assert!(left.remove(point));
-        place.clean();
-    }
-    for point in ["release::committing", "release::committed"] {
-        let failpoints = format!("step::committing=1*off->1*return(eio);{point}=1*return");
-        let ran = place.drive(&failpoints);
+fn kill_at_the_ends(place: &Place, walk: &mut Walk) {
+    let failing = "step::committing=1*off->1*return(eio)";
+    for (point, first) in [
+        ("create::committing", ""),
+        ("create::committed", ""),
+        ("release::committing", failing),
+        ("release::committed", failing),
+    ] {
+        let ran = place.drive(Path::new(SMALL), &format!("{first};{point}=1*return"));
         assert_eq!(ran.code, None, "{ran:#?}");
         assert!(come_to(&ran.stderr).any(|came| came == point), "{ran:#?}");
-        assert!(left.remove(point));
+        assert!(walk.left.remove(point));
         place.clean();
     }
 }
 
 /// A schedule of every second that makes the small run, round by round.
-pub(crate) fn every_second(place: &Place) -> std::path::PathBuf {
+pub(crate) fn every_second(place: &Place) -> PathBuf {
     let small = fs::read_to_string(crate::support::repository().join(SMALL)).unwrap();
     let file = place.folder().join("service.toml");
     let schedule = "[[schedules]]\nname = \"often\"\ncron = \"* * * * * *\"\n";
@@ -200,34 +254,35 @@ fn until_end(running: &mut Running) -> bool {
     false
 }
 
-fn terminate(running: Running) -> Ran {
-    run(Command::new("kill").arg("-TERM").arg(running.id().to_string())).ok();
-    running.wait()
-}
-
-/// Walks the points of the service; where a step only fails, it goes on by itself.
+/// Walks the points of the service; where a step only fails, it goes on by
+/// itself. The run is somebody else's first.
 fn walk_service(place: &Place, kind: Kind) {
     let config = every_second(place);
-    let mut left = points(kind, true);
+    let begun = place.drive(Path::new(SMALL), "step::committed=1*return");
+    assert_eq!(begun.code, None, "{begun:#?}");
+    let mut walk = Walk::new(kind, Process::Service);
     while !has_ended(place) {
-        let mut running = serve(place, &config, &armed(&left, kind));
+        let armed = walk.armed();
+        let mut running = serve(place, &config, &armed);
         let ran = match until_end(&mut running) {
-            true => terminate(running).ok(),
+            true => running.terminate().ok(),
             false => running.wait(),
         };
-        assert!(!ran.stderr.contains("panicked"), "{ran:#?}");
-        let came: Vec<&str> = come_to(&ran.stderr).collect();
-        assert!(ran.code == Some(0) || !came.is_empty(), "{kind:?}: {ran:#?}");
-        left.retain(|point| !came.contains(point));
+        walk.came(&ran, &armed);
         place.clean();
     }
-    assert_eq!(left, BTreeSet::new(), "{}: the service did not come to these", kind.name);
+    walk.ends();
     assert_eq!(place.clean().unwrap(), clean_state(&finished().data), "{}", kind.name);
     each_round_once(place);
 }
 
 /// Each round was made by one tick, whatever happened to who made it.
 pub(crate) fn each_round_once(place: &Place) {
+    rounds_once(place, 2);
+}
+
+/// Round 0 and so many more, each by one tick.
+pub(crate) fn rounds_once(place: &Place, last: u64) {
     let ticks = run(place.gyre().args(["schedule", "ls", "often", "-n", "5000", "--json"])).ok();
     let ticks = ticks.json();
     let ticks = ticks.as_array().unwrap();
@@ -237,8 +292,55 @@ pub(crate) fn each_round_once(place: &Place) {
         .filter_map(|tick| tick["round"].as_u64())
         .collect();
     rounds.sort_unstable();
-    assert_eq!(rounds, [0, 1, 2], "{ticks:#?}");
+    assert_eq!(rounds, (0..=last).collect::<Vec<_>>(), "{ticks:#?}");
     assert!(ticks.iter().all(|tick| tick["state"] != "failed"), "{ticks:#?}");
+}
+
+/// Asks for every round by hand; who is not told that it was heard asks again.
+fn walk_asking(place: &Place, kind: Kind) {
+    let config = crate::schedules::never(place, "");
+    let mut running = serve(place, &config, "");
+    let begun = |told: Value| told["event"] == "serving";
+    while !begun(running.next().expect("the service starts")) {}
+    let drained = std::thread::spawn(move || {
+        // Nobody else reads what it says.
+        while let Some(told) = running.next() {
+            if told["event"] == "tick_settled" && !told["stop"].is_null() {
+                break;
+            }
+        }
+        running
+    });
+    let mut walk = Walk::new(kind, Process::Command).only(&["ask::committing", "ask::committed"]);
+    while !drained.is_finished() {
+        let armed = walk.armed();
+        let mut asking = place.gyre();
+        let asking = asking.args(["schedule", "run-now", "never", "--json"]);
+        let ran = run(asking.env("GYRE_FAILPOINTS", &armed));
+        if has_ended(place) {
+            break;
+        }
+        walk.came(&ran, &armed);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    drained.join().unwrap().terminate().ok();
+    walk.ends();
+    assert_eq!(place.clean().unwrap(), clean_state(&finished().data), "{}", kind.name);
+}
+
+/// Where asked for, with PostgreSQL too.
+#[test]
+fn rounds_that_are_asked_for_with_every_fault_are_made_once() {
+    let full = asked_for("GYRE_CRASH_FULL").is_some();
+    for kind in FAULTS.into_iter().chain([KILL]) {
+        if full {
+            walk_asking(&Place::postgres(), kind);
+        }
+        // No file is written when a round is asked for.
+        if full || !kind.at.contains(&Step::File) {
+            walk_asking(&Place::sqlite(), kind);
+        }
+    }
 }
 
 #[test]

@@ -192,7 +192,7 @@ fn a_host_that_is_cut_off_in_the_middle_of_a_round_brings_its_result_too_late() 
     driver.wait().ok();
     ends_like_a_local_run(&place);
     for (at, worker) in workers.into_iter().enumerate() {
-        let ran = crate::workers::terminate(worker).ok();
+        let ran = worker.terminate().ok();
         let last = ran.json_lines().pop().unwrap_or_default();
         if at == cut {
             assert_ne!(last["discarded"], 0, "{ran:#?}");

@@ -149,15 +149,27 @@ fn all_invalid(name: &str, words: &str, verdicts: &BTreeMap<String, Value>) {
     }
 }
 
+/// The verdicts where nothing happens: some of each.
+#[track_caller]
+fn undisturbed(
+    bench: &Bench,
+    folder: &Path,
+    task: &Path,
+    names: &[String],
+) -> BTreeMap<String, Value> {
+    let judged = judge(bench, folder, task, names).output().unwrap();
+    let expected = verdicts(&String::from_utf8(judged.stdout).unwrap());
+    assert!(count(&expected, "pass") > 100 && count(&expected, "fail") > 500);
+    expected
+}
+
 #[test]
 fn no_killed_worker_is_a_pass_or_a_fail() {
     let bench = Bench::new();
     let folder = tempfile::tempdir().unwrap();
     let names = programs(folder.path(), GUESTS);
     let task = by_python(&bench, "sound", VERIFY, 10_000_000_000);
-    let undisturbed = judge(&bench, folder.path(), &task, &names).output().unwrap();
-    let expected = verdicts(&String::from_utf8(undisturbed.stdout).unwrap());
-    assert!(count(&expected, "pass") > 100 && count(&expected, "fail") > 500);
+    let expected = undisturbed(&bench, folder.path(), &task, &names);
 
     let mut command = judge(&bench, folder.path(), &task, &names);
     let into = fs::File::create(folder.path().join("verdicts")).unwrap();
@@ -189,9 +201,7 @@ fn no_full_disk_is_a_pass_or_a_fail() {
     let folder = tempfile::tempdir().unwrap();
     let names = programs(folder.path(), GUESTS);
     let task = by_python(&bench, "sound", VERIFY, 10_000_000_000);
-    let undisturbed = judge(&bench, folder.path(), &task, &names).output().unwrap();
-    let expected = verdicts(&String::from_utf8(undisturbed.stdout).unwrap());
-    assert!(count(&expected, "pass") > 100 && count(&expected, "fail") > 500);
+    let expected = undisturbed(&bench, folder.path(), &task, &names);
 
     let place = tempfile::tempdir().unwrap();
     let [disk, cut, whole] = ["disk", "cut", "whole"].map(|name| place.path().join(name));

@@ -6,6 +6,7 @@ mod audits;
 mod backups;
 mod bad_input;
 mod browser;
+mod buckets;
 mod configs;
 mod corrupt;
 mod crash;
@@ -17,6 +18,7 @@ mod http;
 mod inspect;
 mod judge_faults;
 mod judging;
+mod long_run;
 mod loop_;
 mod openapi;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use gyre_fault::Process;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::audits::comparing;
+use crate::faults::{FAULTS, KILL, Kind, Walk, asked_for};
 use crate::support::{
     Database, Ran, clean_state, clean_state_with, copy, gyre, on, repository, run, sql, text,
 };
@@ -60,14 +63,18 @@ struct Planted {
 }
 
 impl Planted {
-    /// Runs `gyre` on its data folder and its database.
-    fn on<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+    fn gyre(&self) -> Command {
         let mut command = gyre();
         command.arg("--data-dir").arg(self.data());
         if let Some(database) = &self.postgres {
             command.args(["--database", &database.url]);
         }
-        run(command.args(args))
+        command
+    }
+
+    /// Runs `gyre` on its data folder and its database.
+    fn on<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+        run(self.gyre().args(args))
     }
 
     fn sql(&self, statements: &str) -> String {
@@ -123,14 +130,26 @@ impl Planted {
     }
 
     /// Registers a component that compares, for its families to be judged by.
-    fn register_component(&self) {
+    fn registering(&self) -> Command {
         let file = self.folder.path().join("comparing.wasm");
         fs::write(&file, comparing()).unwrap();
-        let family = self.folder.path().join("tasks/planted");
-        let args =
-            ["verifier", "register", "comparing", "-n", "3", "--mutants", "8"].map(OsStr::new);
-        let files = [OsStr::new("--component"), file.as_ref(), OsStr::new("--family")];
-        self.on(args.into_iter().chain(files).chain([family.as_os_str()])).ok();
+        let mut command = self.gyre();
+        command.args(["verifier", "register", "comparing", "-n", "3", "--mutants", "8"]);
+        command.arg("--component").arg(file);
+        command.arg("--family").arg(self.folder.path().join("tasks/planted"));
+        command
+    }
+
+    fn register_component(&self) {
+        run(&mut self.registering()).ok();
+    }
+
+    /// Takes the builtin comparison in a verifier's place.
+    fn revoking(&self, verifier: &str) -> Command {
+        let mut command = self.gyre();
+        command.args(["verifier", "revoke", verifier, "--why", "wrong"]);
+        command.args(["--replace-with", "builtin", "--json"]);
+        command
     }
 }
 
@@ -381,6 +400,47 @@ fn a_revocation_that_is_killed_at_every_step_ends_as_if_nothing_had_happened() {
         assert!(deaths > 0, "{point} was never reached");
         assert_eq!(report, expected, "{point}");
         assert_eq!(clean_state(killed.path()), state, "{point}");
+    }
+}
+
+/// Registers a component and revokes the wrong verifier, through all points that
+/// these commands alone come to.
+fn walk_commands(planted: &Planted, kind: Kind, expected: &str) {
+    let verifier = wrong_verifier(planted);
+    let mut walk = Walk::new(kind, Process::Command).without("ask::");
+    for command in [|p: &Planted, _: &str| p.registering(), Planted::revoking] {
+        loop {
+            let armed = walk.armed();
+            let ran = run(command(planted, &verifier).env("GYRE_FAILPOINTS", &armed));
+            walk.came(&ran, &armed);
+            if ran.code == Some(0) {
+                break;
+            }
+        }
+    }
+    walk.ends();
+    assert_eq!(planted.clean_state(), expected, "{}", kind.name);
+}
+
+/// Where asked for, on both databases.
+#[test]
+fn registering_and_revoking_with_every_fault_end_as_if_nothing_had_happened() {
+    let planted = Planted::ran(None);
+    let copied = || {
+        let folder = tempfile::tempdir().unwrap();
+        copy(planted.folder.path(), folder.path());
+        Planted { folder, postgres: None }
+    };
+    let whole = copied();
+    whole.register_component();
+    run(&mut whole.revoking(&wrong_verifier(&whole))).ok();
+    let expected = whole.clean_state();
+    let full = asked_for("GYRE_CRASH_FULL").is_some();
+    for kind in FAULTS.into_iter().chain([KILL]) {
+        walk_commands(&copied(), kind, &expected);
+        if full {
+            walk_commands(&Planted::ran(Some(Database::create())), kind, &expected);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::faults::{Place, each_round_once, every_second, has_ended, serve};
 use crate::support::{Running, SMALL, clean_state, finished, repository, run, text};
 
 /// A schedule that ticks at no time that this test sees, with more keys.
-fn never(place: &Place, more: &str) -> PathBuf {
+pub(crate) fn never(place: &Place, more: &str) -> PathBuf {
     let file = place.folder().join("never.toml");
     let small = fs::read_to_string(repository().join(SMALL)).unwrap();
     let schedule = "[[schedules]]\nname = \"never\"\ncron = \"0 0 29 2 *\"\n";

@@ -250,6 +250,17 @@ impl Running {
         rest
     }
 
+    /// Whether it is there no more.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Asks it to end, and waits until it did.
+    pub(crate) fn terminate(self) -> Ran {
+        run(Command::new("kill").arg("-TERM").arg(self.id().to_string())).ok();
+        self.wait()
+    }
+
     /// Waits until it ends. Its stderr is short: the pipe holds it.
     pub(crate) fn wait(mut self) -> Ran {
         let mut stdout = String::new();

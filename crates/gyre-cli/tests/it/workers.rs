@@ -1,19 +1,26 @@
 //! Rollouts made by workers: in processes of their own, that come, go and die.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
-use crate::faults::Place;
+use gyre_fault::{Process, Step};
+
+use crate::faults::{FAULTS, KILL, Kind, Place, Walk, asked_for};
 use crate::support::{RUN, Ran, Running, SMALL, clean_state, finished, repository, run, sql};
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The small run, made by workers in pieces of a few tasks.
 fn by_workers(place: &Place, tasks_per_piece: u32) -> PathBuf {
+    with_store(place, tasks_per_piece, place.folder().join("store").to_str().unwrap())
+}
+
+pub(crate) fn with_store(place: &Place, tasks_per_piece: u32, store: &str) -> PathBuf {
     let small = std::fs::read_to_string(repository().join(SMALL)).unwrap();
     let file = place.folder().join("workers.toml");
-    let store = place.folder().join("store");
     let workers = format!(
-        "[workers]\nmode = \"queue\"\ntasks_per_piece = {tasks_per_piece}\nstore = {:?}\n",
-        store.to_str().unwrap()
+        "[workers]\nmode = \"queue\"\ntasks_per_piece = {tasks_per_piece}\nstore = {store:?}\n",
     );
     std::fs::write(&file, format!("{small}\n{workers}")).unwrap();
     file
@@ -33,12 +40,6 @@ pub(crate) const WORKER: [&str; 6] = ["worker", "--json", "--heartbeat", "1", "-
 
 fn worker(place: &Place) -> Running {
     Running::start(place.gyre().args(WORKER))
-}
-
-/// Asks a process to end, and waits until it did.
-pub(crate) fn terminate(running: Running) -> Ran {
-    run(Command::new("kill").arg("-TERM").arg(running.id().to_string())).ok();
-    running.wait()
 }
 
 /// What a worker said when it ended: the pieces that it brought.
@@ -107,7 +108,7 @@ fn workers_on_one_host_end_in_the_state_of_a_local_run() {
     assert_eq!(sql(&data, "SELECT COUNT(*) FROM work").trim(), of_all.to_string());
     assert_eq!(sql(&data, "SELECT COUNT(*) FROM work WHERE state <> 'taken'").trim(), "0");
 
-    let brought: u64 = workers.into_iter().map(|worker| pieces(&terminate(worker).ok())).sum();
+    let brought: u64 = workers.into_iter().map(|worker| pieces(&worker.terminate().ok())).sum();
     assert_eq!(brought, of_all);
     let listed = run(place.gyre().args(["worker", "ls", "--json"])).ok().json();
     assert!(listed.as_array().unwrap().iter().all(|worker| worker["status"] == "stopped"));
@@ -119,13 +120,13 @@ fn workers_come_and_go_in_the_middle_of_a_round() {
     let mut driver = drive(&place);
     let first = worker(&place);
     after_events(&mut driver, 12);
-    let brought = pieces(&terminate(first).ok());
+    let brought = pieces(&first.terminate().ok());
     assert!(brought > 0, "the first worker did something before it was asked to end");
     let others = [worker(&place), worker(&place), worker(&place)];
     driver.wait().ok();
     ends_like_a_local_run(&place);
     for other in others {
-        terminate(other).ok();
+        other.terminate().ok();
     }
 }
 
@@ -148,11 +149,11 @@ fn a_worker_that_does_not_fit_is_refused() {
     driver.kill();
     let resumed = Running::start(place.gyre().args(["run", "--json", "--resume"]));
     while sql(&data, "SELECT sandbox_digest FROM fleets").trim() == other {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        thread::sleep(LOOK_EVERY);
     }
     let fitting = worker(&place);
     resumed.wait().ok();
-    terminate(fitting).ok();
+    fitting.terminate().ok();
     ends_like_a_local_run(&place);
 }
 
@@ -169,14 +170,14 @@ fn a_run_goes_from_workers_to_its_driver_and_back() {
     after_events(&mut alone, 5);
     alone.kill();
     run(place.gyre().args(["run", "--json", "--resume", "--workers", "queue"])).ok();
-    terminate(first).ok();
+    first.terminate().ok();
     ends_like_a_local_run(&place);
 }
 
 /// `kill -9` of workers at moments that nobody chose, on both databases.
 #[test]
 fn workers_killed_at_any_moment_lose_and_double_nothing() {
-    let (wanted, mut kills) = (crate::faults::asked_for("GYRE_CRASH_KILLS").unwrap_or(4), 0);
+    let (wanted, mut kills) = (asked_for("GYRE_CRASH_KILLS").unwrap_or(4), 0);
     while kills < wanted {
         for place in [Place::sqlite(), Place::postgres()] {
             kills += kill_workers(&place, kills as u64, wanted);
@@ -206,46 +207,105 @@ fn kill_workers(place: &Place, mut moment: u64, most: usize) -> usize {
     driver.wait().ok();
     ends_like_a_local_run(place);
     for worker in workers {
-        terminate(worker).ok();
+        worker.terminate().ok();
     }
     kills
 }
 
-/// Dies at a point, and says that it came there.
-#[track_caller]
-fn dies_at(point: &str, command: &mut Command) {
-    let ran = run(command.env("GYRE_FAILPOINTS", format!("{point}=1*return")));
-    assert_eq!(ran.code, None, "{point}: {ran:#?}");
-    assert!(ran.stderr.contains(&format!("failpoint {point}")), "{point}: {ran:#?}");
+/// What a worker is told so that it comes to the points that are left. That a
+/// piece failed is recorded only where one failed.
+fn told(working: &Walk) -> String {
+    let mishaps = working.only(&["mishap::committing", "mishap::committed"]);
+    if mishaps.is_over() {
+        return working.armed();
+    }
+    // One that dies is given nothing else to die at before.
+    let armed = if working.kills() { mishaps.armed() } else { working.armed() };
+    let failing = "object::putting=1*return(eio)";
+    if armed.contains(failing) { armed } else { format!("{armed};{failing}") }
+}
+
+fn armed_worker(place: &Place, told: &str) -> Running {
+    Running::start(place.gyre().args(WORKER).env("GYRE_FAILPOINTS", told))
+}
+
+/// Walks the points between a driver and its one worker, each process with those
+/// that none has come to.
+fn walk_workers(place: &Place, kind: Kind) {
+    let config = by_workers(place, 2);
+    let mut driving = Walk::new(kind, Process::Driver);
+    let mut working = Walk::new(kind, Process::Worker);
+    walk_closing(place, &config, &mut driving);
+    let mut armed = told(&working);
+    let mut worker = Some(armed_worker(place, &armed));
+    loop {
+        let failpoints = driving.armed();
+        let ran = thread::scope(|scope| {
+            let driver = scope.spawn(|| place.drive(&config, &failpoints));
+            while !driver.is_finished() {
+                if let Some(ended) = worker.take_if(Running::has_ended) {
+                    working.came(&ended.wait(), &armed);
+                    armed = told(&working);
+                    worker = Some(armed_worker(place, &armed));
+                }
+                thread::sleep(LOOK_EVERY);
+            }
+            driver.join().unwrap()
+        });
+        driving.came(&ran, &failpoints);
+        place.clean();
+        if ran.code == Some(0) {
+            break;
+        }
+    }
+    working.came(&worker.unwrap().terminate(), &armed);
+    driving.ends();
+    working.ends();
+    ends_like_a_local_run(place);
+}
+
+/// The points that a driver comes to when it ends by itself.
+fn walk_closing(place: &Place, config: &Path, driving: &mut Walk) {
+    for point in ["close::committing", "close::committed"] {
+        let closing = driving.only(&[point]);
+        if closing.is_over() {
+            continue;
+        }
+        let mut command = place.gyre();
+        command.args(["run", "--json"]).env("GYRE_FAILPOINTS", closing.armed());
+        let mut driver = match place.clean() {
+            None => Running::start(command.arg("--config").arg(config)),
+            Some(_) => Running::start(command.arg("--resume")),
+        };
+        driver.next().expect("the run begins");
+        while place.sql("SELECT COUNT(*) FROM fleets WHERE is_open = 1").trim() != "1" {
+            thread::sleep(LOOK_EVERY);
+        }
+        driving.came(&driver.terminate(), &closing.armed());
+    }
 }
 
 /// Around each transaction and file of what passes between driver and workers.
 #[test]
-fn drivers_and_workers_killed_at_every_step_lose_and_double_nothing() {
-    let place = Place::sqlite();
-    let config = by_workers(&place, 3);
-    let mut begin = place.gyre();
-    dies_at("fleet::committing", begin.args(["run", "--json", "--config"]).arg(config));
-    for point in
-        ["fleet::committed", "work::committing", "work::committed", "work::offered", "work::pushed"]
-    {
-        dies_at(point, place.gyre().args(["run", "--json", "--resume"]));
-        place.clean();
+fn drivers_and_workers_killed_at_every_point_lose_and_double_nothing() {
+    walk_workers(&Place::sqlite(), KILL);
+}
+
+/// The suite fails the steps of files, and loses connections to a real PostgreSQL.
+/// Where asked for, everything that is left of the product.
+#[test]
+fn drivers_and_workers_whose_steps_fail_lose_and_double_nothing() {
+    let full = asked_for("GYRE_CRASH_FULL").is_some();
+    for kind in FAULTS {
+        let of_files = kind.at.contains(&Step::File);
+        if full || of_files {
+            walk_workers(&Place::sqlite(), kind);
+        }
+        if full || !of_files {
+            walk_workers(&Place::postgres(), kind);
+        }
     }
-    let driver = Running::start(place.gyre().args(["run", "--json", "--resume"]));
-    for point in [
-        "fleet::committing",
-        "work::committing",
-        "work::committed",
-        "piece::claimed",
-        "piece::stored",
-        "piece::delivered",
-    ] {
-        dies_at(point, place.gyre().args(WORKER));
-        place.clean();
+    if full {
+        walk_workers(&Place::postgres(), KILL);
     }
-    let last = worker(&place);
-    driver.wait().ok();
-    terminate(last).ok();
-    ends_like_a_local_run(&place);
 }

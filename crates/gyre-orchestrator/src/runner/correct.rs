@@ -169,7 +169,7 @@ impl Runner<'_> {
         let selection = self.selection(&plan)?;
         let file = self.project.data.file(&old.path);
         let moved_to = self.set_aside(&file)?;
-        gyre_fault::crash_point("revoke::set_aside");
+        gyre_fault::io_point("revoke::set_aside").map_err(io("set aside", &file))?;
         let mut commit = self.empty_commit();
         let mut rewrite = ShardRewrite { shard: old.id, moved_to, successor: None };
         if !selection.chosen.accepted.is_empty() {
@@ -186,7 +186,7 @@ impl Runner<'_> {
         commit.correction = Some(step);
         self.commit(commit)?;
         self.write_index()?;
-        gyre_fault::crash_point("revoke::indexed");
+        gyre_fault::io_point("revoke::indexed").map_err(io("remove", &file))?;
         fs::remove_file(&file).map_err(io("remove", &file))
     }
 

@@ -208,9 +208,7 @@ impl Runner<'_> {
         };
         let numbered = (0u32..).zip(pieces).filter(|(piece, _)| missing.contains(piece));
         let jobs: Vec<_> = numbered.map(job).collect();
-        gyre_fault::crash_point("work::offered");
         self.project.wait(fleet.queue.push(jobs))?;
-        gyre_fault::crash_point("work::pushed");
         if let Some(fleet) = &mut self.fleet {
             fleet.offered.insert((round, name));
         }

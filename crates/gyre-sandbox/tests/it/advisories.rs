@@ -8,6 +8,7 @@ use std::thread;
 use gyre_sandbox::plugin::{
     ComponentError, ComponentProblem, ComponentVerifier, VerifierFault, VerifierLimits,
 };
+use wasmparser::{Validator, WasmFeatures};
 
 use crate::plugin::{fault, load, outcome, refused, verify, workers};
 use crate::plugin_fixture::{Returned, returning, verifier};
@@ -248,9 +249,59 @@ fn parts_of_the_engine_that_are_left_out_are_refused() {
         ),
     ];
     for (name, definitions) in left_out {
-        let bytes = probing(&format!("{definitions}{}", body("(i32.const 1)")));
-        let loaded = ComponentVerifier::load(&bytes, &warm_cache(), &workers());
-        assert!(matches!(loaded, Err(ComponentError::Refused { .. })), "{name} was taken");
+        is_left_out(name, definitions);
+    }
+}
+
+/// It is right for an engine that has everything, and refused here.
+#[track_caller]
+fn is_left_out(name: &str, definitions: &str) {
+    let bytes = probing(&format!("{definitions}{}", body("(i32.const 1)")));
+    let wrong = Validator::new_with_features(WasmFeatures::all()).validate_all(&bytes).err();
+    assert!(wrong.is_none(), "{name}: {wrong:?}");
+    let loaded = ComponentVerifier::load(&bytes, &warm_cache(), &workers());
+    assert!(matches!(loaded, Err(ComponentError::Refused { .. })), "{name} was taken");
+}
+
+/// Code that calls what a build without garbage collection has no body for: the
+/// engine's functions for these end the process there.
+#[test]
+fn what_only_a_collector_could_run_is_refused() {
+    let function = "(type $f (func)) (elem declare func $g) (func $g)";
+    for (name, definitions) in [
+        ("a test of a function's type", "(func (drop (ref.test (ref $f) (ref.func $g))))"),
+        ("a cast of a function", "(func (drop (ref.cast (ref $f) (ref.func $g))))"),
+        (
+            "a branch on a cast",
+            "(func (drop (block (result funcref)
+               (br_on_cast 0 funcref (ref $f) (ref.func $g)))))",
+        ),
+        (
+            "a branch on a failed cast",
+            "(func (drop (block (result funcref)
+               (br_on_cast_fail 0 funcref (ref $f) (ref.func $g)))))",
+        ),
+        (
+            "an indirect call by a type that has others below it",
+            "(type $open (sub (func))) (table $t 1 funcref)
+             (func (call_indirect $t (type $open) (i32.const 0)))",
+        ),
+        (
+            "a structure that holds a function",
+            "(type $s (struct (field funcref))) (func (drop (struct.new $s (ref.func $g))))",
+        ),
+        ("an array", "(type $a (array i8)) (func (drop (array.new_default $a (i32.const 1))))"),
+        (
+            "a table of references that grows",
+            "(table $t 0 anyref) (func (drop (table.grow $t (ref.null any) (i32.const 1))))",
+        ),
+        (
+            "an exception that is caught and thrown again",
+            "(tag $e) (func (block $b (result exnref)
+               (try_table (catch_all_ref $b) (throw $e)) (unreachable)) (throw_ref))",
+        ),
+    ] {
+        is_left_out(name, &format!("{function} {definitions}"));
     }
 }
 
