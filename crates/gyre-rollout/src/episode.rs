@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use gyre_sandbox::{Sandbox, SandboxError, Session, SessionSpec};
 use gyre_types::{
     Completion, Digest, Message, PolicyRef, Purpose, Role, RolloutId, RolloutRecord, Sampling,
-    Seed, StepReport, StopReason, Task, TurnRecord,
+    SandboxJob, Seed, StepReport, StopReason, Task, TurnRecord,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -209,13 +211,20 @@ impl Wave<'_> {
         Sampling { temperature, tokens_max: first.tokens_max.min(left) }
     }
 
-    /// Executes what the episodes asked for, and closes their turns. Works
-    /// through the wave in slices, so that few guests are live at one time.
+    /// Executes what the episodes asked for, and closes their turns. Sessions
+    /// are worked through in slices, so that few guests are live at one time.
     fn answer(&self, turn: u32, active: &mut [&mut Episode<'_>], runs: Vec<Option<String>>) {
         // The last turn submits: a session is kept only for a turn between.
         let session_needed = turn + 2 < self.settings.turns_max;
+        self.begin_executions(active, &runs);
+        if !session_needed {
+            self.attempt(active, &runs);
+        }
         for (episodes, runs) in active.chunks_mut(LIVE_SESSIONS).zip(runs.chunks(LIVE_SESSIONS)) {
-            self.execute(episodes, runs);
+            if session_needed {
+                self.open_sessions(episodes);
+            }
+            self.go_on(episodes, runs);
             for episode in episodes {
                 episode.close_turn(self.settings);
                 if !session_needed {
@@ -225,14 +234,57 @@ impl Wave<'_> {
         }
     }
 
-    fn execute(&self, active: &mut [&mut Episode<'_>], runs: &[Option<String>]) {
-        self.open_sessions(active, runs);
+    fn begin_executions(&self, active: &mut [&mut Episode<'_>], runs: &[Option<String>]) {
+        for (episode, _) in active.iter_mut().zip(runs).filter(|(_, run)| run.is_some()) {
+            episode.execution = Some(Execution::default());
+            episode.spans.tool = trace::tool(&episode.spans.agent, episode.messages.last());
+        }
+    }
+
+    /// Starts a session for every episode that needs its first one.
+    fn open_sessions(&self, active: &mut [&mut Episode<'_>]) {
+        let first = active.iter_mut().filter(|e| e.execution.is_some() && e.session.is_none());
+        let first: Vec<_> = first.map(|episode| &mut **episode).collect();
+        let specs = first.iter().map(|episode| episode.session_spec()).collect();
+        for (episode, started) in first.into_iter().zip(self.sandbox.start_all(specs)) {
+            match started {
+                Ok(session) => episode.session = Some(session),
+                Err(fault) => episode.fault = Some(fault.to_string()),
+            }
+        }
+    }
+
+    /// Runs, as one job each, what no live session has to see and none is kept
+    /// for: the same steps, one request instead of one for each.
+    fn attempt(&self, active: &mut [&mut Episode<'_>], runs: &[Option<String>]) {
+        let mut executions = Vec::new();
+        let mut jobs = Vec::new();
+        for (episode, run) in active.iter_mut().zip(runs) {
+            let Some(code) = run.as_ref().filter(|_| episode.session.is_none()) else { continue };
+            let SessionSpec { seed, limits } = episode.session_spec();
+            let steps = examples::steps(episode.request.task, code);
+            jobs.push(SandboxJob { seed, limits, steps, files: BTreeMap::new() });
+            executions.extend(episode.execution.as_mut());
+        }
+        let reports = self.sandbox.execute_attempts(jobs);
+        for (execution, report) in executions.into_iter().zip(reports) {
+            match report {
+                Ok(report) => execution.reports = report.steps,
+                Err(fault) => execution.fault = Some(fault),
+            }
+        }
+    }
+
+    /// Takes the steps of those that have a session, one of each at a time.
+    fn go_on(&self, active: &mut [&mut Episode<'_>], runs: &[Option<String>]) {
         let mut plans: Vec<_> = active
             .iter()
             .zip(runs)
             .map(|(episode, run)| match run {
-                Some(code) => examples::steps(episode.request.task, code).into_iter(),
-                None => vec![].into_iter(),
+                Some(code) if episode.session.is_some() => {
+                    examples::steps(episode.request.task, code).into_iter()
+                }
+                _ => vec![].into_iter(),
             })
             .collect();
         loop {
@@ -253,25 +305,6 @@ impl Wave<'_> {
             let reports = self.sandbox.step_all(steps);
             for (execution, report) in executions.into_iter().zip(reports) {
                 execution.take(report);
-            }
-        }
-    }
-
-    /// Starts a session for every episode that needs its first one.
-    fn open_sessions(&self, active: &mut [&mut Episode<'_>], runs: &[Option<String>]) {
-        let mut first = Vec::new();
-        for (episode, _) in active.iter_mut().zip(runs).filter(|(_, run)| run.is_some()) {
-            episode.execution = Some(Execution::default());
-            episode.spans.tool = trace::tool(&episode.spans.agent, episode.messages.last());
-            if episode.session.is_none() {
-                first.push(&mut **episode);
-            }
-        }
-        let specs = first.iter().map(|episode| episode.session_spec()).collect();
-        for (episode, started) in first.into_iter().zip(self.sandbox.start_all(specs)) {
-            match started {
-                Ok(session) => episode.session = Some(session),
-                Err(fault) => episode.fault = Some(fault.to_string()),
             }
         }
     }

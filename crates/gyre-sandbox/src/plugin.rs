@@ -16,7 +16,7 @@ mod weight;
 mod wit;
 
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use gyre_types::Digest;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use wasmtime::Engine;
 
 use crate::cache::{self, CompiledGuest, Entry, OpenProgress};
 use crate::link::{Launch, WorkerKind};
-use crate::pool::{Answer, Envelope, Pool, PoolSpec, Recipient, Reply, collect};
+use crate::pool::{self, Answer, Envelope, Pool, PoolSpec, Recipient, Reply, collect};
 use crate::protocol::Request;
 use crate::sandbox::SandboxConfig;
 use crate::worker::{Code, Hello};
@@ -237,7 +237,7 @@ impl ComponentVerifier {
     }
 
     fn ask(&self, request: Request) -> Answer {
-        let (reply_to, answers) = mpsc::channel();
+        let (reply_to, answers) = pool::replies();
         let envelope = Envelope {
             request,
             result_bytes_max: self.limits.report_bytes_max as u64,

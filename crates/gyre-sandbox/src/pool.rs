@@ -27,7 +27,7 @@ const JOBS_WAITING_MAX: usize = 1_024;
 const BATCH_MAX: usize = 64;
 /// Jobs that go to a worker at one time: few, so that none waits behind a slow
 /// one while another worker is free.
-const JOBS_BATCH_MAX: usize = 16;
+const JOBS_BATCH_MAX: usize = 64;
 /// A batch is closed once its requests are this large together.
 const BATCH_BYTES_MAX: u64 = 1 << 20;
 /// The slowest that a worker burns fuel: a tenth of what one core does when it
@@ -44,7 +44,16 @@ pub(crate) struct Envelope {
     /// The life of the worker that holds the session, if it is about one.
     pub(crate) life: Option<u64>,
     pub(crate) ticket: usize,
-    pub(crate) reply_to: Sender<(usize, Answer)>,
+    pub(crate) reply_to: ReplyTo,
+}
+
+/// Who asked: all requests of one call share it.
+pub(crate) type ReplyTo = Arc<Sender<Vec<(usize, Answer)>>>;
+
+/// Where the answers of one call's requests meet.
+pub(crate) fn replies() -> (ReplyTo, Receiver<Vec<(usize, Answer)>>) {
+    let (reply_to, answers) = mpsc::channel();
+    (Arc::new(reply_to), answers)
 }
 
 /// What comes of a request.
@@ -201,14 +210,51 @@ impl Drop for Pool {
 
 /// Collects `count` answers in the order of their tickets. Each request is
 /// answered, or dropped with the dispatcher that held it.
-pub(crate) fn collect(answers: &Receiver<(usize, Answer)>, count: usize) -> Vec<Answer> {
+pub(crate) fn collect(answers: &Receiver<Vec<(usize, Answer)>>, count: usize) -> Vec<Answer> {
     let mut collected: Vec<Option<Answer>> = (0..count).map(|_| None).collect();
-    for (ticket, answer) in answers.iter().take(count) {
-        if let Some(slot) = collected.get_mut(ticket) {
-            *slot = Some(answer);
+    let mut missing = count;
+    while missing > 0 {
+        let Ok(some) = answers.recv() else { break };
+        missing = missing.saturating_sub(some.len());
+        for (ticket, answer) in some {
+            if let Some(slot) = collected.get_mut(ticket) {
+                *slot = Some(answer);
+            }
         }
     }
     collected.into_iter().map(|answer| answer.unwrap_or(Err(SandboxError::WorkerLost))).collect()
+}
+
+/// Answers on their way, handed over together: to be woken costs whoever waits
+/// more than an answer does.
+#[derive(Default)]
+struct Answers {
+    to: Option<ReplyTo>,
+    waiting: Vec<(usize, Answer)>,
+}
+
+impl Answers {
+    fn add(&mut self, envelope: Envelope, answer: Answer) {
+        if self.to.as_ref().is_none_or(|to| !Arc::ptr_eq(to, &envelope.reply_to)) {
+            self.hand_over();
+            self.to = Some(envelope.reply_to);
+        }
+        self.waiting.push((envelope.ticket, answer));
+    }
+
+    fn hand_over(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if let Some(to) = self.to.take().filter(|_| !waiting.is_empty()) {
+            // Whoever asked may have given up waiting.
+            let _ = to.send(waiting);
+        }
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.hand_over();
+    }
 }
 
 /// Keeps one worker busy, and replaces it when it is broken.
@@ -311,12 +357,13 @@ impl Dispatcher {
         let requests: Vec<&Request> = waiting.iter().map(|envelope| &envelope.request).collect();
         link.send(&requests, patience)?;
         while !waiting.is_empty() {
+            let mut answers = Answers::default();
             for response in link.receive()? {
                 let envelope = waiting.pop_front().ok_or_else(|| {
                     Broken::Lost(std::io::Error::other("it answered more than it was asked"))
                 })?;
                 let reply = self.shared.read(response, self.life, &envelope)?;
-                answer(envelope, reply);
+                answers.add(envelope, reply);
             }
         }
         Ok(())
@@ -392,6 +439,5 @@ fn take(queue: &mut VecDeque<Envelope>, count: usize) -> Vec<Envelope> {
 }
 
 fn answer(envelope: Envelope, answer: Answer) {
-    // Whoever asked may have given up waiting.
-    let _ = envelope.reply_to.send((envelope.ticket, answer));
+    Answers::default().add(envelope, answer);
 }

@@ -55,6 +55,8 @@ pub(crate) enum Request {
 pub(crate) struct WireJob {
     pub(crate) spec: WireSpec,
     pub(crate) steps: Vec<WireStep>,
+    /// Whether the other steps make no sense where the first gave no value.
+    pub(crate) first_decides: bool,
 }
 
 /// What a guest is started with, on the wire.
@@ -137,13 +139,14 @@ pub(crate) enum Fault {
 }
 
 impl WireJob {
-    pub(crate) fn new(job: SandboxJob) -> Self {
+    pub(crate) fn new(job: SandboxJob, first_decides: bool) -> Self {
         let spec = WireSpec {
             seed: job.seed.0,
             limits: WireLimits::new(&job.limits),
             files: job.files.into_iter().map(|(path, content)| (path, Bytes(content))).collect(),
         };
-        Self { spec, steps: job.steps.into_iter().map(WireStep::new).collect() }
+        let steps = job.steps.into_iter().map(WireStep::new).collect();
+        Self { spec, steps, first_decides }
     }
 }
 
@@ -301,6 +304,11 @@ impl WireStepReport {
         let answer =
             if let StepEnd::Answered(Bytes(answer)) = &self.end { answer.len() } else { 0 };
         (answer + self.stdout.len()) as u64
+    }
+
+    /// Whether it looks as if the guest gave a value; reading it has the last word.
+    pub(crate) fn gave_value(&self) -> bool {
+        matches!(&self.end, StepEnd::Answered(Bytes(answer)) if reply::looks_like_value(answer))
     }
 
     /// Whether the guest is dead after this.

@@ -13,13 +13,20 @@ pub(crate) fn bytes_max(result_bytes_max: u64) -> u64 {
     result_bytes_max.max(EXCEPTION_BYTES_MAX as u64) + 64
 }
 
+const VALUE: &str = "{\"ok\":";
+
+/// Whether a reply begins as one that holds a value does.
+pub(crate) fn looks_like_value(reply: &[u8]) -> bool {
+    reply.starts_with(VALUE.as_bytes())
+}
+
 /// Turns a reply into an outcome; whatever is not of the agreed form is an
 /// outcome too.
 pub(crate) fn read(reply: &[u8], result_bytes_max: u64) -> GuestOutcome {
     let Ok(reply) = std::str::from_utf8(reply) else {
         return unrepresentable("the reply is not UTF-8");
     };
-    if let Some(value) = body(reply, "{\"ok\":") {
+    if let Some(value) = body(reply, VALUE) {
         let bounds = ValueLimits { bytes_max: result_bytes_max, ..ValueLimits::default() };
         return match Value::parse(value, bounds) {
             Ok(value) => GuestOutcome::Value { value },

@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use gyre_types::{Digest, Limits, SandboxJob, SandboxReport, Step, StepReport};
 use crate::guest::GuestImage;
 use crate::layers::Layer;
 use crate::link::{Launch, WorkerKind};
-use crate::pool::{Answer, Envelope, Pool, PoolSpec, Recipient, Reply, collect};
+use crate::pool::{self, Answer, Envelope, Pool, PoolSpec, Recipient, Reply, ReplyTo, collect};
 use crate::protocol::{Request, SessionKey, SessionSpec, Usage, WireJob, WireSpec, WireStep};
 use crate::worker::{Code, Hello};
 use crate::{OpenProgress, SandboxError, artefact, cache, engine};
@@ -148,11 +147,34 @@ impl Sandbox {
     /// Runs jobs, each in a fresh guest, several at a time; the reports are in
     /// the order of the jobs.
     pub fn execute(&self, jobs: Vec<SandboxJob>) -> Vec<Result<SandboxReport, SandboxError>> {
+        self.run(jobs, false)
+    }
+
+    /// Runs jobs as [`execute`](Self::execute) does, of whose steps the first
+    /// defines what the others call: where it gives no value, it is the last.
+    pub fn execute_attempts(
+        &self,
+        jobs: Vec<SandboxJob>,
+    ) -> Vec<Result<SandboxReport, SandboxError>> {
+        let mut reports = self.run(jobs, true);
+        for report in reports.iter_mut().flatten() {
+            if report.steps.first().is_some_and(|first| first.outcome.value().is_none()) {
+                report.steps.truncate(1);
+            }
+        }
+        reports
+    }
+
+    fn run(
+        &self,
+        jobs: Vec<SandboxJob>,
+        first_decides: bool,
+    ) -> Vec<Result<SandboxReport, SandboxError>> {
         let count = jobs.len();
-        let (reply_to, answers) = mpsc::channel();
+        let (reply_to, answers) = pool::replies();
         let request = |(ticket, job): (usize, SandboxJob)| {
             let bounds = Bounds::of(&job.limits);
-            let request = Request::Execute(WireJob::new(job));
+            let request = Request::Execute(WireJob::new(job, first_decides));
             (Recipient::Anyone, bounds.envelope(request, None, ticket, &reply_to))
         };
         self.inner.pool.send(jobs.into_iter().enumerate().map(request).collect());
@@ -187,7 +209,7 @@ impl Sandbox {
     /// Starts many sessions.
     pub fn start_all(&self, specs: Vec<SessionSpec>) -> Vec<Result<Session, SandboxError>> {
         let count = specs.len();
-        let (reply_to, answers) = mpsc::channel();
+        let (reply_to, answers) = pool::replies();
         let (mut sessions, mut requests) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for (ticket, spec) in specs.into_iter().enumerate() {
             let key = self.inner.sessions_started.fetch_add(1, Ordering::Relaxed);
@@ -220,7 +242,7 @@ impl Sandbox {
         steps: Vec<(&mut Session, Step)>,
     ) -> Vec<Result<StepReport, SandboxError>> {
         let count = steps.len();
-        let (reply_to, answers) = mpsc::channel();
+        let (reply_to, answers) = pool::replies();
         let request = |(ticket, (session, step)): (usize, (&mut Session, Step))| {
             let request = Request::Step(session.key, WireStep::new(step));
             session.addressed(request, ticket, &reply_to)
@@ -254,7 +276,7 @@ impl Bounds {
         request: Request,
         life: Option<u64>,
         ticket: usize,
-        reply_to: &Sender<(usize, Answer)>,
+        reply_to: &ReplyTo,
     ) -> Envelope {
         let Self { result_bytes_max, fuel_max } = self;
         Envelope { request, result_bytes_max, fuel_max, life, ticket, reply_to: reply_to.clone() }
@@ -302,7 +324,7 @@ impl Session {
     }
 
     fn ask(&self, request: Request) -> Answer {
-        let (reply_to, answers) = mpsc::channel();
+        let (reply_to, answers) = pool::replies();
         self.inner.pool.send(vec![self.addressed(request, 0, &reply_to)]);
         drop(reply_to);
         collect(&answers, 1).pop().unwrap_or(Err(SandboxError::WorkerLost))
@@ -312,7 +334,7 @@ impl Session {
         &self,
         request: Request,
         ticket: usize,
-        reply_to: &Sender<(usize, Answer)>,
+        reply_to: &ReplyTo,
     ) -> (Recipient, Envelope) {
         let envelope = self.bounds.envelope(request, Some(self.life), ticket, reply_to);
         (Recipient::Worker(self.worker), envelope)
@@ -322,7 +344,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if !self.ended {
-            let (reply_to, _) = mpsc::channel();
+            let (reply_to, _) = pool::replies();
             self.inner.pool.send(vec![self.addressed(Request::End(self.key), 0, &reply_to)]);
         }
         self.inner.sessions()[self.worker] -= 1;

@@ -150,9 +150,10 @@ impl Worker {
         let mut steps = Vec::with_capacity(job.steps.len());
         for step in &job.steps {
             let report = guest.step(step)?;
-            let fatal = report.is_fatal();
+            let decided = steps.is_empty() && job.first_decides && !report.gave_value();
+            let over = report.is_fatal() || decided;
             steps.push(report);
-            if fatal {
+            if over {
                 break;
             }
         }

@@ -23,9 +23,10 @@ const PROGRAM: &str = "print(sum(i * i for i in range(1000)))";
 /// Hidden cases that the verified rollouts are judged by.
 const HIDDEN: usize = 5;
 /// Requests of a batch, when the way to a worker is measured.
-const MESSAGES: usize = 64;
+const MESSAGES: usize = 512;
 /// The figures that the way to the workers is told by.
 const MESSAGE: &str = "worker message";
+const INSTANCE: &str = "fresh instance";
 const START: &str = "fresh sandbox start";
 /// Optimiser steps timed.
 const TRAIN_STEPS: u64 = 30;
@@ -80,9 +81,19 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
 
 /// The median of `n` timings, in milliseconds.
 fn median_ms(n: u32, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    median_of_ms(n, || (), |()| work())
+}
+
+/// The same, of work on something that is made beforehand.
+fn median_of_ms<T>(
+    n: u32,
+    mut prepare: impl FnMut() -> T,
+    mut work: impl FnMut(T) -> anyhow::Result<()>,
+) -> anyhow::Result<f64> {
     let mut times = Vec::with_capacity(n as usize);
     for _ in 0..n {
-        let (result, seconds) = timed(&mut work);
+        let prepared = prepare();
+        let (result, seconds) = timed(|| work(prepared));
         result?;
         times.push(1e3 * seconds);
     }
@@ -92,7 +103,7 @@ fn median_ms(n: u32, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Re
 
 fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
     let spec = SessionSpec { seed: Seed(1), limits: Limits::default() };
-    let start = median_ms(n, || {
+    let instance = median_ms(n, || {
         sandbox.start(spec.clone())?;
         Ok(())
     })?;
@@ -106,7 +117,7 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
         sandbox.execute_one(job(PROGRAM))?;
         Ok(())
     })?;
-    let first = median_ms(n, || {
+    let start = median_ms(n, || {
         sandbox.execute_one(job("pass"))?;
         Ok(())
     })?;
@@ -126,14 +137,10 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
             alone,
             "median, a request that touches no guest, and its answer",
         ),
-        figure(MESSAGE, batched, "median, each of 64 such requests in one batch"),
-        figure(START, start, "median, started and dropped, through the worker"),
-        figure("instantiation", start - alone, "a start less the way to the worker and back"),
-        figure(
-            "fresh sandbox, first answer",
-            first,
-            "median, until a fresh guest has answered `pass`",
-        ),
+        figure(MESSAGE, batched, "median, each of many such requests in one batch"),
+        figure(INSTANCE, instance, "median, made and dropped, through the worker"),
+        figure("instantiation", instance - alone, "the same less the way to the worker and back"),
+        figure(START, start, "median, until a fresh guest has answered `pass`"),
         figure("fresh print(sum(…))", fresh, "median, a fresh guest each"),
         figure("call in a live session", called, "median"),
     ])
@@ -144,46 +151,48 @@ fn sandbox_figures(sandbox: &Sandbox, n: u32) -> anyhow::Result<Vec<Figure>> {
 fn hop_figures(figures: &[Figure], requests: f64) -> Vec<Figure> {
     let value = |what| figures.iter().find(|figure| figure.what == what).map(|f| f.value);
     let message = value(MESSAGE).unwrap_or(f64::NAN);
-    let start = value(START).unwrap_or(f64::NAN);
-    let hops = requests * message;
+    let ratio = |what| requests * message / value(what).unwrap_or(f64::NAN);
     vec![
         Figure {
             what: "worker hops of a judged rollout",
-            value: hops,
+            value: requests * message,
             unit: "ms",
             note: format!("{requests:.1} requests each, batched"),
         },
         Figure {
             what: "hops / fresh sandbox start",
-            value: hops / start,
+            value: ratio(START),
             unit: "x",
             note: "must stay under 0.1".to_owned(),
+        },
+        Figure {
+            what: "hops / fresh instance",
+            value: ratio(INSTANCE),
+            unit: "x",
+            note: "beside an instance that has run nothing".to_owned(),
         },
     ]
 }
 
-/// What it costs to ask a worker: requests to sessions whose guests are dead,
-/// which no guest answers. Alone, and each of a batch.
+/// What it costs to ask a worker: jobs for which no guest is started, since
+/// their memory would hold none. Alone, and each of a batch.
 fn messages_ms(sandbox: &Sandbox, n: u32) -> anyhow::Result<(f64, f64)> {
-    let spec = SessionSpec { seed: Seed(1), limits: Limits::default() };
-    let last = Step::Run { code: "import os\nos._exit(0)".to_owned() };
-    let mut dead = Vec::new();
-    for session in sandbox.start_all(vec![spec; MESSAGES]) {
-        let mut session = session?;
-        session.step(&last)?;
-        dead.push(session);
-    }
-    let is_dead = |answer| match answer {
-        Err(SandboxError::SessionDead) => Ok(()),
-        Err(error) => Err(anyhow::Error::from(error)),
-        Ok(_) => anyhow::bail!("a dead session took a step"),
+    let job = SandboxJob {
+        seed: Seed(1),
+        limits: Limits { memory_bytes_max: 0, ..Limits::default() },
+        steps: vec![Step::Run { code: PROGRAM.to_owned() }],
+        files: BTreeMap::new(),
     };
-    let alone = median_ms(n, || is_dead(dead[0].step(&last)))?;
-    let batched = median_ms(n, || {
-        let steps = dead.iter_mut().map(|session| (session, last.clone())).collect();
-        sandbox.step_all(steps).into_iter().try_for_each(is_dead)
-    })?;
-    Ok((alone, batched / MESSAGES as f64))
+    let is_refused = |answer| match answer {
+        Err(SandboxError::MemoryLimitTooSmall { .. }) => Ok(()),
+        Err(error) => Err(anyhow::Error::from(error)),
+        Ok(_) => anyhow::bail!("a guest was started in no memory"),
+    };
+    let ask = |count: usize| {
+        let jobs = || vec![job.clone(); count];
+        median_of_ms(n, jobs, |jobs| sandbox.execute(jobs).into_iter().try_for_each(is_refused))
+    };
+    Ok((ask(1)?, ask(MESSAGES)? / MESSAGES as f64))
 }
 
 /// The same program as one `python3 -I -S -c` process each, in the same run.
