@@ -179,6 +179,7 @@ impl Store {
 
     /// Takes in what a worker brings, if nobody took the piece from it; says
     /// whether it did. What comes from an earlier holder is counted and discarded.
+    /// A worker that was not told that its result was taken may bring it again.
     ///
     /// # Errors
     ///
@@ -198,7 +199,16 @@ impl Store {
         update.push(", at_ms = ").arg(at_ms).push(" WHERE state = 'claimed' AND epoch = ");
         update.arg(epoch).push(" AND ");
         named(&mut update, key);
-        let accepted = self.change(&mut *transaction, update).await? > 0;
+        let mut accepted = self.change(&mut *transaction, update).await? > 0;
+        if !accepted {
+            // Nobody else ever has this epoch.
+            let mut brought = Query::new("SELECT COUNT(*) FROM work WHERE epoch = ");
+            brought.arg(epoch).push(" AND state IN ('done', 'taken') AND ");
+            named(&mut brought, key);
+            let rows = transaction.fetch(brought).await.map_err(|failure| self.fail(failure))?;
+            let brought = convert("work", rows, |row| row.int::<u64>())?;
+            accepted = brought.first().is_some_and(|count| *count > 0);
+        }
         if !accepted {
             let mut count = Query::new("UPDATE work SET discarded = discarded + 1 WHERE ");
             named(&mut count, key);

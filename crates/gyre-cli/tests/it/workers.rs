@@ -19,8 +19,10 @@ fn by_workers(place: &Place, tasks_per_piece: u32) -> PathBuf {
 pub(crate) fn with_store(place: &Place, tasks_per_piece: u32, store: &str) -> PathBuf {
     let small = std::fs::read_to_string(repository().join(SMALL)).unwrap();
     let file = place.folder().join("workers.toml");
+    // One piece may meet every fault that there is.
     let workers = format!(
-        "[workers]\nmode = \"queue\"\ntasks_per_piece = {tasks_per_piece}\nstore = {store:?}\n",
+        "[workers]\nmode = \"queue\"\nattempts_max = 50\n\
+         tasks_per_piece = {tasks_per_piece}\nstore = {store:?}\n",
     );
     std::fs::write(&file, format!("{small}\n{workers}")).unwrap();
     file

@@ -54,13 +54,14 @@ async fn a_piece_is_brought_once(db: &TestDatabase) {
     assert_eq!(claim(store, &first, lease.epoch, "a").await, Some(1));
     assert!(store.deliver_work(&first, 1, &delivery("a"), 7).await.unwrap());
 
-    // Whoever comes later has nothing to do, and whoever brings it again is late.
+    // Whoever comes later has nothing to do. Who was not told that it was taken
+    // brings it again, and that changes nothing.
     assert_eq!(claim(store, &first, lease.epoch, "b").await, None);
-    assert!(!store.deliver_work(&first, 1, &delivery("again"), 8).await.unwrap());
+    assert!(store.deliver_work(&first, 1, &delivery("again"), 8).await.unwrap());
     let rows = store.work(&run, 1, &first.batch).await.unwrap();
     assert_eq!(rows[0].delivery, Some(delivery("a")));
     let seen = (rows[0].state, rows[0].epoch, rows[0].worker.as_str(), rows[0].discarded);
-    assert_eq!(seen, (WorkState::Done, 1, "a", 1));
+    assert_eq!(seen, (WorkState::Done, 1, "a", 0));
     assert_eq!((rows[1].state, rows[1].delivery.clone()), (WorkState::Offered, None));
     assert_eq!(store.work_done(&run, 1, &first.batch).await.unwrap(), (1, 2));
     assert_eq!(store.work_paths(&run).await.unwrap(), ["work/a"]);
@@ -86,6 +87,9 @@ async fn what_a_stale_worker_brings_is_counted_and_discarded(db: &TestDatabase) 
     let row = store.work(&run, 1, &piece.batch).await.unwrap().remove(0);
     assert_eq!((row.worker.as_str(), row.delivery), ("other", Some(delivery("other"))));
     assert_eq!((row.detail.as_str(), row.discarded), ("", 1));
+    assert!(!store.deliver_work(&piece, 1, &delivery("cut off"), 10).await.unwrap());
+    let row = store.work(&run, 1, &piece.batch).await.unwrap().remove(0);
+    assert_eq!((row.delivery, row.discarded), (Some(delivery("other")), 2));
 }
 
 async fn an_offer_ends_with_its_driver(db: &TestDatabase) {
@@ -126,6 +130,7 @@ async fn what_is_taken_in_is_no_longer_there(db: &TestDatabase) {
     store.commit(commit).await.unwrap();
     let row = store.work(&run, 1, &piece.batch).await.unwrap().remove(0);
     assert_eq!((row.state, row.delivery), (WorkState::Taken, None));
+    assert!(store.deliver_work(&piece, 1, &delivery("a"), 11).await.unwrap());
     assert_eq!(store.work_paths(&run).await.unwrap(), Vec::<String>::new());
     assert_eq!(offer(store, &lease, 1).await.unwrap(), Vec::<u32>::new());
 }
