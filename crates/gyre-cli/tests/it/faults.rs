@@ -328,6 +328,13 @@ fn walk_asking(place: &Place, kind: Kind) {
     assert_eq!(place.clean().unwrap(), clean_state(&finished().data), "{}", kind.name);
 }
 
+/// The faults that the suite tries where each takes long: the disk that is full
+/// fails as one does that is broken. Where asked for, all of them.
+pub(crate) fn faults() -> impl Iterator<Item = Kind> {
+    let full = asked_for("GYRE_CRASH_FULL").is_some();
+    FAULTS.into_iter().filter(move |kind| full || kind.name != "ENOSPC")
+}
+
 /// Where asked for, with PostgreSQL too.
 #[test]
 fn rounds_that_are_asked_for_with_every_fault_are_made_once() {

@@ -44,16 +44,24 @@ impl Drop for Victim {
     }
 }
 
-/// The small campaign with so many rounds.
+/// The small campaign with so many rounds, most of whose time is spent by workers.
 fn campaign(rounds: usize) -> String {
-    let small = fs::read_to_string(repository().join(SMALL)).unwrap();
-    small.replacen("rounds = 2", &format!("rounds = {rounds}"), 1)
+    let mut campaign = fs::read_to_string(repository().join(SMALL)).unwrap();
+    for (small, long) in [
+        ("rounds = 2", format!("rounds = {rounds}")),
+        ("tasks_per_round = 24", "tasks_per_round = 120".to_owned()),
+        ("tasks_per_wave = 8", "tasks_per_wave = 40".to_owned()),
+    ] {
+        assert!(campaign.contains(small), "{small}");
+        campaign = campaign.replacen(small, &long, 1);
+    }
+    campaign
 }
 
 /// The campaign on a schedule of every second, its rollouts made by workers.
 fn scheduled(place: &Place, rounds: usize) -> PathBuf {
     let file = place.folder().join("long.toml");
-    let workers = "[workers]\nmode = \"queue\"\ntasks_per_piece = 2\nattempts_max = 1000\n";
+    let workers = "[workers]\nmode = \"queue\"\ntasks_per_piece = 10\nattempts_max = 1000\n";
     let schedule = "[[schedules]]\nname = \"often\"\ncron = \"* * * * * *\"\n";
     fs::write(&file, format!("{}\n{workers}\n{schedule}", campaign(rounds))).unwrap();
     file
@@ -117,17 +125,17 @@ impl<'p> LongRun<'p> {
         self.place.sql(query).trim().parse().unwrap()
     }
 
-    /// Steps of the run that are recorded.
-    fn steps(&self) -> u64 {
-        self.count("SELECT COUNT(*) FROM events")
+    /// Grows when the run is taken over, and with each of its steps.
+    fn progress(&self) -> u64 {
+        self.count("SELECT (SELECT COUNT(*) FROM events) + (SELECT SUM(epoch) FROM leases)")
     }
 
-    /// Kills the service, starts it again, and waits until the run is a step further.
+    /// Kills the service, starts it again, and waits until the run goes on.
     fn kill_service(&mut self) {
         let killed = self.service.kill();
-        let steps = self.steps();
+        let progress = self.progress();
         self.service = service(self.place, &self.config);
-        until("the next step", || self.steps() > steps || has_ended(self.place));
+        until("who goes on", || self.progress() > progress || has_ended(self.place));
         self.of_service.kills += 1;
         self.of_service.took.push(killed.elapsed());
     }
@@ -158,7 +166,7 @@ impl<'p> LongRun<'p> {
 #[test]
 #[expect(clippy::print_stdout, reason = "how long it takes to go on is printed, not asserted")]
 fn a_service_and_workers_killed_throughout_a_long_run_lose_and_double_nothing() {
-    let wanted = asked_for("GYRE_CRASH_KILLS").unwrap_or(8);
+    let wanted = asked_for("GYRE_CRASH_KILLS").unwrap_or(4);
     let rounds = 2 + wanted / 3;
     let place = Place::postgres();
     let mut long = LongRun::begin(&place, rounds);
@@ -167,7 +175,8 @@ fn a_service_and_workers_killed_throughout_a_long_run_lose_and_double_nothing() 
     while !has_ended(&place) {
         // A simple generator will do: what counts is that moments differ.
         moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888);
-        thread::sleep(Duration::from_millis((moment >> 33) % 1_000));
+        // Long enough for who was started to have something in hand.
+        thread::sleep(Duration::from_millis(500 + (moment >> 33) % 2_500));
         if kills < wanted {
             match (moment >> 50) as usize % (WORKERS + 1) {
                 at @ 0..WORKERS => long.kill_worker(at),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::audits::comparing;
-use crate::faults::{FAULTS, KILL, Kind, Walk, asked_for};
+use crate::faults::{KILL, Kind, Walk, asked_for, faults};
 use crate::support::{
     Database, Ran, clean_state, clean_state_with, copy, gyre, on, repository, run, sql, text,
 };
@@ -129,19 +129,28 @@ impl Planted {
         planted
     }
 
-    /// Registers a component that compares, for its families to be judged by.
-    fn registering(&self) -> Command {
-        let file = self.folder.path().join("comparing.wasm");
-        fs::write(&file, comparing()).unwrap();
+    /// Audits a component that compares. Gives its file and the scorecard's.
+    fn audited(&self) -> [PathBuf; 2] {
+        let files = ["comparing.wasm", "card.json"].map(|name| self.folder.path().join(name));
+        let [component, card] = &files;
+        fs::write(component, comparing()).unwrap();
+        let mut audit = self.gyre();
+        audit.args(["verifier", "audit", "-n", "3", "--mutants", "8"]);
+        audit.arg(self.folder.path().join("tasks/planted"));
+        run(audit.arg("--component").arg(component).arg("--out").arg(card)).ok();
+        files
+    }
+
+    /// Registers it, for its families to be judged by.
+    fn registering(&self, [component, card]: &[PathBuf; 2]) -> Command {
         let mut command = self.gyre();
-        command.args(["verifier", "register", "comparing", "-n", "3", "--mutants", "8"]);
-        command.arg("--component").arg(file);
-        command.arg("--family").arg(self.folder.path().join("tasks/planted"));
+        command.args(["verifier", "register", "comparing"]);
+        command.arg("--component").arg(component).arg("--scorecard").arg(card);
         command
     }
 
     fn register_component(&self) {
-        run(&mut self.registering()).ok();
+        run(&mut self.registering(&self.audited())).ok();
     }
 
     /// Takes the builtin comparison in a verifier's place.
@@ -405,13 +414,13 @@ fn a_revocation_that_is_killed_at_every_step_ends_as_if_nothing_had_happened() {
 
 /// Registers a component and revokes the wrong verifier, through all points that
 /// these commands alone come to.
-fn walk_commands(planted: &Planted, kind: Kind, expected: &str) {
+fn walk_commands(planted: &Planted, audited: &[PathBuf; 2], kind: Kind, expected: &str) {
     let verifier = wrong_verifier(planted);
     let mut walk = Walk::new(kind, Process::Command).without("ask::");
-    for command in [|p: &Planted, _: &str| p.registering(), Planted::revoking] {
+    for mut command in [planted.registering(audited), planted.revoking(&verifier)] {
         loop {
             let armed = walk.armed();
-            let ran = run(command(planted, &verifier).env("GYRE_FAILPOINTS", &armed));
+            let ran = run(command.env("GYRE_FAILPOINTS", &armed));
             walk.came(&ran, &armed);
             if ran.code == Some(0) {
                 break;
@@ -426,20 +435,22 @@ fn walk_commands(planted: &Planted, kind: Kind, expected: &str) {
 #[test]
 fn registering_and_revoking_with_every_fault_end_as_if_nothing_had_happened() {
     let planted = Planted::ran(None);
+    let audited = planted.audited();
     let copied = || {
         let folder = tempfile::tempdir().unwrap();
         copy(planted.folder.path(), folder.path());
         Planted { folder, postgres: None }
     };
     let whole = copied();
-    whole.register_component();
+    run(&mut whole.registering(&audited)).ok();
     run(&mut whole.revoking(&wrong_verifier(&whole))).ok();
     let expected = whole.clean_state();
     let full = asked_for("GYRE_CRASH_FULL").is_some();
-    for kind in FAULTS.into_iter().chain([KILL]) {
-        walk_commands(&copied(), kind, &expected);
+    for kind in faults().chain([KILL]) {
+        walk_commands(&copied(), &audited, kind, &expected);
         if full {
-            walk_commands(&Planted::ran(Some(Database::create())), kind, &expected);
+            let planted = Planted::ran(Some(Database::create()));
+            walk_commands(&planted, &audited, kind, &expected);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gyre_fault::{Process, Step};
 
-use crate::faults::{FAULTS, KILL, Kind, Place, Walk, asked_for};
+use crate::faults::{KILL, Kind, Place, Walk, asked_for, faults};
 use crate::support::{RUN, Ran, Running, SMALL, clean_state, finished, repository, run, sql};
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -298,7 +298,7 @@ fn drivers_and_workers_killed_at_every_point_lose_and_double_nothing() {
 #[test]
 fn drivers_and_workers_whose_steps_fail_lose_and_double_nothing() {
     let full = asked_for("GYRE_CRASH_FULL").is_some();
-    for kind in FAULTS {
+    for kind in faults() {
         let of_files = kind.at.contains(&Step::File);
         if full || of_files {
             walk_workers(&Place::sqlite(), kind);
