@@ -38,7 +38,9 @@ impl Objects {
         let runtime = runtime.clone();
         if let Some(url) = named.filter(|named| named.contains("://")) {
             let (store, prefix) = bucket(url)?;
-            return Ok(Self { store, prefix, folder: None, runtime });
+            let opened = Self { store, prefix, folder: None, runtime };
+            opened.check(url)?;
+            return Ok(opened);
         }
         let folder = named.map_or_else(|| data.root().join("store"), PathBuf::from);
         std::fs::create_dir_all(&folder).map_err(io("make the object store", &folder))?;
@@ -49,13 +51,13 @@ impl Objects {
         Ok(Self { store: Arc::new(store), prefix: Key::default(), folder: Some(folder), runtime })
     }
 
-    /// Asks the store for something small, so that one that is not there, or does
+    /// Asks a bucket for something small, so that one that is not there, or does
     /// not let us in, is known before anything depends on it.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    fn check(&self, url: &str) -> Result<(), Error> {
         use futures_util::StreamExt;
         let folder = self.key("work/none");
         let first = self.runtime.block_on(self.store.list(Some(&folder)).next());
-        first.transpose().map(drop).map_err(failed("list", folder.as_ref()))
+        first.transpose().map(drop).map_err(failed("open", url))
     }
 
     fn key(&self, name: &str) -> Key {

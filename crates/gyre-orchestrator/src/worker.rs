@@ -80,7 +80,7 @@ impl Worker {
             concurrency: options.concurrency,
         };
         if let Some(named) = &options.store {
-            Objects::open(Some(named), &project.data, project.runtime())?.check()?;
+            Objects::open(Some(named), &project.data, project.runtime())?;
         }
         check_wanted(&project.wait(project.store.open_fleets(clock()))?, &announced)?;
         project.wait(project.store.announce_worker(&announced, clock()))?;
