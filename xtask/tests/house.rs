@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gyre-tasks", &["gyre-types", "gyre-verify"]),
     ("gyre-rollout", &["gyre-types", "gyre-sandbox"]),
     ("gyre-lineage", &["gyre-fault", "gyre-types", "gyre-round"]),
-    ("gyre-queue", &[]),
+    ("gyre-queue", &["gyre-fault"]),
     ("gyre-orchestrator", BELOW_ORCHESTRATOR),
     ("gyre-server", EVERYTHING),
     ("gyre-cli", EVERYTHING),
