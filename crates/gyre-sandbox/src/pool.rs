@@ -25,8 +25,8 @@ use crate::protocol::{Fault, Request, Response, Usage};
 const JOBS_WAITING_MAX: usize = 1_024;
 /// Requests that go to a worker at one time.
 const BATCH_MAX: usize = 64;
-/// Jobs that go to a worker at one time: few, so that none waits behind a slow
-/// one while another worker is free.
+/// Jobs that go to a worker at one time. The last ones are shared out evenly, so
+/// that few wait behind a slow one while another worker is free.
 const JOBS_BATCH_MAX: usize = 64;
 /// A batch is closed once its requests are this large together.
 const BATCH_BYTES_MAX: u64 = 1 << 20;
