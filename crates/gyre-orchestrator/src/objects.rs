@@ -243,6 +243,9 @@ fn bucket(url: &str) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
         .strip_prefix("s3://")
         .ok_or_else(|| refused("it is neither a folder nor s3://BUCKET/PREFIX".to_owned()))?;
     let prefix = rest.split_once('/').map_or("", |(_, prefix)| prefix);
+    // One TLS provider serves the whole program. An error says that it is
+    // installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let store = AmazonS3Builder::from_env().with_url(url).build();
     let store = store.map_err(|error| refused(error.to_string()))?;
     Ok((Arc::new(store), Key::from(prefix)))

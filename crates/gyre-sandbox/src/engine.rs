@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gyre_types::Digest;
 use sha2::{Digest as _, Sha256};
-use wasmparser::WasmFeatures;
+use wasmtime::WasmFeatures;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use crate::SandboxError;
