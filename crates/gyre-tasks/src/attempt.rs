@@ -421,7 +421,9 @@ fn pick(
         report.attempts += 1;
         report.generated += 1;
         let stub_fails = match &family.verifier {
-            Verifier::Cases => require_stub_fails(&task.content(), &task.comparison),
+            Verifier::Cases => {
+                require_stub_fails(&task.content(), &task.comparison_in(&family.manifest))
+            }
             _ => Ok(()),
         };
         match stub_fails {

@@ -3,7 +3,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gyre_types::{Digest, Interface, Limits};
-use gyre_verify::{CheckDeclaration, Checks, Comparison, Verifier, VerifierDeclaration};
+use gyre_verify::{CheckDeclaration, Checks, Comparison, TextOf, Verifier, VerifierDeclaration};
 use serde::{Deserialize, Serialize};
 
 use crate::static_tasks::{self, StaticTask};
@@ -202,8 +202,9 @@ impl FamilyManifest {
 }
 
 /// The verifier of a family or of a task file. Without a declaration the
-/// built-in one screens all cases in one guest by calling; other interfaces
-/// are observed, and compared exactly.
+/// built-in one screens all cases in one guest by calling. Other interfaces are
+/// observed: what a program prints is compared word by word, where numbers may
+/// differ by the family's tolerance, and the value of statements as a whole.
 pub(crate) fn declared_verifier(
     declaration: Option<&VerifierDeclaration>,
     interface: Interface,
@@ -213,10 +214,18 @@ pub(crate) fn declared_verifier(
     match declaration {
         Some(declaration) => Verifier::declared(declaration, comparison, python)
             .map_err(|why| format!("verifier: {why}")),
-        None if interface.is_call() => Ok(Verifier::Cases),
         None => {
-            let exact = vec![CheckDeclaration::Exact { weight: 1.0 }];
-            Ok(Verifier::checks(Checks::new(exact, comparison)?, comparison))
+            let weight = 1.0;
+            let check = match interface {
+                Interface::Call => return Ok(Verifier::Cases),
+                Interface::Statements => CheckDeclaration::Exact { weight },
+                Interface::Stdio => CheckDeclaration::Tokens {
+                    of: TextOf::Result,
+                    tolerance: comparison.float_tolerance,
+                    weight,
+                },
+            };
+            Ok(Verifier::checks(Checks::new(vec![check], comparison)?, comparison))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use gyre_types::{
     Case, Digest, GuestOutcome, Interface, Limits, SandboxJob, SandboxReport, Seed, Step, Value,
 };
-use gyre_verify::{Comparison, FloatTolerance};
+use gyre_verify::{Comparison, Equality, FloatTolerance};
 use serde::Deserialize;
 
 use crate::contract::{case, require_content, require_entry};
@@ -135,7 +135,7 @@ fn manifest(family: &str) -> FamilyManifest {
         source: SourceKind::Static,
         entry: "solve".to_owned(),
         difficulty: Difficulty { min: 1, max: 1 },
-        comparison: Comparison::default(),
+        comparison: Equality::Python.into(),
         interface: Interface::default(),
         limits: Limits::default(),
         verifier: None,
@@ -201,13 +201,15 @@ fn to_task(problem: &Problem, report: &SandboxReport) -> Result<StaticTask, Refu
         entry: problem.entry_point.clone(),
         visible,
         hidden,
-        comparison: Comparison { float_tolerance: tolerance(&problem.test) },
+        comparison: tolerance(&problem.test)
+            .map(|within| Comparison { equality: Equality::Python, float_tolerance: Some(within) }),
         reference: problem.solution(),
         failures: stubs(problem),
     };
     require_content(&task.content(), Interface::Call)
         .map_err(|why| Refusal::new(Reason::Schema, why))?;
-    require_stub_fails(&task.content(), &task.comparison)?;
+    let comparison = task.comparison.unwrap_or(Equality::Python.into());
+    require_stub_fails(&task.content(), &comparison)?;
     Ok(task)
 }
 

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use gyre_types::{Case, Composition, Seed};
-use gyre_verify::Comparison;
+use gyre_verify::{Comparison, VerifierKind};
 use serde::{Deserialize, Serialize};
 
 use crate::Family;
@@ -28,9 +28,9 @@ pub struct StaticTask {
     pub visible: Vec<Case>,
     /// The cases that decide.
     pub hidden: Vec<Case>,
-    /// How values are compared.
-    #[serde(default)]
-    pub comparison: Comparison,
+    /// How values are compared; by default as the family says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
     /// A program that passes.
     pub reference: String,
     /// Programs that must fail.
@@ -53,6 +53,11 @@ impl StaticTask {
         }
     }
 
+    /// How its values are compared in a family.
+    pub(crate) fn comparison_in(&self, family: &FamilyManifest) -> Comparison {
+        self.comparison.unwrap_or(family.comparison)
+    }
+
     /// The task with its key. The seed is recorded and changes nothing else.
     pub(crate) fn admitted(&self, family: &Family, seed: Seed) -> AdmittedTask {
         let origin = Origin {
@@ -61,7 +66,7 @@ impl StaticTask {
             difficulty: self.difficulty,
             composition: self.composition(),
             skills: self.skills.clone(),
-            comparison: self.comparison,
+            comparison: self.comparison_in(&family.manifest),
         };
         assemble(self.content(), origin)
     }
@@ -78,6 +83,7 @@ pub(crate) fn parse(text: &str, manifest: &FamilyManifest) -> Result<Vec<StaticT
             .map_err(|error| at(format!("{}: {}", error.path(), error.inner())))?;
         deserializer.end().map_err(|error| at(error.to_string()))?;
         require_content(&task.content(), manifest.interface).map_err(at)?;
+        require_comparison(&task, manifest).map_err(at)?;
         let levels = manifest.difficulty;
         if task.difficulty < levels.min || task.difficulty > levels.max {
             return Err(at(format!(
@@ -91,4 +97,19 @@ pub(crate) fn parse(text: &str, manifest: &FamilyManifest) -> Result<Vec<StaticT
         tasks.push(task);
     }
     if tasks.is_empty() { Err("there is no task in it".to_owned()) } else { Ok(tasks) }
+}
+
+/// Declared checks are made ready once for the family, so a task cannot have a
+/// comparison of its own there: it would be ignored.
+fn require_comparison(task: &StaticTask, manifest: &FamilyManifest) -> Result<(), String> {
+    let checks = match &manifest.verifier {
+        Some(declaration) => declaration.kind() == VerifierKind::Checks,
+        None => !manifest.interface.is_call(),
+    };
+    match task.comparison {
+        Some(comparison) if checks && comparison != manifest.comparison => {
+            Err("comparison: the family's checks compare as family.toml says; leave it out".into())
+        }
+        _ => Ok(()),
+    }
 }

@@ -4,6 +4,7 @@ mod numbers;
 mod pattern;
 mod schema;
 mod sets;
+mod tokens;
 
 use gyre_types::{CheckResult, Judgement, Value};
 
@@ -45,6 +46,7 @@ enum What {
     Set,
     Multiset,
     Text(TextOf),
+    Tokens(TextOf, Option<FloatTolerance>),
     Regex(TextOf, Option<Pattern>),
     JsonSchema(TextOf, Schema),
     File(String, Option<Pattern>),
@@ -116,6 +118,7 @@ impl What {
             CheckDeclaration::Set { .. } => Self::Set,
             CheckDeclaration::Multiset { .. } => Self::Multiset,
             CheckDeclaration::Text { of, .. } => Self::Text(*of),
+            CheckDeclaration::Tokens { of, tolerance, .. } => Self::Tokens(*of, *tolerance),
             CheckDeclaration::Regex { of, pattern: p, .. } => Self::Regex(*of, pattern(p)?),
             CheckDeclaration::JsonSchema { of, schema, .. } => {
                 let schema = Schema::new(schema).map_err(|why| format!("schema: {why}"))?;
@@ -136,6 +139,9 @@ impl What {
             Self::Text(of) => {
                 let expected = expected_text(case)?;
                 same_text(expected, text(*of, case, value)?)
+            }
+            Self::Tokens(of, tolerance) => {
+                tokens::same_tokens(expected_text(case)?, text(*of, case, value)?, *tolerance)
             }
             Self::Regex(of, pattern) => matches(pattern, case, text(*of, case, value)?),
             Self::JsonSchema(TextOf::Result, schema) => schema.accepts_value(value),

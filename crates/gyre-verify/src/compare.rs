@@ -3,7 +3,9 @@ use std::fmt;
 
 use gyre_types::Value;
 
-use crate::Comparison;
+use crate::{Comparison, Equality, FloatTolerance};
+
+mod python;
 
 /// Longest rendering of a value within a mismatch, in characters.
 const PREVIEW_CHARS_MAX: usize = 120;
@@ -39,34 +41,60 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// Compares a value with the expected one, by exact type and value.
+/// Compares a value with the expected one.
 ///
-/// `True`, `1` and `1.0` all differ, and so do a list and a tuple. Sets and
-/// dictionaries are compared regardless of order. NaN equals NaN, and the two
-/// zeros are equal. A tolerance holds for a float that meets a float, but not
-/// within a set or a dictionary's key.
+/// Under [`Equality::Exact`] types and values must be the same: `True`, `1` and
+/// `1.0` all differ, and so do a set and a frozen set. A tolerance holds for a
+/// float that meets a float.
+///
+/// Under [`Equality::Python`] values agree that Python's `==` holds for equal.
+/// Numbers are compared by their exact value, whatever their type (`True`, `1`
+/// and `1.0` agree, `2**53 + 1` and `float(2**53)` differ), and a set agrees
+/// with a frozen set; a list and a tuple differ, and so do text and bytes. A
+/// tolerance holds for a float that meets any number.
+///
+/// Under both, sets and dictionaries are compared regardless of order, the two
+/// zeros are equal, and a tolerance holds neither within a set nor in a
+/// dictionary's key. NaN agrees with NaN, anywhere: Python's containers take an
+/// item for equal to itself, and of values that come from two processes nobody
+/// can say whether they were one object. If NaN never agreed, no answer could
+/// meet a case that expects it.
 ///
 /// # Errors
 ///
 /// The first difference, in the expected value's order.
 pub fn same(expected: &Value, actual: &Value, how: &Comparison) -> Result<(), Box<Mismatch>> {
     match (expected, actual) {
-        (Value::Float(a), Value::Float(b)) if floats_agree(*a, *b, how) => Ok(()),
         (Value::List(a), Value::List(b)) | (Value::Tuple(a), Value::Tuple(b)) => {
             same_items(a, b, how)
         }
         (Value::Set(a), Value::Set(b)) | (Value::FrozenSet(a), Value::FrozenSet(b)) => {
-            same_elements(a, b)
+            same_elements(a, b, how.equality)
+        }
+        (Value::Set(a), Value::FrozenSet(b)) | (Value::FrozenSet(a), Value::Set(b))
+            if how.equality == Equality::Python =>
+        {
+            same_elements(a, b, how.equality)
         }
         (Value::Dict(a), Value::Dict(b)) => same_entries(a, b, how),
-        (Value::Float(_), Value::Float(_)) => Err(differ(expected, actual)),
-        _ if expected == actual => Ok(()),
+        _ if leaves_agree(expected, actual, how) => Ok(()),
         _ => Err(differ(expected, actual)),
     }
 }
 
-fn floats_agree(a: f64, b: f64, how: &Comparison) -> bool {
-    a == b || a.is_nan() && b.is_nan() || how.float_tolerance.is_some_and(|t| t.allows(a, b))
+/// Compares values of which at least one is no container, or that are
+/// containers of two kinds.
+fn leaves_agree(expected: &Value, actual: &Value, how: &Comparison) -> bool {
+    match (expected, actual) {
+        (Value::Float(a), Value::Float(b)) => {
+            let near = |tolerance: FloatTolerance| tolerance.allows(*a, *b);
+            a == b || a.is_nan() && b.is_nan() || how.float_tolerance.is_some_and(near)
+        }
+        _ if how.equality == Equality::Python => {
+            expected == actual || python::numbers_agree(expected, actual, how.float_tolerance)
+        }
+        _ => expected == actual,
+    }
 }
 
 fn differ(expected: &Value, actual: &Value) -> Box<Mismatch> {
@@ -89,8 +117,8 @@ fn lengths(what: &str, expected: usize, actual: usize) -> Box<Mismatch> {
     Mismatch::at_top(format!("expected {expected} {what}, got {actual}"))
 }
 
-fn same_elements(a: &[Value], b: &[Value]) -> Result<(), Box<Mismatch>> {
-    let (expected, actual) = (by_canonical_text(a.iter()), by_canonical_text(b.iter()));
+fn same_elements(a: &[Value], b: &[Value], how: Equality) -> Result<(), Box<Mismatch>> {
+    let (expected, actual) = (by_canonical_text(a, how), by_canonical_text(b, how));
     if let Some((_, missing)) = expected.iter().find(|(text, _)| !actual.contains_key(*text)) {
         let missing = missing.preview(PREVIEW_CHARS_MAX);
         return Err(Mismatch::at_top(format!("expected the element {missing}, which is missing")));
@@ -107,11 +135,12 @@ fn same_entries(
     b: &[(Value, Value)],
     how: &Comparison,
 ) -> Result<(), Box<Mismatch>> {
+    let text = |key: &Value| canonical_text(key, how.equality);
     let actual: BTreeMap<String, &Value> =
-        b.iter().map(|(key, value)| (canonical_text(key), value)).collect();
+        b.iter().map(|(key, value)| (text(key), value)).collect();
     for (key, expected) in a {
         let shown = key.preview(PREVIEW_CHARS_MAX);
-        match actual.get(&canonical_text(key)) {
+        match actual.get(&text(key)) {
             Some(actual) => same(expected, actual, how)
                 .map_err(|mismatch| mismatch.below(&format!("[{shown}]")))?,
             None => {
@@ -128,19 +157,20 @@ fn same_entries(
     }
 }
 
-fn by_canonical_text<'a>(items: impl Iterator<Item = &'a Value>) -> BTreeMap<String, &'a Value> {
-    items.map(|item| (canonical_text(item), item)).collect()
+fn by_canonical_text(items: &[Value], how: Equality) -> BTreeMap<String, &Value> {
+    items.iter().map(|item| (canonical_text(item, how), item)).collect()
 }
 
 /// One text for all values that [`same`] holds equal without a tolerance, and
 /// for no others.
-pub(crate) fn canonical_text(value: &Value) -> String {
+pub(crate) fn canonical_text(value: &Value, how: Equality) -> String {
     let mut text = String::new();
-    write_canonical(value, &mut text);
+    write_canonical(value, how, &mut text);
     text
 }
 
-fn write_canonical(value: &Value, out: &mut String) {
+fn write_canonical(value: &Value, how: Equality, out: &mut String) {
+    let canonical = |value: &Value| canonical_text(value, how);
     let mut all = |tag: char, parts: Vec<String>| {
         out.push(tag);
         out.push_str(&parts.len().to_string());
@@ -149,25 +179,20 @@ fn write_canonical(value: &Value, out: &mut String) {
             out.push_str(&format!(":{}:{part}", part.len()));
         }
     };
-    let texts = |items: &[Value]| items.iter().map(canonical_text).collect::<Vec<_>>();
+    let texts = |items: &[Value]| items.iter().map(canonical).collect::<Vec<_>>();
     let sorted = |mut parts: Vec<String>| {
         parts.sort_unstable();
         parts
     };
     match value {
-        Value::Float(float) => {
-            // `+ 0.0` makes the two zeros one; all NaNs print alike.
-            let float = float + 0.0;
-            out.push_str(&format!("f{float:?}"));
-        }
         Value::List(items) => all('l', texts(items)),
         Value::Tuple(items) => all('t', texts(items)),
-        Value::Set(items) => all('s', sorted(texts(items))),
-        Value::FrozenSet(items) => all('z', sorted(texts(items))),
+        Value::FrozenSet(items) if how == Equality::Exact => all('z', sorted(texts(items))),
+        Value::Set(items) | Value::FrozenSet(items) => all('s', sorted(texts(items))),
         Value::Dict(entries) => {
             let entry = |(key, value): &(Value, Value)| {
-                let key = canonical_text(key);
-                format!("{}:{key}{}", key.len(), canonical_text(value))
+                let key = canonical(key);
+                format!("{}:{key}{}", key.len(), canonical(value))
             };
             all('d', sorted(entries.iter().map(entry).collect()));
         }
@@ -175,9 +200,20 @@ fn write_canonical(value: &Value, out: &mut String) {
             out.push('"');
             out.push_str(text);
         }
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Bytes(_) => {
-            out.push_str(value.type_name());
-            out.push_str(&value.to_string());
+        _ => match python::integer(value).filter(|_| how == Equality::Python) {
+            Some(digits) => out.push_str(&format!("int{digits}")),
+            None => write_leaf(value, out),
+        },
+    }
+}
+
+fn write_leaf(value: &Value, out: &mut String) {
+    match value {
+        // `+ 0.0` makes the two zeros one; all NaNs print alike.
+        Value::Float(float) => out.push_str(&format!("f{:?}", float + 0.0)),
+        other => {
+            out.push_str(other.type_name());
+            out.push_str(&other.to_string());
         }
     }
 }

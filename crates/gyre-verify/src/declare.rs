@@ -53,7 +53,7 @@ pub enum VerifierDeclaration {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "check", rename_all = "snake_case", deny_unknown_fields)]
 pub enum CheckDeclaration {
-    /// The value is the expected one, by exact type and value.
+    /// The value is the expected one, as the family's comparison says.
     Exact {
         /// What it counts beside others, over all cases; by default 1.
         #[serde(default = "default_weight")]
@@ -87,6 +87,20 @@ pub enum CheckDeclaration {
         /// Where the text is.
         #[serde(default)]
         of: TextOf,
+        /// What it counts beside others.
+        #[serde(default = "default_weight")]
+        weight: f64,
+    },
+    /// The text holds the expected words, whatever the white space between
+    /// them; numbers among them may agree within a tolerance.
+    Tokens {
+        /// Where the text is.
+        #[serde(default)]
+        of: TextOf,
+        /// How far two numbers may lie apart; without it, all words must be the
+        /// expected ones, letter by letter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tolerance: Option<FloatTolerance>,
         /// What it counts beside others.
         #[serde(default = "default_weight")]
         weight: f64,
@@ -182,6 +196,7 @@ impl CheckDeclaration {
             Self::Set { .. } => "set",
             Self::Multiset { .. } => "multiset",
             Self::Text { .. } => "text",
+            Self::Tokens { .. } => "tokens",
             Self::Regex { .. } => "regex",
             Self::JsonSchema { .. } => "json_schema",
             Self::File { .. } => "file",
@@ -196,6 +211,7 @@ impl CheckDeclaration {
             | Self::Set { weight }
             | Self::Multiset { weight }
             | Self::Text { weight, .. }
+            | Self::Tokens { weight, .. }
             | Self::Regex { weight, .. }
             | Self::JsonSchema { weight, .. }
             | Self::File { weight, .. } => *weight,

@@ -2,7 +2,9 @@ use std::fmt;
 
 use gyre_types::{Case, Digest};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, IntoDeserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What decides a task, and never leaves the host: hidden cases, reference
 /// solution, and programs that must fail.
@@ -42,19 +44,81 @@ impl fmt::Debug for GradingKey {
 }
 
 /// How an actual value is compared with the expected one. By default exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+///
+/// It is written as a table with these fields, or as the name of an equality
+/// alone: `comparison = "python"`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Comparison {
+    /// Which values count as equal.
+    #[serde(skip_serializing_if = "Equality::is_exact")]
+    pub equality: Equality,
     /// How far two floats may lie apart. None: not at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub float_tolerance: Option<FloatTolerance>,
 }
 
+/// Which values count as equal; [`same`](crate::same) says how in detail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Equality {
+    /// Those of one type and value: `1`, `1.0` and `True` are three values.
+    #[default]
+    Exact,
+    /// Those that Python's `==` holds for equal: `1`, `1.0` and `True` are one.
+    Python,
+}
+
+impl Equality {
+    fn is_exact(&self) -> bool {
+        *self == Self::Exact
+    }
+}
+
+impl From<Equality> for Comparison {
+    fn from(equality: Equality) -> Self {
+        Self { equality, float_tolerance: None }
+    }
+}
+
+impl<'de> Deserialize<'de> for Comparison {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ComparisonVisitor)
+    }
+}
+
+struct ComparisonVisitor;
+
+/// The written form of a [`Comparison`] that is a table.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ComparisonFields {
+    equality: Equality,
+    float_tolerance: Option<FloatTolerance>,
+}
+
+impl<'de> Visitor<'de> for ComparisonVisitor {
+    type Value = Comparison;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(r#""exact", "python", or a table of `equality` and `float_tolerance`"#)
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Comparison, E> {
+        Equality::deserialize(name.into_deserializer()).map(Comparison::from)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Comparison, A::Error> {
+        let fields = ComparisonFields::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Comparison { equality: fields.equality, float_tolerance: fields.float_tolerance })
+    }
+}
+
 /// How far two finite floats may lie apart and still agree: by `absolute`, or
 /// by `relative` times the larger magnitude, whichever is more.
 ///
-/// It holds where a float meets a float as a value. An integer never equals a
-/// float, and elements of sets and keys of dictionaries are compared exactly.
+/// It holds where a float meets a float as a value and, under
+/// [`Equality::Python`], where a float meets any number. Elements of sets and
+/// keys of dictionaries are compared without it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ToleranceFields", into = "ToleranceFields")]
 #[schemars(with = "ToleranceFields")]

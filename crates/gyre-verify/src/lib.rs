@@ -7,7 +7,7 @@
 //!
 //! - **An expected value never enters a guest.** A job carries the answer and
 //!   the arguments of a case; what must come back stays in the
-//!   [`GradingKey`], and [`same`] compares on the host, by exact type and value.
+//!   [`GradingKey`], and [`same`] compares on the host.
 //! - **A pass needs one fresh guest for every hidden case.** One shared guest
 //!   may only reject (see [`judge_screen`]): it is cheap, and state that an
 //!   answer carries from one case to the next can only hurt it there.
@@ -39,7 +39,7 @@ pub use declare::{
     CheckDeclaration, TextOf, VerifierDeclaration, VerifierKind, default_python_limits,
 };
 pub use judge::{Screen, ScreenPassed, judge_confirm, judge_screen, judge_unrun};
-pub use key::{Comparison, FloatTolerance, GradingKey, ToleranceError};
+pub use key::{Comparison, Equality, FloatTolerance, GradingKey, ToleranceError};
 pub use outcome::{CASE_BYTES_MAX, CaseOutcome, CaseResult, OUTCOME_BYTES_MAX, Outcome};
 pub use plan::{ANSWER_BYTES_MAX, judging_seed, plan_confirm, plan_observation, plan_screen};
 pub use report::{

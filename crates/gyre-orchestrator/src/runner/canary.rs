@@ -58,7 +58,8 @@ fn compares(verifier: &Verifier) -> bool {
             | CheckDeclaration::Numeric { .. }
             | CheckDeclaration::Set { .. }
             | CheckDeclaration::Multiset { .. }
-            | CheckDeclaration::Text { .. } => true,
+            | CheckDeclaration::Text { .. }
+            | CheckDeclaration::Tokens { .. } => true,
             CheckDeclaration::Regex { pattern, .. } | CheckDeclaration::File { pattern, .. } => {
                 pattern.is_none()
             }

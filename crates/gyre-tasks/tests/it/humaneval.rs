@@ -1,7 +1,12 @@
+use std::collections::HashSet;
 use std::path::Path;
 
-use gyre_tasks::{CheckPlan, Family, Import, TaskError, check_family, import_humaneval};
+use gyre_tasks::{
+    AdmittedTask, CheckPlan, Family, FamilySource, Import, TaskError, TaskRequest, check_family,
+    generate_tasks, import_humaneval,
+};
 use gyre_types::{Seed, Value};
+use gyre_verify::Submission;
 
 use crate::execute;
 
@@ -9,6 +14,24 @@ const SAMPLE: &str = include_str!("../data/humaneval_sample.jsonl");
 
 fn import(text: &str) -> Result<Import, TaskError> {
     import_humaneval(Path::new("sample.jsonl"), text, "sample", execute)
+}
+
+/// The family that an import makes.
+fn written(imported: &Import) -> Family {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("sample");
+    imported.write(&dir).unwrap();
+    Family::load(&dir).unwrap()
+}
+
+fn admitted(family: &Family) -> Vec<AdmittedTask> {
+    let FamilySource::Static(tasks) = &family.source else { panic!("{family:?}") };
+    let requests: Vec<_> =
+        (0..tasks.len()).map(|at| TaskRequest::new(Seed(at as u64), 1, None)).collect();
+    let made = generate_tasks(family, &requests, &HashSet::new(), execute).unwrap();
+    let mut made: Vec<_> = made.tasks.into_iter().map(Result::unwrap).collect();
+    made.sort_by_key(|task| tasks.iter().position(|t| t.instruction == task.task.instruction));
+    made
 }
 
 #[test]
@@ -56,10 +79,42 @@ fn cases_are_what_the_test_asked() {
     assert_eq!(shown("untwist").1.len(), 40);
     assert_eq!(shown("power").1[1], format!("[7, 40] -> {}", 7_i128.pow(40)));
 
-    let tolerance = |entry: &str| task(entry).comparison.float_tolerance.map(|t| t.absolute());
+    let tolerance =
+        |entry: &str| task(entry).comparison.and_then(|c| c.float_tolerance).map(|t| t.absolute());
     assert_eq!(tolerance("mean_distance"), Some(1e-6));
     assert_eq!(tolerance("find_root"), Some(1e-4));
     assert_eq!(tolerance("power"), None);
+}
+
+#[test]
+fn answers_are_compared_as_the_tests_compare() {
+    let sum = serde_json::json!({
+        "task_id": "sum", "prompt": "def f(xs):\n", "entry_point": "f",
+        "canonical_solution": "    return sum(xs)\n",
+        "test": "def check(candidate):\n    assert candidate([1, 2]) == 3\n    \
+                 assert candidate([]) == 0\n",
+    });
+    let near = serde_json::json!({
+        "task_id": "near", "prompt": "def f(x):\n", "entry_point": "f",
+        "canonical_solution": "    return x / 3\n",
+        "test": "def check(candidate):\n    assert abs(candidate(6) - 2) < 1e-6\n",
+    });
+    let family = written(&import(&format!("{sum}\n{near}")).unwrap());
+    let tasks = admitted(&family);
+    let verdicts = |at: usize, answers: &[&str]| -> Vec<bool> {
+        let AdmittedTask { task, key } = &tasks[at];
+        let submissions: Vec<_> =
+            answers.iter().map(|answer| Submission { task, key, answer }).collect();
+        let judged = family.verifier.judge(&submissions, execute);
+        judged.iter().map(|judgement| judgement.verdict.is_pass()).collect()
+    };
+    let floats = "def f(xs):\n    return float(sum(xs))\n";
+    let booleans = "def f(xs):\n    return sum(xs) if xs else False\n";
+    let texts = "def f(xs):\n    return str(sum(xs))\n";
+    assert_eq!(verdicts(0, &[floats, booleans, texts]), [true, true, false]);
+    let whole = "def f(x):\n    return x // 3\n";
+    let off = "def f(x):\n    return x / 3 + 0.001\n";
+    assert_eq!(verdicts(1, &[whole, off]), [true, false]);
 }
 
 #[test]

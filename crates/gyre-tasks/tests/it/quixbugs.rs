@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use gyre_tasks::{CheckPlan, Family, StaticTask, check_family};
 use gyre_types::{Case, Seed, Value};
-use gyre_verify::Comparison;
 
 use crate::execute;
 
@@ -30,7 +29,7 @@ fn task(name: &str) -> StaticTask {
         entry: name.to_owned(),
         visible: Vec::new(),
         hidden: read(format!("cases/{name}.json")).lines().map(case).collect(),
-        comparison: Comparison::default(),
+        comparison: None,
         reference: read(format!("correct/{name}.py")),
         failures: vec![read(format!("buggy/{name}.py"))],
     }

@@ -133,6 +133,38 @@ fn programs_are_given_stdin_and_judged_by_what_they_print() {
 }
 
 #[test]
+fn what_a_program_prints_is_compared_word_by_word() {
+    let halves = "for line in iter(input, ''):\n    print(int(line) / 2)\n";
+    let cases = json!([
+        case(json!(["1\n3\n\n"]), json!("0.5\n1.5\n")),
+        case(json!(["4\n\n"]), json!("2.0\n")),
+    ]);
+    let task = written(cases, halves, &["print(0.5)\nprint(1.5)\n"]);
+    let lines = "print(*[int(line) / 2 for line in iter(input, '')], end='')\n";
+    let whole = "print(*[f'{int(line) / 2:g}' for line in iter(input, '')])\n";
+    let wrong = "print(*[int(line) / 2 + 0.001 for line in iter(input, '')])\n";
+    let joined = "print(*[int(line) / 2 for line in iter(input, '')], sep='')\n";
+    // Without a table of its own: no last newline, and one line for all.
+    let by_words = family("interface = 'stdio'\n", &task, None).unwrap();
+    judges(&by_words, &[halves, lines], &[whole, wrong, joined]);
+    // The family's tolerance is that of the numbers that are printed.
+    let tolerant = "interface = 'stdio'\ncomparison = { float_tolerance = { absolute = 1e-6 } }\n";
+    let tolerant = family(tolerant, &task, None).unwrap();
+    judges(&tolerant, &[halves, lines, whole], &[wrong, joined]);
+    // Byte by byte, where a family asks for it.
+    let exact =
+        "interface = 'stdio'\n[verifier]\nkind = 'checks'\nchecks = [{ check = 'exact' }]\n";
+    let exact = family(exact, &task, None).unwrap();
+    judges(&exact, &[halves], &[lines, whole, wrong, joined]);
+    assert_ne!(by_words.verifier.digest(), exact.verifier.digest());
+    // A task's own comparison would be ignored there.
+    let mut other = task.clone();
+    other["comparison"] = json!("python");
+    let refused = family("interface = 'stdio'\n", &other, None).unwrap_err();
+    assert!(refused.contains("comparison: the family's checks compare as"), "{refused}");
+}
+
+#[test]
 fn statements_run_in_the_guest_and_their_value_is_judged_outside() {
     let stack = "class Stack:\n    def __init__(self):\n        self.items = []\n    def push(self, item):\n        self.items.append(item)\n    def pop(self):\n        return self.items.pop()\n";
     let queue = stack.replace("self.items.pop()", "self.items.pop(0)");

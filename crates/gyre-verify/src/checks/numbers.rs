@@ -32,7 +32,7 @@ pub(super) fn close(
             Ok(())
         }
         _ => {
-            let exactly = Comparison { float_tolerance: Some(tolerance) };
+            let exactly = Comparison { float_tolerance: Some(tolerance), ..Comparison::default() };
             same(expected, actual, &exactly).map_err(|mismatch| mismatch.to_string())
         }
     }

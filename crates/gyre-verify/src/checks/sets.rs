@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use gyre_types::Value;
 
 use super::shown;
+use crate::Equality;
 use crate::compare::canonical_text;
 
 /// Whether two collections hold the same items, however often.
@@ -43,7 +44,7 @@ fn counted(value: &Value) -> Result<Counted<'_>, String> {
     };
     let mut counted = Counted::new();
     for item in items {
-        counted.entry(canonical_text(item)).or_insert((item, 0)).1 += 1;
+        counted.entry(canonical_text(item, Equality::Exact)).or_insert((item, 0)).1 += 1;
     }
     Ok(counted)
 }

@@ -117,6 +117,81 @@ fn texts_agree_but_for_white_space_at_ends() {
 }
 
 #[test]
+fn words_agree_whatever_the_white_space() {
+    let check = || json!({ "check": "tokens" });
+    for (expect, actual) in [
+        ("\"1 2\\n3\\n\"", "\"1 2\\n3\""),
+        ("\"1 2\\n3\"", "\"\\n 1\\t2 \\r\\n\\u000b\\u000c3 \\n\\n\""),
+        ("\"1 2 3\"", "\"1\\n2\\n3\""),
+        ("\"\"", "\" \\n\""),
+        ("\"nan Yes\"", "\"nan  Yes\""),
+    ] {
+        accepts(check(), expect, actual);
+    }
+    for (expect, actual) in [
+        ("\"1 2\"", "\"1\""),
+        ("\"1\"", "\"1 2\""),
+        ("\"1 2\"", "\"12\""),
+        ("\"12\"", "\"1 2\""),
+        ("\"1 2\"", "\"2 1\""),
+        ("\"\"", "\"0\""),
+        ("\"0\"", "\"\""),
+        ("\"Yes\"", "\"yes\""),
+        ("\"1\"", "\"1.0\""),
+        ("\"1\"", "\"01\""),
+        ("\"a b\"", "\"a\\u00a0b\""),
+        ("\"1\"", "1"),
+        ("\"1\"", "null"),
+    ] {
+        refuses(check(), expect, actual);
+    }
+    let mut printed = case(0, "\"3 4\"", CaseResult::Value(Value::Null));
+    printed.stdout = "3\n4\n".to_owned();
+    let judged = judge(json!({ "check": "tokens", "of": "stdout" }), vec![printed]);
+    assert_eq!(judged.verdict, Verdict::Pass);
+    let judged = judge(check(), vec![case(0, "\"a b c\"", CaseResult::Value(wire("\"a x c\"")))]);
+    assert_eq!(judged.checks[0].detail, "token 2: expected 'b', got 'x'");
+}
+
+#[test]
+fn numbers_among_words_agree_within_a_tolerance() {
+    let check =
+        || json!({ "check": "tokens", "tolerance": { "absolute": 1e-6, "relative": 1e-9 } });
+    for (expect, actual) in [
+        ("\"0.333333333\"", "\"0.3333334\""),
+        ("\"x 2\"", "\"x\\n2.0\""),
+        ("\"2.0\"", "\"2\""),
+        ("\"1000000\"", "\"1e6\""),
+        ("\"-0\"", "\"0.0\""),
+        ("\".5\"", "\"5.e-1\""),
+        ("\"2000000001\"", "\"2000000000\""),
+        ("\"inf\"", "\"inf\""),
+        ("\"1e999\"", "\"1e999\""),
+    ] {
+        accepts(check(), expect, actual);
+    }
+    for (expect, actual) in [
+        ("\"0.3333\"", "\"0.3334\""),
+        ("\"x\"", "\"y\""),
+        ("\"1\"", "\"x\""),
+        ("\"x\"", "\"1\""),
+        ("\"inf\"", "\"1e308\""),
+        ("\"inf\"", "\"infinity\""),
+        ("\"1e999\"", "\"1e9999\""),
+        ("\"0\"", "\"nan\""),
+        ("\"nan\"", "\"NaN\""),
+        ("\"16\"", "\"0x10\""),
+        ("\"1000\"", "\"1_000\""),
+    ] {
+        refuses(check(), expect, actual);
+    }
+    // As floats these two are one.
+    let near = || json!({ "check": "tokens", "tolerance": { "absolute": 0.5 } });
+    refuses(near(), "\"9007199254740993\"", "\"9007199254740992\"");
+    accepts(near(), "\"9007199254740993\"", "\"9007199254740993\"");
+}
+
+#[test]
 fn expressions_match_the_whole_text() {
     let check = |pattern: &str| json!({ "check": "regex", "pattern": pattern });
     accepts(check("a+|b"), "null", "\"aaa\"");
@@ -215,6 +290,7 @@ fn declarations_that_cannot_be_used_say_why() {
         (json!([{ "check": "exact", "weight": 0 }]), "checks[0].weight: is 0, not above 0"),
         (json!([{ "check": "numeric" }]), "missing field `tolerance`"),
         (json!([{ "check": "numeric", "tolerance": { "absolute": -1.0 } }]), "float tolerance"),
+        (json!([{ "check": "tokens", "tolerance": { "relative": 1.0 } }]), "float tolerance"),
         (json!([{ "check": "set" }, { "check": "regex", "pattern": "(" }]), "checks[1].pattern"),
         (json!([{ "check": "regex", "pattern": "a)|(b" }]), "no regular expression"),
         (json!([{ "check": "regex", "pattern": "\\w{5000}" }]), "size limit"),

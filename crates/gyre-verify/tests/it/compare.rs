@@ -1,8 +1,8 @@
 use gyre_types::{Value, ValueLimits};
-use gyre_verify::{Comparison, FloatTolerance, same};
+use gyre_verify::{Comparison, Equality, FloatTolerance, same};
 use proptest::prelude::*;
 
-const EXACT: Comparison = Comparison { float_tolerance: None };
+const EXACT: Comparison = Comparison { equality: Equality::Exact, float_tolerance: None };
 
 fn parse(wire: &str) -> Value {
     Value::parse(wire, ValueLimits::default()).unwrap()
@@ -62,6 +62,7 @@ fn order_matters_in_lists_alone() {
 fn floats_agree_exactly_or_within_the_tolerance() {
     let tolerance = |absolute, relative| Comparison {
         float_tolerance: Some(FloatTolerance::new(absolute, relative).unwrap()),
+        ..EXACT
     };
     let agree =
         |a: f64, b: f64, how: &Comparison| same(&Value::Float(a), &Value::Float(b), how).is_ok();
@@ -115,7 +116,7 @@ fn arbitrary() -> impl Strategy<Value = Value> {
 fn how() -> impl Strategy<Value = Comparison> {
     prop_oneof![
         Just(EXACT),
-        Just(Comparison { float_tolerance: FloatTolerance::new(0.5, 0.1).ok() })
+        Just(Comparison { float_tolerance: FloatTolerance::new(0.5, 0.1).ok(), ..EXACT })
     ]
 }
 

@@ -5,5 +5,6 @@ mod checks;
 mod compare;
 mod corpus;
 mod judge;
+mod python_equality;
 mod report;
 mod scorecard;
