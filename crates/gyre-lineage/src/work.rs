@@ -218,6 +218,35 @@ impl Store {
         Ok(accepted)
     }
 
+    /// Gives a piece out again whose result was recorded and cannot be read: its
+    /// file is gone, or is another. Only while the result is still that one;
+    /// says whether it was.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Fenced`] where the driver's lease was lost, or when the
+    /// database fails.
+    pub async fn reopen_work(
+        &self,
+        key: &WorkKey,
+        lease_epoch: u64,
+        claim_epoch: u64,
+        detail: &str,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin_write().await?;
+        self.check_fence(&mut *transaction, &key.run, lease_epoch).await?;
+        let mut update = Query::new(
+            "UPDATE work SET state = 'offered', path = '', sha256 = '', bytes = 0, \
+             row_count = 0, result = '', detail = ",
+        );
+        update.arg(detail.replace('\0', "\u{fffd}")).push(", offer = ").arg(lease_epoch);
+        update.push(" WHERE state = 'done' AND epoch = ").arg(claim_epoch).push(" AND ");
+        named(&mut update, key);
+        let reopened = self.change(&mut *transaction, update).await? > 0;
+        self.finish(transaction, "offer").await?;
+        Ok(reopened)
+    }
+
     /// Records what a worker failed at, where it still has the piece.
     ///
     /// # Errors
@@ -298,15 +327,20 @@ impl Store {
         Ok([WorkState::Offered, WorkState::Claimed].map(|state| (state, of(state))))
     }
 
-    /// The objects of a run's results that are not taken yet.
+    /// Every piece of a run whose result is still wanted, with the epoch under
+    /// which it was claimed last: a result of that epoch is recorded, or may
+    /// still be delivered, and one of an earlier epoch never is.
     ///
     /// # Errors
     ///
-    /// When the database fails.
-    pub async fn work_paths(&self, run: &RunId) -> Result<Vec<String>, StoreError> {
-        let mut query = Query::new("SELECT path FROM work WHERE state = 'done' AND run = ");
+    /// When the database fails or holds a row that is not ours.
+    pub async fn open_claims(&self, run: &RunId) -> Result<Vec<(WorkKey, u64)>, StoreError> {
+        let mut query = Query::new(
+            "SELECT run, round, batch, piece, epoch FROM work \
+             WHERE state IN ('claimed', 'done') AND run = ",
+        );
         query.arg(run.as_str());
-        convert("work", self.fetch(query).await?, Row::text)
+        convert("work", self.fetch(query).await?, |row| Ok((read_key(row)?, row.int()?)))
     }
 
     /// Marks the pieces of a batch as taken, within the commit that takes them.
@@ -345,9 +379,12 @@ fn named<'q>(query: &'q mut Query, key: &WorkKey) -> &'q mut Query {
     query
 }
 
+fn read_key(row: &mut Row) -> Result<WorkKey, Reason> {
+    Ok(WorkKey { run: row.parse()?, round: row.int()?, batch: row.text()?, piece: row.int()? })
+}
+
 fn read(row: &mut Row) -> Result<WorkRow, Reason> {
-    let key =
-        WorkKey { run: row.parse()?, round: row.int()?, batch: row.text()?, piece: row.int()? };
+    let key = read_key(row)?;
     let state = row.parse()?;
     let (epoch, worker, discarded) = (row.int()?, row.text()?, row.int()?);
     let (detail, path, sha256) = (row.text()?, row.text()?, row.text()?);

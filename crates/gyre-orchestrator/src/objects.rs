@@ -86,15 +86,22 @@ impl Objects {
         got.map(Vec::from).map_err(failed("read", name))
     }
 
-    /// Writes an object to a file, if it is what it must be.
-    pub(crate) fn fetch(&self, name: &str, sha256: &Digest, file: &Path) -> Result<(), Error> {
+    /// Writes an object to a file, if it is what it must be. Otherwise says what
+    /// is wrong with it: it is missing, or its bytes are not those recorded.
+    pub(crate) fn fetch(
+        &self,
+        name: &str,
+        sha256: &Digest,
+        file: &Path,
+    ) -> Result<Result<(), &'static str>, Error> {
+        if !self.exists(name)? {
+            return Ok(Err("its file is missing"));
+        }
         let bytes = self.get(name)?;
         if Digest::of(&bytes) != *sha256 {
-            let (doing, name) = ("read", name.to_owned());
-            let why = "its bytes are not those that were recorded".to_owned();
-            return Err(Error::Object { doing, name, why });
+            return Ok(Err("the bytes of its file are not those that were recorded"));
         }
-        std::fs::write(file, bytes).map_err(io("write", file))
+        std::fs::write(file, bytes).map_err(io("write", file)).map(Ok)
     }
 
     /// Removes an object, if it is there.
@@ -118,20 +125,27 @@ impl Objects {
         }
     }
 
-    /// Removes what workers brought for a run, but for what is named: leavings
-    /// of results that were taken or discarded.
-    pub(crate) fn sweep(&self, run: &RunId, named: &HashSet<String>) -> Result<(), Error> {
+    /// The objects that workers put there for a run.
+    pub(crate) fn of_workers(&self, run: &RunId) -> Result<Vec<Key>, Error> {
         use futures_util::TryStreamExt;
         let folder = self.key(&format!("work/{run}"));
         let listed = self.store.list(Some(&folder)).map_ok(|object| object.location);
         let listed: Result<Vec<Key>, _> = self.runtime.block_on(listed.try_collect());
-        let named: HashSet<Key> = named.iter().map(|name| self.key(name)).collect();
-        for key in listed.map_err(failed("list", folder.as_ref()))? {
-            if !named.contains(&key) {
-                self.delete(&key)?;
-            }
-        }
-        Ok(())
+        listed.map_err(failed("list", folder.as_ref()))
+    }
+
+    /// Removes those of `listed` that nobody can ask for any more. `wanted` must
+    /// have been read after they were listed: a worker claims a piece before it
+    /// puts the result there, so what was listed under a piece's last claim is in
+    /// `wanted`, delivered or not.
+    pub(crate) fn sweep(
+        &self,
+        listed: &[Key],
+        wanted: &[(gyre_lineage::WorkKey, u64)],
+    ) -> Result<(), Error> {
+        let wanted: HashSet<Key> =
+            wanted.iter().map(|(key, epoch)| self.key(&piece_name(key, *epoch))).collect();
+        listed.iter().filter(|key| !wanted.contains(key)).try_for_each(|key| self.delete(key))
     }
 
     /// Removes what processes that were killed had begun to write for a run. Only

@@ -176,6 +176,101 @@ fn a_run_goes_from_workers_to_its_driver_and_back() {
     ends_like_a_local_run(&place);
 }
 
+/// The files that workers put into the store and the driver has not taken.
+fn brought(place: &Place) -> Vec<PathBuf> {
+    let (mut files, mut left) = (Vec::new(), vec![place.folder().join("store/work")]);
+    while let Some(folder) = left.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "parquet") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+fn signal(process: &Running, name: &str) {
+    run(std::process::Command::new("kill").args([name, &process.id().to_string()])).ok();
+}
+
+/// A driver starts anew while a worker has put its result into the store and has
+/// not told the database yet.
+#[test]
+fn a_result_that_is_not_delivered_yet_outlives_the_start_of_a_driver() {
+    let place = Place::sqlite();
+    let data = place.folder().join("data");
+    let slow = "object::put=sleep(2000)";
+    let worker = Running::start(place.gyre().args(WORKER).env("GYRE_FAILPOINTS", slow));
+    let driver = drive(&place);
+    let claimed = "SELECT COUNT(*) FROM work WHERE state = 'claimed'";
+    loop {
+        while brought(&place).is_empty() {
+            thread::sleep(LOOK_EVERY);
+        }
+        signal(&worker, "-STOP");
+        // One worker has one piece: what is claimed is what lies there.
+        if brought(&place).len() == 1 && sql(&data, claimed).trim() == "1" {
+            break;
+        }
+        signal(&worker, "-CONT");
+    }
+    let held = brought(&place).remove(0);
+    let offer = sql(&data, "SELECT MAX(offer) FROM work");
+    driver.kill();
+    let resumed = Running::start(place.gyre().args(["run", "--json", "--resume"]));
+    let anew = format!("SELECT COUNT(*) FROM work WHERE offer > {}", offer.trim());
+    while sql(&data, &anew).trim() == "0" {
+        thread::sleep(LOOK_EVERY);
+    }
+    assert!(held.is_file(), "the driver removed {}, which is still wanted", held.display());
+    signal(&worker, "-CONT");
+    // It goes on at full speed: another takes the rest.
+    let other = self::worker(&place);
+    resumed.wait().ok();
+    for worker in [worker, other] {
+        worker.terminate().ok();
+    }
+    ends_like_a_local_run(&place);
+}
+
+/// Results that are recorded, and whose files the store lost or damaged.
+#[test]
+fn a_result_whose_file_is_gone_is_made_again() {
+    let place = Place::sqlite();
+    let data = place.folder().join("data");
+    let worker = worker(&place);
+    let mut driver = drive_in_pieces_of(&place, 1);
+    let count = |states: &str| -> u32 {
+        let query = format!("SELECT COUNT(*) FROM work WHERE state IN ({states})");
+        sql(&data, &query).trim().parse().unwrap()
+    };
+    // Once nobody works, what was made lies there for the next driver.
+    loop {
+        driver.next_event().expect("the run goes on");
+        if count("'offered', 'claimed'") < 2 {
+            continue;
+        }
+        driver.kill();
+        while count("'offered', 'claimed'") > 0 {
+            thread::sleep(LOOK_EVERY);
+        }
+        if count("'done'") >= 2 {
+            break;
+        }
+        driver = Running::start(place.gyre().args(["run", "--json", "--resume"]));
+    }
+    let files = brought(&place);
+    assert!(files.len() >= 2, "{files:?}");
+    std::fs::remove_file(&files[0]).unwrap();
+    std::fs::write(&files[1], "cut off").unwrap();
+    run(place.gyre().args(["run", "--json", "--resume"])).ok();
+    worker.terminate().ok();
+    ends_like_a_local_run(&place);
+}
+
 /// `kill -9` of workers at moments that nobody chose, on both databases.
 #[test]
 fn workers_killed_at_any_moment_lose_and_double_nothing() {

@@ -17,6 +17,7 @@ on_both!(
     what_is_taken_in_is_no_longer_there,
     many_claims_at_once_have_one_winner_at_a_time,
     workers_and_runs_find_each_other,
+    a_result_that_cannot_be_read_is_made_again,
 );
 
 fn key(run: &RunId, piece: u32) -> WorkKey {
@@ -64,7 +65,7 @@ async fn a_piece_is_brought_once(db: &TestDatabase) {
     assert_eq!(seen, (WorkState::Done, 1, "a", 0));
     assert_eq!((rows[1].state, rows[1].delivery.clone()), (WorkState::Offered, None));
     assert_eq!(store.work_done(&run, 1, &first.batch).await.unwrap(), (1, 2));
-    assert_eq!(store.work_paths(&run).await.unwrap(), ["work/a"]);
+    assert_eq!(store.open_claims(&run).await.unwrap(), [(first, 1)]);
 }
 
 async fn what_a_stale_worker_brings_is_counted_and_discarded(db: &TestDatabase) {
@@ -126,13 +127,39 @@ async fn what_is_taken_in_is_no_longer_there(db: &TestDatabase) {
     // A commit that is refused takes nothing.
     let fenced = Commit { epoch: lease.epoch + 1, ..commit.clone() };
     store.commit(fenced).await.unwrap_err();
-    assert_eq!(store.work_paths(&run).await.unwrap().len(), 1);
+    assert_eq!(store.open_claims(&run).await.unwrap(), [(piece.clone(), 1)]);
     store.commit(commit).await.unwrap();
     let row = store.work(&run, 1, &piece.batch).await.unwrap().remove(0);
     assert_eq!((row.state, row.delivery), (WorkState::Taken, None));
     assert!(store.deliver_work(&piece, 1, &delivery("a"), 11).await.unwrap());
-    assert_eq!(store.work_paths(&run).await.unwrap(), Vec::<String>::new());
+    assert_eq!(store.open_claims(&run).await.unwrap(), []);
     assert_eq!(offer(store, &lease, 1).await.unwrap(), Vec::<u32>::new());
+}
+
+async fn a_result_that_cannot_be_read_is_made_again(db: &TestDatabase) {
+    let store = &db.store;
+    let (run, lease) = started(store, "r").await;
+    offer(store, &lease, 1).await.unwrap();
+    let piece = key(&run, 0);
+    claim(store, &piece, lease.epoch, "a").await.unwrap();
+    // What is not there yet cannot be missing.
+    assert!(!store.reopen_work(&piece, lease.epoch, 1, "gone").await.unwrap());
+    store.deliver_work(&piece, 1, &delivery("a"), 7).await.unwrap();
+    let stale = store.reopen_work(&piece, lease.epoch + 1, 1, "gone").await.unwrap_err();
+    assert!(matches!(stale, StoreError::Fenced { .. }), "{stale}");
+    assert!(!store.reopen_work(&piece, lease.epoch, 2, "gone").await.unwrap());
+    assert!(store.reopen_work(&piece, lease.epoch, 1, "gone \0").await.unwrap());
+    let row = store.work(&run, 1, &piece.batch).await.unwrap().remove(0);
+    assert_eq!((row.state, row.epoch, row.delivery), (WorkState::Offered, 1, None));
+    assert!(row.detail.starts_with("gone"), "{}", row.detail);
+    assert_eq!(store.open_claims(&run).await.unwrap(), []);
+
+    // The first result is not taken a second time; the next is.
+    assert!(!store.deliver_work(&piece, 1, &delivery("a"), 8).await.unwrap());
+    assert_eq!(claim(store, &piece, lease.epoch, "b").await, Some(2));
+    assert!(store.deliver_work(&piece, 2, &delivery("b"), 9).await.unwrap());
+    let row = store.work(&run, 1, &piece.batch).await.unwrap().remove(0);
+    assert_eq!((row.state, row.delivery), (WorkState::Done, Some(delivery("b"))));
 }
 
 async fn many_claims_at_once_have_one_winner_at_a_time(db: &TestDatabase) {

@@ -28,6 +28,10 @@ const LOOKS_PER_QUESTION: u32 = 20;
 /// A worker that was not heard of for so long is taken for gone.
 const SILENT_MS: i64 = 30_000;
 
+/// How often a driver gives one piece out again because its result cannot be
+/// read: a store that loses it more often does not keep what is put there.
+const AGAIN_MAX: u32 = 3;
+
 /// The version that workers must be.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -82,6 +86,20 @@ pub(super) struct Fleet {
     objects: Objects,
     /// Batches that this driver offered.
     offered: HashSet<(u32, String)>,
+    /// How often this driver gave a piece out again whose result it could not read.
+    again: BTreeMap<WorkKey, u32>,
+}
+
+impl Fleet {
+    /// The key of a piece's newest job in the queue, which knows each key once.
+    fn job_key(&self, key: &WorkKey) -> String {
+        let WorkKey { run, round, batch, piece } = key;
+        let first = format!("{run}/{round}/{batch}/{piece}/{}", self.epoch);
+        match self.again.get(key) {
+            None => first,
+            Some(times) => format!("{first}/again-{times}"),
+        }
+    }
 }
 
 impl Drop for Fleet {
@@ -119,9 +137,9 @@ impl Runner<'_> {
         let asked =
             FleetRow { run: run.clone(), version: VERSION.to_owned(), sandbox_digest: sandbox };
         project.wait(project.store.open_fleet(&asked, epoch))?;
-        let named = project.wait(project.store.work_paths(&run))?.into_iter().collect();
-        objects.sweep(&run, &named)?;
-        self.fleet = Some(Fleet { project, run, epoch, queue, objects, offered: HashSet::new() });
+        sweep(&project, &objects, &run)?;
+        let (offered, again) = (HashSet::new(), BTreeMap::new());
+        self.fleet = Some(Fleet { project, run, epoch, queue, objects, offered, again });
         Ok(())
     }
 
@@ -155,8 +173,13 @@ impl Runner<'_> {
             self.offer(state, other)?;
         }
         let Some(plan) = &state.plan else { return Ok(vec![]) };
-        self.wait_for(plan.round, &batch.name())?;
-        let made = self.fetch(plan.round, batch)?;
+        let made = loop {
+            self.wait_for(plan.round, &batch.name())?;
+            match self.fetch(plan.round, batch)? {
+                Fetched::All(made) => break made,
+                Fetched::Unreadable(lost) => self.reopen(state, batch, lost)?,
+            }
+        };
         let same = made.len() == requests.len()
             && made.iter().zip(requests).all(|(made, asked)| {
                 made.record.id == asked.id && made.record.task == asked.task.id
@@ -180,8 +203,7 @@ impl Runner<'_> {
         let row = row.ok_or_else(|| self.unreadable(checkpoint.to_string(), "it is missing"))?;
         let fleet = self.fleet()?;
         fleet.objects.put_checkpoint(&row.digest, &dir)?;
-        let settings = &self.config.workers;
-        let pieces = assignment.pieces(settings.tasks_per_piece);
+        let pieces = assignment.pieces(self.config.workers.tasks_per_piece);
         let offer = WorkOffer {
             run: &self.run.id,
             epoch: fleet.epoch,
@@ -191,28 +213,62 @@ impl Runner<'_> {
             at_ms: (self.clock)(),
         };
         let missing = self.project.wait(self.project.store.offer_work(&offer))?;
-        let job = |(piece, assignment): (u32, Assignment)| {
-            let piece = Piece {
-                run: self.run.id.clone(),
-                batch: name.clone(),
-                piece,
-                offer: fleet.epoch,
-                assignment,
-            };
-            Job {
-                key: job_key(&piece),
-                urgency: urgency(batch, piece.piece),
-                attempts_max: settings.attempts_max,
-                body: serde_json::to_value(&piece).unwrap_or_default(),
-            }
-        };
-        let numbered = (0u32..).zip(pieces).filter(|(piece, _)| missing.contains(piece));
-        let jobs: Vec<_> = numbered.map(job).collect();
-        self.project.wait(fleet.queue.push(jobs))?;
+        self.push(batch, pieces, &missing)?;
         if let Some(fleet) = &mut self.fleet {
             fleet.offered.insert((round, name));
         }
         Ok(())
+    }
+
+    /// Puts the jobs of some pieces of a batch into the queue.
+    fn push(&self, batch: Batch, pieces: Vec<Assignment>, wanted: &[u32]) -> Result<(), Error> {
+        let fleet = self.fleet()?;
+        let numbered = (0u32..).zip(pieces).filter(|(piece, _)| wanted.contains(piece));
+        let job = |(piece, assignment): (u32, Assignment)| {
+            let (run, batch_name) = (self.run.id.clone(), batch.name());
+            let piece = Piece { run, batch: batch_name, piece, offer: fleet.epoch, assignment };
+            let body = serde_json::to_value(&piece)
+                .map_err(|error| self.unreadable(format!("piece {}", piece.piece), error))?;
+            Ok(Job {
+                key: fleet.job_key(&piece.key()),
+                urgency: urgency(batch, piece.piece),
+                attempts_max: self.config.workers.attempts_max,
+                body,
+            })
+        };
+        let jobs = numbered.map(job).collect::<Result<Vec<_>, Error>>()?;
+        Ok(self.project.wait(fleet.queue.push(jobs))?)
+    }
+
+    /// Gives pieces out again whose results are recorded and cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Object`] where that happens to one piece again and again: the
+    /// object store does not keep what is put there.
+    fn reopen(
+        &mut self,
+        state: &RoundState,
+        batch: Batch,
+        lost: Vec<LostResult>,
+    ) -> Result<(), Error> {
+        let mut pieces = Vec::new();
+        for LostResult { key, epoch, path, why } in lost {
+            let fleet = self.fleet.as_mut().filter(|fleet| {
+                fleet.again.get(&key).copied().unwrap_or_default() < AGAIN_MAX
+            });
+            let Some(fleet) = fleet else {
+                let why = format!("{why}, although its piece was made {} times", AGAIN_MAX + 1);
+                return Err(Error::Object { doing: "read", name: path, why });
+            };
+            *fleet.again.entry(key.clone()).or_default() += 1;
+            tracing::warn!(object = path, why, "a result cannot be read: its piece is made again");
+            let store = &self.project.store;
+            self.project.wait(store.reopen_work(&key, fleet.epoch, epoch, why))?;
+            pieces.push(key.piece);
+        }
+        let all = self.assignment(state, batch)?.pieces(self.config.workers.tasks_per_piece);
+        self.push(batch, all, &pieces)
     }
 
     /// Waits until every piece of a batch is there.
@@ -247,7 +303,7 @@ impl Runner<'_> {
         }
         let rows = self.project.wait(self.project.store.work(&self.run.id, round, name))?;
         let open = |row: &&WorkRow| matches!(row.state, WorkState::Offered | WorkState::Claimed);
-        let is_dead = |row: &&WorkRow| dead.contains(&key_text(&row.key, fleet.epoch));
+        let is_dead = |row: &&WorkRow| dead.contains(&fleet.job_key(&row.key));
         match rows.iter().filter(open).find(is_dead) {
             None => Ok(()),
             Some(row) => Err(Error::DeadWork {
@@ -274,14 +330,17 @@ impl Runner<'_> {
     }
 
     /// Fetches a batch's rollouts from the object store.
-    fn fetch(&self, round: u32, batch: Batch) -> Result<Vec<RolledOut>, Error> {
+    fn fetch(&self, round: u32, batch: Batch) -> Result<Fetched, Error> {
         let fleet = self.fleet()?;
         let folder = self.project.data.run(&self.run.id).join("rollouts");
         std::fs::create_dir_all(&folder).map_err(io("make", &folder))?;
-        let mut made = Vec::new();
+        let (mut made, mut lost) = (Vec::new(), Vec::new());
         for (row, delivery) in self.deliveries(round, batch)?.unwrap_or_default() {
             let file = folder.join(format!("{}-{}.fetched", batch.name(), row.key.piece));
-            fleet.objects.fetch(&delivery.path, &delivery.sha256, &file)?;
+            if let Err(why) = fleet.objects.fetch(&delivery.path, &delivery.sha256, &file)? {
+                lost.push(LostResult { key: row.key, epoch: row.epoch, path: delivery.path, why });
+                continue;
+            }
             let records = read_part(&file)?.collect::<Result<Vec<RolloutRecord>, _>>()?;
             std::fs::remove_file(&file).map_err(io("remove", &file))?;
             let said = self.said(&row, &delivery)?;
@@ -291,7 +350,7 @@ impl Runner<'_> {
                     .map(|(at, record)| RolledOut { fault: said.faults.get(&at).cloned(), record }),
             );
         }
-        Ok(made)
+        Ok(if lost.is_empty() { Fetched::All(made) } else { Fetched::Unreadable(lost) })
     }
 
     /// What workers said of a batch's rollouts; none where they did not make it.
@@ -340,19 +399,34 @@ impl Runner<'_> {
     /// Removes the files of results that are part of the lineage by now.
     pub(super) fn sweep_fleet(&self) -> Result<(), Error> {
         let Some(fleet) = &self.fleet else { return Ok(()) };
-        let named = self.project.wait(self.project.store.work_paths(&self.run.id))?;
-        fleet.objects.sweep(&self.run.id, &named.into_iter().collect())?;
+        sweep(&self.project, &fleet.objects, &self.run.id)?;
         fleet.objects.sweep_begun(&self.run.id)
     }
 }
 
-fn job_key(piece: &Piece) -> String {
-    key_text(&piece.key(), piece.offer)
+/// What came of fetching a batch.
+enum Fetched {
+    /// Its rollouts, in order.
+    All(Vec<RolledOut>),
+    /// Pieces whose result is recorded and cannot be read.
+    Unreadable(Vec<LostResult>),
 }
 
-fn key_text(key: &WorkKey, offer: u64) -> String {
-    let WorkKey { run, round, batch, piece } = key;
-    format!("{run}/{round}/{batch}/{piece}/{offer}")
+/// A result that is recorded and cannot be read.
+struct LostResult {
+    key: WorkKey,
+    /// Of the claim that it came under.
+    epoch: u64,
+    path: String,
+    why: &'static str,
+}
+
+/// Removes the objects of results that were taken or discarded. What a worker
+/// put there and has not delivered yet stays, as does what is delivered: the
+/// claims are read after the objects are listed.
+fn sweep(project: &Project, objects: &Objects, run: &RunId) -> Result<(), Error> {
+    let listed = objects.of_workers(run)?;
+    objects.sweep(&listed, &project.wait(project.store.open_claims(run))?)
 }
 
 /// What a driver waits for first is the most urgent: earlier waves, the gate's part.
