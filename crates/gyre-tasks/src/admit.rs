@@ -7,6 +7,7 @@ use gyre_types::{
 };
 use gyre_verify::{GradingKey, same};
 
+use crate::family::SourceKind;
 use crate::guest::{Execute, run_jobs};
 use crate::{Reason, Refusal, TaskError};
 
@@ -33,12 +34,13 @@ pub(crate) struct Draft<'a> {
 /// next is not an attack; `gyre task check` judges each as an answer is judged.
 pub(crate) fn admit_all(
     drafts: &[Draft<'_>],
+    source: SourceKind,
     execute: &Execute<'_>,
 ) -> Result<Vec<Result<(), Refusal>>, TaskError> {
     let mut verdicts: Vec<Option<Result<(), Refusal>>> = vec![None; drafts.len()];
     let mut open: Vec<(usize, Part)> = (0..drafts.len()).map(|at| (at, Part::All)).collect();
     while !open.is_empty() {
-        let plan = |&(at, part): &(usize, Part)| plan(&drafts[at], part);
+        let plan = |&(at, part): &(usize, Part)| plan(&drafts[at], source, part);
         let reports = run_jobs(open.iter().map(plan).collect(), execute)?;
         let mut still_open = Vec::new();
         for (&(at, part), report) in open.iter().zip(&reports) {
@@ -75,7 +77,7 @@ impl Part {
     }
 }
 
-fn plan(draft: &Draft<'_>, part: Part) -> SandboxJob {
+fn plan(draft: &Draft<'_>, source: SourceKind, part: Part) -> SandboxJob {
     let Draft { task, key } = draft;
     let mut steps = vec![Step::Run { code: DRIVER.to_owned() }];
     if let Part::All = part {
@@ -85,10 +87,26 @@ fn plan(draft: &Draft<'_>, part: Part) -> SandboxJob {
     steps.extend(failures.map(|failure| try_step(task, failure, key.hidden.iter())));
     SandboxJob {
         seed: Seed(task.digest.to_u64()).derive("admission", &[part.failures_from() as u64]),
-        limits: Limits { result_bytes_max: RESULT_BYTES_MAX, ..task.limits.clone() },
+        limits: Limits {
+            result_bytes_max: RESULT_BYTES_MAX,
+            fuel_max: fuel_max(draft, source),
+            ..task.limits.clone()
+        },
         steps,
         files: BTreeMap::new(),
     }
+}
+
+/// Fuel for all cases of one program.
+///
+/// A generated task must leave room: all its cases share what an answer has for
+/// one. What people wrote is what it is, and each case has what an answer has.
+fn fuel_max(draft: &Draft<'_>, source: SourceKind) -> u64 {
+    let cases = match source {
+        SourceKind::Generate => 1,
+        SourceKind::Static => reference_cases(draft).count() as u64,
+    };
+    draft.task.limits.fuel_max.saturating_mul(cases)
 }
 
 fn try_step<'a>(task: &Task, program: &str, cases: impl Iterator<Item = &'a Case>) -> Step {

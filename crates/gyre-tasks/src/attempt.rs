@@ -128,7 +128,7 @@ pub(crate) fn wave(
     let drafts: Vec<_> =
         candidates.iter().map(|c| Draft { task: &c.admitted.task, key: &c.admitted.key }).collect();
     let verdicts = match &family.verifier {
-        Verifier::Cases => admit_all(&drafts, execute)?,
+        Verifier::Cases => admit_all(&drafts, family.manifest.source, execute)?,
         declared => admit_judged(declared, stubs_of(family), &drafts, execute)?,
     };
     let mut passed = Vec::new();
@@ -293,7 +293,7 @@ fn generate(
             Ok((content, output)) => {
                 let Composed { composition, skills, spec } = chosen.composed;
                 let origin = Origin {
-                    family,
+                    manifest,
                     seed: chosen.seed,
                     difficulty: requests[chosen.request].difficulty,
                     composition,
@@ -428,7 +428,7 @@ fn pick(
         };
         match stub_fails {
             Ok(()) => {
-                let admitted = task.admitted(family, request.seed);
+                let admitted = task.admitted(&family.manifest, request.seed);
                 candidates.push(Candidate { request: at, admitted, made: None });
             }
             Err(refusal) => state.refuse(at, refusal, report),

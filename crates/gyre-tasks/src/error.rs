@@ -100,6 +100,9 @@ pub enum Reason {
     FailurePasses,
     /// Generated twice from the same request, it differed.
     Nondeterministic,
+    /// The test of an imported problem asks for more than that results equal
+    /// the recorded ones.
+    TestForm,
     /// The family's own verifier gave no verdict on one of its programs.
     VerifierFault,
 }
@@ -119,6 +122,7 @@ impl Reason {
             Self::ReferenceFails => "reference_fails".to_owned(),
             Self::FailurePasses => "failure_passes".to_owned(),
             Self::Nondeterministic => "nondeterministic".to_owned(),
+            Self::TestForm => "test_form".to_owned(),
             Self::VerifierFault => "verifier_fault".to_owned(),
         }
     }
@@ -138,6 +142,7 @@ impl Reason {
             | Self::ReferenceFails
             | Self::FailurePasses
             | Self::Nondeterministic
+            | Self::TestForm
             | Self::VerifierFault => true,
         }
     }

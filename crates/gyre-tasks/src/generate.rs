@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::attempt::Sampled;
 use crate::contract::Content;
+use crate::family::FamilyManifest;
 use crate::guest::Execute;
 use crate::{Family, Reason, Refusal, TaskError, attempt};
 
@@ -172,7 +173,7 @@ pub fn task_digest(
 
 /// Where a task comes from.
 pub(crate) struct Origin<'a> {
-    pub(crate) family: &'a Family,
+    pub(crate) manifest: &'a FamilyManifest,
     pub(crate) seed: Seed,
     pub(crate) difficulty: u32,
     pub(crate) composition: Composition,
@@ -182,7 +183,7 @@ pub(crate) struct Origin<'a> {
 
 /// Puts a task together from its content.
 pub(crate) fn assemble(content: Content, origin: Origin<'_>) -> AdmittedTask {
-    let manifest = &origin.family.manifest;
+    let manifest = origin.manifest;
     let Content { instruction, entry, visible, hidden, reference, failures } = content;
     let key = GradingKey { hidden, comparison: origin.comparison, reference, failures };
     let key_digest = key.digest();

@@ -4,24 +4,44 @@ use std::fs;
 use std::path::Path;
 
 use gyre_types::{
-    Case, Digest, GuestOutcome, Interface, Limits, SandboxJob, SandboxReport, Seed, Step, Value,
+    Case, Digest, GuestOutcome, Interface, Judgement, Limits, SandboxJob, SandboxReport, Seed,
+    Step, Value, Verdict,
 };
-use gyre_verify::{Comparison, Equality, FloatTolerance};
+use gyre_verify::{Comparison, Equality, FloatTolerance, Submission, judge_batch};
 use serde::Deserialize;
 
 use crate::contract::{case, require_content, require_entry};
 use crate::family::{Difficulty, FamilyManifest, SourceKind, require_family_name};
 use crate::gates::require_stub_fails;
 use crate::generate::stringify;
-use crate::guest::run_jobs;
-use crate::{Reason, Refusal, StaticTask, TaskError};
+use crate::guest::{Execute, run_jobs};
+use crate::{AdmittedTask, Reason, Refusal, StaticTask, TaskError};
 
 /// Hidden cases kept of one problem: some tests call in a loop of hundreds,
 /// and each case costs a pass a guest of its own.
 const HIDDEN_MAX: usize = 40;
 
+/// How tests compare that say `==`.
+const PYTHON: Comparison = Comparison { equality: Equality::Python, float_tolerance: None };
+
 /// Records what a test asks of its candidate, and reads the prompt's examples.
 const RECORDER: &str = include_str!("humaneval/recorder.py");
+
+/// Says what a test does with the results that it asks for.
+const USES: &str = include_str!("humaneval/uses.py");
+
+/// What a guest may use that records one problem. A whole test runs in one step
+/// there, over a solution that is the benchmark's own, where an answer has each
+/// case to itself.
+fn recording_limits() -> Limits {
+    Limits {
+        fuel_max: 40_000_000_000,
+        memory_bytes_max: 256 << 20,
+        stdout_bytes_max: 1 << 20,
+        result_bytes_max: 4 << 20,
+        ..Limits::default()
+    }
+}
 
 /// Problems of a HumanEval-format file, as tasks of a family.
 #[derive(Debug, Clone)]
@@ -55,9 +75,16 @@ impl Problem {
 ///
 /// A `check(candidate)` that ran beside an untrusted answer could be forged,
 /// so it runs once, here, over the problem's own solution; what it asks and
-/// what it gets become hidden cases that are judged on the host. The doctest
-/// lines of the prompt become visible examples. A test that compares within a
-/// bound (`abs(a - b) < 1e-6`) gives its task that bound as float tolerance.
+/// what it gets become hidden cases that are judged on the host, by Python's
+/// equality. The doctest lines of the prompt become visible examples. A test
+/// that compares within a bound (`abs(a - b) < 1e-6`) gives its task that bound
+/// as float tolerance.
+///
+/// What was recorded stands for the test only where the test compares each
+/// result with a value. One that asks anything else of a result (a property, an
+/// order, an exception), or that calls another function of the solution, is
+/// refused by name; so is a problem whose own solution does not pass when it is
+/// judged as an answer.
 ///
 /// `source` names the file in errors.
 ///
@@ -74,15 +101,46 @@ pub fn import_humaneval<E: Display>(
     require_family_name(family)
         .map_err(|detail| TaskError::Request { family: family.to_owned(), detail })?;
     let problems = read(text).map_err(|detail| TaskError::invalid(source, detail))?;
-    let reports = run_jobs(problems.iter().map(recording).collect(), &stringify(&execute))?;
-    let mut import = Import { manifest: manifest(family), tasks: Vec::new(), refused: Vec::new() };
-    for (problem, report) in problems.iter().zip(&reports) {
-        match to_task(problem, report) {
+    let execute = stringify(&execute);
+    let reports = run_jobs(problems.iter().map(recording).collect(), &execute)?;
+    let made: Vec<_> =
+        problems.iter().zip(&reports).map(|(p, report)| to_task(p, report)).collect();
+    let manifest = manifest(family);
+    let mut judged = judge_solutions(&manifest, made.iter().flatten(), &execute)?.into_iter();
+    let mut import = Import { manifest, tasks: Vec::new(), refused: Vec::new() };
+    for (problem, made) in problems.iter().zip(made) {
+        // One result for each task that was made, in order.
+        match made.and_then(|task| judged.next().unwrap_or(Ok(())).map(|()| task)) {
             Ok(task) => import.tasks.push(task),
             Err(refusal) => import.refused.push((problem.task_id.clone(), refusal)),
         }
     }
     Ok(import)
+}
+
+/// Judges each task's own solution as an answer: an import makes no task that
+/// its solution cannot pass within an answer's limits.
+fn judge_solutions<'a>(
+    manifest: &FamilyManifest,
+    tasks: impl Iterator<Item = &'a StaticTask>,
+    execute: &Execute<'_>,
+) -> Result<Vec<Result<(), Refusal>>, TaskError> {
+    let assembled: Vec<_> = tasks.map(|task| task.admitted(manifest, Seed(0))).collect();
+    let submissions: Vec<_> = assembled
+        .iter()
+        .map(|AdmittedTask { task, key }| Submission { task, key, answer: &key.reference })
+        .collect();
+    let refusal = |judgement: Judgement| match judgement.verdict {
+        Verdict::Pass => Ok(Ok(())),
+        Verdict::Fail { .. } => {
+            let failed = judgement.checks.into_iter().find(|check| !check.passed);
+            let why = failed.map_or_else(String::new, |c| format!(": {}: {}", c.name, c.detail));
+            let detail = format!("the solution, judged as an answer, fails{why}");
+            Ok(Err(Refusal::new(Reason::ReferenceFails, detail)))
+        }
+        Verdict::Invalid { reason } => Err(TaskError::Sandbox { detail: reason.to_string() }),
+    };
+    judge_batch(&submissions, execute).into_iter().map(refusal).collect()
 }
 
 impl Import {
@@ -135,7 +193,7 @@ fn manifest(family: &str) -> FamilyManifest {
         source: SourceKind::Static,
         entry: "solve".to_owned(),
         difficulty: Difficulty { min: 1, max: 1 },
-        comparison: Equality::Python.into(),
+        comparison: PYTHON,
         interface: Interface::default(),
         limits: Limits::default(),
         verifier: None,
@@ -164,16 +222,20 @@ fn recording(problem: &Problem) -> SandboxJob {
     let entry = || text(&problem.entry_point);
     SandboxJob {
         seed: Seed(Digest::of(problem.task_id.as_bytes()).to_u64()),
-        limits: Limits { result_bytes_max: 4 << 20, ..Limits::default() },
+        limits: recording_limits(),
         steps: vec![
             run(problem.solution()),
             run(problem.test.clone()),
-            run(RECORDER.to_owned()),
+            run(format!("{RECORDER}\n\n{USES}")),
             Step::Call {
                 function: "__gyre_examples__".to_owned(),
                 args: vec![entry(), text(&problem.prompt)],
             },
             Step::Call { function: "__gyre_record__".to_owned(), args: vec![entry()] },
+            Step::Call {
+                function: "__gyre_uses__".to_owned(),
+                args: vec![text(&problem.solution()), text(&problem.test), entry()],
+            },
         ],
         files: BTreeMap::new(),
     }
@@ -189,6 +251,7 @@ fn to_task(problem: &Problem, report: &SandboxReport) -> Result<StaticTask, Refu
     if recorded.is_empty() {
         return Err(Refusal::new(Reason::Schema, "the test never calls its candidate"));
     }
+    let comparison = comparison(returned(&steps, 5, "reading the test")?, &recorded)?;
     let hidden: Vec<Case> = distinct(recorded).into_iter().take(HIDDEN_MAX).collect();
     let task = StaticTask {
         name: problem.task_id.clone(),
@@ -201,14 +264,12 @@ fn to_task(problem: &Problem, report: &SandboxReport) -> Result<StaticTask, Refu
         entry: problem.entry_point.clone(),
         visible,
         hidden,
-        comparison: tolerance(&problem.test)
-            .map(|within| Comparison { equality: Equality::Python, float_tolerance: Some(within) }),
+        comparison: (comparison != PYTHON).then_some(comparison),
         reference: problem.solution(),
         failures: stubs(problem),
     };
     require_content(&task.content(), Interface::Call)
         .map_err(|why| Refusal::new(Reason::Schema, why))?;
-    let comparison = task.comparison.unwrap_or(Equality::Python.into());
     require_stub_fails(&task.content(), &comparison)?;
     Ok(task)
 }
@@ -244,18 +305,27 @@ fn stubs(problem: &Problem) -> Vec<String> {
     ]
 }
 
-/// The widest bound that a test compares floats within, if it does: a number
-/// after `<`, on a line that takes an absolute difference, or `isclose`.
-fn tolerance(test: &str) -> Option<FloatTolerance> {
-    let bound = |line: &str| {
-        let (_, after) = line.split_once("abs(")?;
-        let (_, bound) = after.split_once('<')?;
-        let number = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '-' | '+');
-        let bound = bound.trim_start_matches('=').trim_start();
-        let end = bound.find(|c| !number(c)).unwrap_or(bound.len());
-        bound[..end].parse::<f64>().ok().filter(|bound| *bound > 0.0 && *bound <= 0.1)
+/// How the results of a test are compared, from what the test does with them.
+fn comparison(uses: &Value, recorded: &[Case]) -> Result<Comparison, Refusal> {
+    let refuse = |why: &str| Err(Refusal::new(Reason::TestForm, why));
+    let flag = |name: &str| uses.get(name) == Some(&Value::Bool(true));
+    let bound = |name: &str| match uses.get(name) {
+        Some(Value::Float(bound)) => *bound,
+        _ => 0.0,
     };
-    let widest = test.lines().filter_map(bound).fold(0.0, f64::max);
-    let relative = if test.contains("isclose") { 1e-9 } else { 0.0 };
-    if widest == 0.0 && relative == 0.0 { None } else { FloatTolerance::new(widest, relative).ok() }
+    if let Some(why) = uses.get("refused").and_then(Value::as_str) {
+        return refuse(why);
+    }
+    let is_bool = |case: &Case| matches!(case.expect, Value::Bool(_));
+    if flag("truth") && !recorded.iter().all(is_bool) {
+        return refuse("it asks only whether a result is true, and the solution's is no boolean");
+    }
+    // `is True` is not met by 1.
+    let equality = if flag("identity") { Equality::Exact } else { Equality::Python };
+    let (absolute, relative) = (bound("absolute"), bound("relative"));
+    let is_within = absolute > 0.0 || relative > 0.0;
+    let tolerance = is_within.then(|| FloatTolerance::new(absolute, relative)).transpose();
+    let float_tolerance =
+        tolerance.map_err(|error| Refusal::new(Reason::TestForm, error.to_string()))?;
+    Ok(Comparison { equality, float_tolerance })
 }

@@ -4,7 +4,6 @@ use gyre_types::{Case, Composition, Seed};
 use gyre_verify::{Comparison, VerifierKind};
 use serde::{Deserialize, Serialize};
 
-use crate::Family;
 use crate::contract::{Content, require_content};
 use crate::family::FamilyManifest;
 use crate::generate::{AdmittedTask, Origin, assemble};
@@ -59,14 +58,14 @@ impl StaticTask {
     }
 
     /// The task with its key. The seed is recorded and changes nothing else.
-    pub(crate) fn admitted(&self, family: &Family, seed: Seed) -> AdmittedTask {
+    pub(crate) fn admitted(&self, manifest: &FamilyManifest, seed: Seed) -> AdmittedTask {
         let origin = Origin {
-            family,
+            manifest,
             seed,
             difficulty: self.difficulty,
             composition: self.composition(),
             skills: self.skills.clone(),
-            comparison: self.comparison_in(&family.manifest),
+            comparison: self.comparison_in(manifest),
         };
         assemble(self.content(), origin)
     }

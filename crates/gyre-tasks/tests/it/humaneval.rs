@@ -6,7 +6,7 @@ use gyre_tasks::{
     generate_tasks, import_humaneval,
 };
 use gyre_types::{Seed, Value};
-use gyre_verify::Submission;
+use gyre_verify::{Comparison, Equality, Submission};
 
 use crate::execute;
 
@@ -17,14 +17,14 @@ fn import(text: &str) -> Result<Import, TaskError> {
 }
 
 /// The family that an import makes.
-fn written(imported: &Import) -> Family {
+pub(crate) fn written(imported: &Import) -> Family {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("sample");
     imported.write(&dir).unwrap();
     Family::load(&dir).unwrap()
 }
 
-fn admitted(family: &Family) -> Vec<AdmittedTask> {
+pub(crate) fn admitted(family: &Family) -> Vec<AdmittedTask> {
     let FamilySource::Static(tasks) = &family.source else { panic!("{family:?}") };
     let requests: Vec<_> =
         (0..tasks.len()).map(|at| TaskRequest::new(Seed(at as u64), 1, None)).collect();
@@ -37,8 +37,16 @@ fn admitted(family: &Family) -> Vec<AdmittedTask> {
 #[test]
 fn every_solution_passes_and_every_stub_fails() {
     let imported = import(SAMPLE).unwrap();
-    assert_eq!(imported.refused, []);
-    assert_eq!(imported.tasks.len(), 14);
+    let refused: Vec<_> = imported.refused.iter().map(|(id, why)| format!("{id}: {why}")).collect();
+    assert_eq!(
+        refused,
+        [
+            "Sample/8: test_form: it asks for a property of a result: math.fabs(a * root + b) < \
+             1e-4",
+            "Sample/11: test_form: it uses another name of the solution: encode",
+        ]
+    );
+    assert_eq!(imported.tasks.len(), 12);
 
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("sample");
@@ -48,8 +56,8 @@ fn every_solution_passes_and_every_stub_fails() {
     let report = check_family(&family, plan, execute).unwrap();
     assert_eq!(report.problems, Vec::<String>::new());
     let level = &report.levels[0];
-    assert_eq!((level.admitted, level.references_passed), (14, 14));
-    assert_eq!((level.failures_rejected, level.failures_accepted), (3 * 14, 0));
+    assert_eq!((level.admitted, level.references_passed), (12, 12));
+    assert_eq!((level.failures_rejected, level.failures_accepted), (3 * 12, 0));
     assert!(imported.write(&dir).is_err(), "an existing folder is not written over");
 }
 
@@ -82,8 +90,116 @@ fn cases_are_what_the_test_asked() {
     let tolerance =
         |entry: &str| task(entry).comparison.and_then(|c| c.float_tolerance).map(|t| t.absolute());
     assert_eq!(tolerance("mean_distance"), Some(1e-6));
-    assert_eq!(tolerance("find_root"), Some(1e-4));
     assert_eq!(tolerance("power"), None);
+}
+
+/// What an import makes of a problem whose solution is `f` beside a helper `g`.
+fn of_test(test: &str) -> Result<Option<Comparison>, String> {
+    let problem = serde_json::json!({
+        "task_id": "one",
+        "prompt": "import math\nLIMIT = 3\ndef g(x):\n    return x\ndef f(x):\n",
+        "entry_point": "f",
+        "canonical_solution": "    return x > 1 if isinstance(x, float) else [x, x / 4]\n",
+        "test": test,
+    });
+    let mut imported = import(&problem.to_string()).unwrap();
+    match imported.refused.pop() {
+        Some((_, refusal)) => Err(refusal.to_string()),
+        None => Ok(imported.tasks.remove(0).comparison),
+    }
+}
+
+#[test]
+fn tests_that_compare_results_are_imported() {
+    let bodies = [
+        "assert candidate(2) == [2, 0.5]",
+        "assert [2, 0.5] == candidate(2), 'so it must be'",
+        "r = candidate(2)\n    s = r\n    assert s == [2, 0.5]",
+        "for x, y in [(2, 0.5), (4, 1)]:\n        assert candidate(x) == [x, y]",
+        "assert tuple(candidate(2)) == tuple(f(2))",
+        "assert [candidate(x) for x in (2, 4)] == [[2, 0.5], [4, 1]]",
+        "assert all(candidate(x) == [x, x / 4] for x in range(3)) and candidate(0) == [0, 0]",
+        "LIMIT = 2\n    assert candidate(LIMIT) == [2, 0.5]",
+        "import math\n    assert candidate(2) == [2, math.sqrt(0.25)]\n    assert True",
+        "assert candidate(2.0)\n    assert not candidate(1.0)",
+    ];
+    for body in bodies {
+        let made = of_test(&format!("def check(candidate):\n    {body}\n"));
+        assert_eq!(made, Ok(None), "{body}");
+    }
+    let made = of_test("def check(candidate):\n    assert candidate(2.0) is True\n");
+    assert_eq!(made, Ok(Some(Equality::Exact.into())), "1 is not True");
+}
+
+#[test]
+fn tests_that_ask_for_more_are_refused_by_name() {
+    for (body, why) in [
+        ("assert g(candidate(2)) == [2, 0.5]", "it uses another name of the solution: g"),
+        ("assert candidate(LIMIT) == [3, 0.75]", "another name of the solution: LIMIT"),
+        ("assert len(candidate(2)) == 2", "a property of a result: len(candidate(2)) == 2"),
+        ("assert candidate(2)[0] == 2", "a property of a result"),
+        ("assert sorted(candidate(2)) == [0.5, 2]", "a property of a result"),
+        ("assert set(candidate(2)) == {0.5, 2}", "a property of a result"),
+        ("assert 2 in candidate(2)", "a property of a result"),
+        ("assert candidate(2) != 3", "a property of a result"),
+        ("assert candidate(2) == candidate(2)", "a property of a result"),
+        ("assert abs(candidate(2)[0] * 2 - 4) < 1e-4", "a property of a result"),
+        ("assert abs(sum(candidate(2)) - 2.5) < 1e-4", "a property of a result"),
+        ("assert candidate(2) == [2, 0.5] or candidate(2) is None", "a property of a result"),
+        ("assert all(x > 0 for x in candidate(2))", "a property of a result"),
+        ("a, b = candidate(2)\n    assert a == 2", "it takes a result apart: a, b = candidate(2)"),
+        ("r = sum(candidate(2))\n    assert r == 2.5", "it computes with a result"),
+        ("r = candidate(candidate(2)[0])\n    assert r", "it calls the candidate with a result"),
+        ("for x in candidate(2):\n        assert x", "it loops over a result: candidate(2)"),
+        ("if candidate(2.0):\n        assert True", "in a way that is not known"),
+        ("h = candidate\n    assert h(2) == [2, 0.5]", "it computes with a result: h = candidate"),
+        ("try:\n        candidate(2)\n    except ValueError:\n        pass", "not known: try:"),
+        ("candidate(2)", "it calls the candidate and asks nothing of the result"),
+        ("candidate(2)\n    assert f(2) == [2, 0.5]", "asks nothing of the result"),
+        (
+            "x = [1]\n    r = candidate(2.0)\n    assert r\n    assert x == [1]",
+            "is not about a result",
+        ),
+        ("assert candidate(2)", "whether a result is true, and the solution's is no boolean"),
+        ("assert abs(candidate(2.0) - 1) < 5", "a bound that is not from 0 to 0.1: 5"),
+        ("assert abs(candidate(2.0) - 1) < LEAST", "a bound that is no plain number: LEAST"),
+    ] {
+        let test = format!("LEAST = 1e-6\ndef check(candidate):\n    {body}\n");
+        let refused = of_test(&test).unwrap_err();
+        assert!(refused.starts_with("test_form: ") && refused.contains(why), "{body}\n{refused}");
+    }
+    let through =
+        "def run(h):\n    assert h(2) == [2, 0.5]\ndef check(candidate):\n    run(candidate)\n";
+    assert!(of_test(through).unwrap_err().contains("is not about a result: h(2)"));
+}
+
+#[test]
+fn a_solution_may_be_slow_over_all_cases_but_not_in_one() {
+    let problem = |id: &str, steps: u32| {
+        serde_json::json!({
+            "task_id": id, "prompt": "def f(x):\n", "entry_point": "f",
+            "canonical_solution":
+                format!("    for at in range({steps}):\n        x += at % 2\n    return x\n"),
+            "test": format!(
+                "def check(candidate):\n    for x in range(8):\n        \
+                 assert candidate(x) == x + {steps} // 2\n"
+            ),
+        })
+        .to_string()
+    };
+    // Eight cases of some 0.6e9 units of fuel, where an answer has 2e9 for each.
+    let imported = import(&[problem("slow", 500_000), problem("slower", 4_000_000)].join("\n"));
+    let imported = imported.unwrap();
+    let names: Vec<_> = imported.tasks.iter().map(|task| task.name.as_str()).collect();
+    assert_eq!(names, ["slow"]);
+    let refused = imported.refused[0].1.to_string();
+    assert_eq!(
+        refused,
+        "reference_fails: the solution, judged as an answer, fails: hidden[0]: ran out of fuel"
+    );
+    let plan = CheckPlan { seed: Seed(1), tasks_per_level: 1 };
+    let report = check_family(&written(&imported), plan, execute).unwrap();
+    assert_eq!((report.problems, report.levels[0].references_passed), (vec![], 1));
 }
 
 #[test]

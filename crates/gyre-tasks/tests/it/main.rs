@@ -1,6 +1,7 @@
 //! Families, imports and answers, over real guests.
 
 mod answers;
+mod differential;
 mod families;
 mod humaneval;
 mod planted;
