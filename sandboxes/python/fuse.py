@@ -12,6 +12,8 @@ component keeps one module name, `host`, and is all that is left to import.
 The two modules by which a component breaks the cycle between itself and its
 lowered imports (a table of stubs, and the module that fills it) vanish: an
 import that leads to a stub is sent where the stub leads.
+
+Last, `stack.py` makes the module account for the native stack that it needs.
 """
 
 import re
@@ -19,7 +21,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-IMPORT, GLOBAL, EXPORT = 2, 6, 7
+import stack
+from wasm import (
+    EXPORT,
+    GLOBAL,
+    IMPORT,
+    read_leb,
+    read_name,
+    read_signed_leb,
+    sections,
+    skip_limits,
+    write_leb,
+    write_name,
+    write_signed_leb,
+)
+
 KEPT_FUNCTIONS = {
     # final export: (export of the entry module)
     "run": "run",
@@ -28,55 +44,6 @@ KEPT_FUNCTIONS = {
     "cabi_post_call": "cabi_post_call",
     "cabi_realloc": "cabi_realloc",
 }
-
-
-def read_leb(data, at):
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at
-
-
-def write_leb(value):
-    out = bytearray()
-    while True:
-        byte = value & 0x7F
-        value >>= 7
-        out.append(byte | (0x80 if value else 0))
-        if not value:
-            return bytes(out)
-
-
-def read_name(data, at):
-    size, at = read_leb(data, at)
-    return data[at : at + size].decode(), at + size
-
-
-def write_name(name):
-    raw = name.encode()
-    return write_leb(len(raw)) + raw
-
-
-def sections(data):
-    assert data[:8] == b"\0asm\x01\0\0\0", "not a core module"
-    at = 8
-    while at < len(data):
-        kind = data[at]
-        size, at = read_leb(data, at + 1)
-        yield kind, data[at : at + size]
-        at += size
-
-
-def skip_limits(data, at):
-    flags, at = read_leb(data, at)
-    _, at = read_leb(data, at)
-    if flags & 1:
-        _, at = read_leb(data, at)
-    return at
 
 
 def import_description_end(data, at):
@@ -119,32 +86,6 @@ def rewrite_exports(body, rename):
         if new is not None:
             kept.append(write_name(new) + bytes([kind]) + write_leb(index))
     return write_leb(len(kept)) + b"".join(kept)
-
-
-def skip_signed_leb(data, at):
-    while data[at] & 0x80:
-        at += 1
-    return at + 1
-
-
-def read_signed_leb(data, at):
-    end = skip_signed_leb(data, at)
-    value = 0
-    for index in range(at, end):
-        value |= (data[index] & 0x7F) << (7 * (index - at))
-    bits = 7 * (end - at)
-    return (value - (1 << bits) if value >> (bits - 1) else value), end
-
-
-def write_signed_leb(value):
-    out = bytearray()
-    while True:
-        byte = value & 0x7F
-        value >>= 7
-        if (value == 0 and not byte & 0x40) or (value == -1 and byte & 0x40):
-            out.append(byte)
-            return bytes(out)
-        out.append(byte | 0x80)
 
 
 def fold_global_sums(body):
@@ -291,7 +232,9 @@ def main():
     run(binaryen, "wasm-merge", *merge, "-o", merged)
     pruned = output.parent / "pruned.wasm"
     pruned.write_bytes(rewrite(merged.read_bytes(), rename=final.get, keep_names=False, fold=True))
-    run(binaryen, "wasm-opt", pruned, "-o", output, "--simplify-globals", "--remove-unused-module-elements")
+    small = output.parent / "small.wasm"
+    run(binaryen, "wasm-opt", pruned, "-o", small, "--simplify-globals", "--remove-unused-module-elements")
+    output.write_bytes(stack.account(small.read_bytes()))
 
 
 if __name__ == "__main__":

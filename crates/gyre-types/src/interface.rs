@@ -3,13 +3,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{GuestOutcome, Step, StepReport, Value};
 
-/// Gives programs a stdin, and keeps what they write to stderr out of what they
-/// print.
+/// Gives programs a stdin, by whatever name they ask for it, and keeps what they
+/// write to stderr out of what they print. What they leave for their end
+/// (`atexit`) is done at the end of the next step. `gyre_stdin` is of the guest.
 const STDIO_PRELUDE: &str = "\
 def __gyre_stdin__(text):
-    import io, sys
-    sys.stdin = io.TextIOWrapper(io.BytesIO(text.encode()), encoding='utf-8')
-    sys.stderr = io.StringIO()
+    import gyre_stdin
+    gyre_stdin.give(text)
 ";
 
 /// How a program is run on a case, and where the case's value comes from.

@@ -11,8 +11,10 @@ import wit_world
 
 
 def _build():
+    import atexit
     import builtins
     import gc
+    import gyre_stdin
     import json.decoder
     import linecache
     import os
@@ -35,6 +37,9 @@ def _build():
     modules = sys.modules
     module_type = type(sys)
     set_recursion_limit = sys.setrecursionlimit
+    get_recursion_limit = sys.getrecursionlimit
+    run_exit_functions = atexit._run_exitfuncs
+    end_of_program = gyre_stdin.end_of_program
     standard_streams = (sys.stdout, sys.stderr)
     urandom = os.urandom
     reseed = random.seed
@@ -51,7 +56,12 @@ def _build():
     strip = str.strip
     join = "".join
     items_of = dict.items
-    own_file = __file__
+    iterate_list, iterate_tuple = list.__iter__, tuple.__iter__
+    iterate_set, iterate_frozenset = set.__iter__, frozenset.__iter__
+    plain_int, plain_float, plain_str = int.__int__, float.__float__, str.__str__
+    plain_bytes = bytes.__bytes__
+    mro_of = type.__dict__["__mro__"].__get__
+    own_folder = os.path.dirname(__file__) + "/"
 
     RUNNER_RECURSION = 1000
     DEPTH_MAX = 50  # levels of JSON, as the host counts them
@@ -64,7 +74,8 @@ def _build():
         pass
 
     namespace = {}
-    state = {"turn": 0}
+    # `limit` is what a program itself chose by `sys.setrecursionlimit`.
+    state = {"turn": 0, "limit": None}
     sources = {}
 
     def begin():
@@ -111,8 +122,28 @@ def _build():
                 first = False
                 walk(item, depth)
 
-        def walk(value, depth):
-            kind = type(value)
+        def walk_as_base(value, kind, depth):
+            """Walks a value of a class of its own as what its built-in type holds:
+            it is read by that type's own methods, whatever its class overrides."""
+            for base in mro_of(kind):
+                if base is list or base is tuple or base is dict or base is set or base is frozenset:
+                    walk(value, depth, base)
+                elif base is int:
+                    walk(plain_int(value), depth)
+                elif base is str:
+                    walk(plain_str(value), depth)
+                elif base is float:
+                    walk(plain_float(value), depth)
+                elif base is bytes:
+                    walk(plain_bytes(value), depth)
+                else:
+                    continue
+                return
+            raise Unrepresentable("a value of type " + super_type_name(kind))
+
+        def walk(value, depth, kind=None):
+            if kind is None:
+                kind = type(value)
             if value is None:
                 put("null")
             elif kind is bool:
@@ -133,26 +164,27 @@ def _build():
                 put_text(value)
             elif kind is list:
                 put("[")
-                put_items(value, depth + 1)
+                put_items(iterate_list(value), depth + 1)
                 put("]")
             elif kind is dict:
                 walk_dict(value, depth)
             elif kind is tuple:
                 put('{"$tuple":[')
-                put_items(value, depth + 2)
+                put_items(iterate_tuple(value), depth + 2)
                 put("]}")
             elif kind is set or kind is frozenset:
                 put('{"$set":[' if kind is set else '{"$frozenset":[')
-                put_items(value, depth + 2)
+                iterate = iterate_set if kind is set else iterate_frozenset
+                put_items(iterate(value), depth + 2)
                 put("]}")
             elif kind is bytes:
                 put('{"$bytes":"' + bytes_hex(value) + '"}')
             else:
-                raise Unrepresentable("a value of type " + super_type_name(kind))
+                walk_as_base(value, kind, depth)
 
         def walk_dict(value, depth):
             plain = True
-            for key in value:
+            for key, _ in items_of(value):
                 if type(key) is not str or starts_with(key, "$"):
                     plain = False
                     break
@@ -232,7 +264,7 @@ def _build():
         step = error.__traceback__
         while step is not None:
             code = step.tb_frame.f_code
-            if code.co_filename != own_file:
+            if not starts_with(code.co_filename, own_folder):
                 frames.append((code.co_filename, step.tb_lineno or 0, code.co_qualname))
             step = step.tb_next
         parts = ["Traceback (most recent call last):\n"] if frames else []
@@ -279,9 +311,15 @@ def _build():
     def answer(action, size_max, recursion_max):
         try:
             begin()
-            set_recursion_limit(recursion_max)
-            value = action()
-            set_recursion_limit(RUNNER_RECURSION)
+            limit = state["limit"] or recursion_max
+            set_recursion_limit(limit)
+            try:
+                value = action()
+            finally:
+                chosen = get_recursion_limit()
+                set_recursion_limit(RUNNER_RECURSION)
+                if chosen != limit:
+                    state["limit"] = chosen
             try:
                 reply = '{"ok":' + encode(value, size_max) + "}"
             except Unrepresentable as reason:
@@ -290,7 +328,6 @@ def _build():
             reply = '{"unrepresentable":' + quote(clean(str(reason))) + "}"
         except BaseException as error:
             try:
-                set_recursion_limit(RUNNER_RECURSION)
                 reply = failure(error)
             except BaseException:
                 reply = '{"exception":{"type":"MemoryError","message":"","traceback":"MemoryError"}}'
@@ -300,11 +337,18 @@ def _build():
 
     def run(code, size_max, recursion_max):
         def action():
+            nonlocal code
+            if starts_with(code, "\ufeff"):
+                code = code[1:]
             filename = "<turn %d>" % state["turn"]
             lines = split_lines(code, True)
             sources[filename] = lines
             source_cache[filename] = (len(code), None, lines, filename)
-            exec(compile(code, filename, "exec", 0, True), namespace["value"])
+            try:
+                exec(compile(code, filename, "exec", 0, True), namespace["value"])
+            finally:
+                if end_of_program():
+                    run_exit_functions()
 
         return answer(action, size_max, recursion_max)
 
@@ -329,7 +373,9 @@ def _build():
             call("f", '["x"]', 9999, 400)
             run("class A:\n    def __init__(self): self.x = f'{1.5:.2f}'\nA().x\n1 / 0", 9999, 400)
             run("def", 9999, 400)
-        state["turn"] = 0
+        state["turn"], state["limit"] = 0, None
+        # Nothing of the library's own is worth doing at the end of a program.
+        atexit._clear()
         # Where the library came from is not there any more.
         sys.path[:] = []
         sys.path_importer_cache.clear()

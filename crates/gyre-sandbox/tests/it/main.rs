@@ -6,9 +6,11 @@ mod cache;
 mod determinism;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod library;
 mod plugin;
 mod plugin_fixture;
 mod sessions;
+mod stack;
 mod support;
 mod surroundings;
 mod values;

@@ -79,10 +79,9 @@ fn what_has_no_exact_form_is_unrepresentable() {
         ("1j", "type complex"),
         ("object()", "type object"),
         ("[1, {'a': range(3)}]", "type range"),
-        ("type('I', (int,), {})(5)", "type I"),
-        ("__import__('collections').OrderedDict(a=1)", "type OrderedDict"),
-        ("__import__('enum').IntEnum('E', 'a').a", "type E"),
         ("bytearray(b'x')", "type bytearray"),
+        ("__import__('collections').deque([1])", "type deque"),
+        ("__import__('enum').Enum('E', 'a').a", "type E"),
         ("'\\ud800'", "lone surrogate"),
         ("{'\\udfff': 1}", "lone surrogate"),
         ("(lambda x: x.append(x) or x)([])", "deeper than 50"),
@@ -98,6 +97,88 @@ fn what_has_no_exact_form_is_unrepresentable() {
         };
         assert!(given.contains(reason), "{expression}: {given}");
     }
+}
+
+/// Subclasses of the built-in types, each of which lies in every method that a
+/// reader might use.
+const LIARS: &str = "\
+import collections, enum
+class L(list):
+    def __iter__(self): return iter([9])
+    def __len__(self): return 7
+    def __eq__(self, other): return True
+    def __getitem__(self, at): return 9
+class T(tuple):
+    __class__ = list
+    def __iter__(self): return iter('lie')
+class D(dict):
+    def items(self): return [('lie', 1)]
+    def keys(self): return ['lie']
+    def __iter__(self): return iter(['lie'])
+    def __getitem__(self, key): return 9
+class I(int):
+    def __repr__(self): return '9'
+    def __int__(self): return 9
+    def __index__(self): return 9
+    def __le__(self, other): return True
+    def bit_length(self): return 1
+class F(float):
+    def __repr__(self): return '9.0'
+    def __float__(self): return 9.0
+class S(str):
+    def __str__(self): return 'lie'
+    def encode(self, *args): return b'lie'
+    def isascii(self): return True
+class B(bytes):
+    def __bytes__(self): return b'lie'
+    def hex(self): return '00'
+class Z(set):
+    def __iter__(self): return iter([9])
+class M(type):
+    __mro__ = (dict, object)
+    def __eq__(self, other): return True
+    def __hash__(self): return hash(dict)
+class X(metaclass=M):
+    __class__ = dict
+";
+
+#[test]
+fn a_value_of_a_subclass_is_what_its_built_in_type_holds() {
+    let int = Value::Int;
+    let pair = |key: &str, value| (text(key), value);
+    for (expression, expected) in [
+        ("L([1, 2])", Value::List(vec![int(1), int(2)])),
+        ("T([1])", Value::Tuple(vec![int(1)])),
+        ("D(a=1)", Value::Dict(vec![pair("a", int(1))])),
+        ("I(5)", int(5)),
+        ("I(-10 ** 20)", Value::BigInt("-100000000000000000000".to_owned())),
+        ("F(2.5)", Value::Float(2.5)),
+        ("S('é')", text("é")),
+        ("B(b'a')", Value::Bytes(b"a".to_vec())),
+        ("Z([4])", Value::Set(vec![int(4)])),
+        ("collections.Counter('aab')", Value::Dict(vec![pair("a", int(2)), pair("b", int(1))])),
+        (
+            "collections.defaultdict(list, k=[1])",
+            Value::Dict(vec![pair("k", Value::List(vec![int(1)]))]),
+        ),
+        ("collections.OrderedDict(a=1)", Value::Dict(vec![pair("a", int(1))])),
+        ("collections.namedtuple('P', 'x y')(1, 2)", Value::Tuple(vec![int(1), int(2)])),
+        ("enum.IntEnum('E', 'a').a", int(1)),
+        ("{S('k'): L([True])}", Value::Dict(vec![pair("k", Value::List(vec![Value::Bool(true)]))])),
+    ] {
+        let mut session = session();
+        session.step(&run(&format!("{LIARS}def f(): return {expression}"))).unwrap();
+        let outcome = session.step(&call("f", vec![])).unwrap().outcome;
+        assert_eq!(outcome, GuestOutcome::Value { value: expected }, "{expression}");
+    }
+}
+
+#[test]
+fn what_only_claims_a_built_in_type_is_none() {
+    let mut session = session();
+    session.step(&run(&format!("{LIARS}def f(): return X()"))).unwrap();
+    let outcome = session.step(&call("f", vec![])).unwrap().outcome;
+    assert_eq!(outcome, GuestOutcome::Unrepresentable { reason: "a value of type X".to_owned() });
 }
 
 #[test]
