@@ -9,6 +9,7 @@ macro_rules! say {
 }
 
 mod command;
+mod differential;
 mod lint;
 mod million;
 mod services;
@@ -24,6 +25,8 @@ usage: cargo xtask <command>
   test --no-lint    the tests alone
   crash             every failpoint with every fault on both databases, and 300 kills
   million           a million rollouts: how long each list takes, on both databases
+  differential      variants of HumanEval's solutions, judged by Python and by Gyre:
+                    downloads the problems, or takes `differential FILE`
   lint              rustfmt, clippy, and cargo-deny where it is installed
   help              this text
 
@@ -43,6 +46,8 @@ fn main() -> ExitCode {
         ["test", "--no-lint"] => test::run(test::Lint::No),
         ["crash"] => test::crash(),
         ["million"] => million::run(),
+        ["differential"] => differential::run(None),
+        ["differential", file] => differential::run(Some(file)),
         ["lint"] => lint::run(),
         [] | ["help" | "--help" | "-h"] => {
             say!("{HELP}");

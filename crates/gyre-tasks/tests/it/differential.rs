@@ -16,6 +16,17 @@ use crate::humaneval::{admitted, written};
 /// Variants of each problem's solution.
 const VARIANTS: u32 = 40;
 
+/// Where HumanEval's own tests and Gyre differ for a known reason: the problem,
+/// whether Python passes the program, and why Gyre does not say the same.
+const EXPLAINED: [(&str, bool, &str); 6] = [
+    ("HumanEval/2", false, "one bound serves all cases, and the test has exact ones beside it"),
+    ("HumanEval/33", true, "the test makes a tuple of the result, which may be a list or a tuple"),
+    ("HumanEval/37", true, "the test makes a tuple of the result, which may be a list or a tuple"),
+    ("HumanEval/52", true, "the test takes any true value for True, and None for False"),
+    ("HumanEval/56", true, "the test takes any true value for True, and None for False"),
+    ("HumanEval/61", true, "the test takes any true value for True, and None for False"),
+];
+
 /// What Python says of the variants of one problem.
 #[derive(Deserialize)]
 struct Native {
@@ -70,11 +81,18 @@ fn verdicts_on_imported_problems_are_pythons() {
     }
     let judged = family.verifier.judge(&submissions, execute);
     let mut differences = Vec::new();
-    let mut passes = 0;
+    let (mut passes, mut explained) = (0, 0);
     for ((submission, (name, native)), judgement) in submissions.iter().zip(&said).zip(&judged) {
         assert!(!matches!(judgement.verdict, Verdict::Invalid { .. }), "{name}: {judgement:?}");
         passes += usize::from(*native);
-        if judgement.verdict.is_pass() != *native {
+        if judgement.verdict.is_pass() == *native {
+            continue;
+        }
+        let is_this = |known: &&(&str, bool, &str)| known.0 == name.as_str() && known.1 == *native;
+        if let Some((.., why)) = EXPLAINED.iter().find(is_this) {
+            println!("explained {name}: {why}");
+            explained += 1;
+        } else {
             let failed = judgement.checks.iter().find(|check| !check.passed);
             let why = failed.map_or("passes".to_owned(), |c| format!("{}: {}", c.name, c.detail));
             let native = if *native { "passes" } else { "fails" };
@@ -83,7 +101,8 @@ fn verdicts_on_imported_problems_are_pythons() {
         }
     }
     println!(
-        "{} programs for {} problems, of which {passes} pass natively; {} differ",
+        "{} programs for {} problems, of which {passes} pass natively; {explained} differ for a \
+         known reason, {} for another",
         submissions.len(),
         tasks.len(),
         differences.len()
