@@ -11,6 +11,7 @@ macro_rules! say {
 mod command;
 mod differential;
 mod lint;
+mod memory;
 mod million;
 mod services;
 mod step;
@@ -27,6 +28,7 @@ usage: cargo xtask <command>
   million           a million rollouts: how long each list takes, on both databases
   differential      variants of HumanEval's solutions, judged by Python and by Gyre:
                     downloads the problems, or takes `differential FILE`
+  memory [ROUNDS]   a run of 200 rounds: the most memory that each took
   lint              rustfmt, clippy, and cargo-deny where it is installed
   help              this text
 
@@ -48,6 +50,10 @@ fn main() -> ExitCode {
         ["million"] => million::run(),
         ["differential"] => differential::run(None),
         ["differential", file] => differential::run(Some(file)),
+        ["memory"] => memory::run(memory::ROUNDS),
+        ["memory", rounds] if rounds.parse::<usize>().is_ok() => {
+            memory::run(rounds.parse().unwrap_or(memory::ROUNDS))
+        }
         ["lint"] => lint::run(),
         [] | ["help" | "--help" | "-h"] => {
             say!("{HELP}");

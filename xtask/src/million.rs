@@ -63,7 +63,7 @@ impl std::fmt::Display for GrowError {
 }
 
 /// The binary that stands beside this one.
-fn gyre() -> Result<PathBuf, String> {
+pub(crate) fn gyre() -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let target = own.parent().and_then(Path::parent).ok_or("this program stands nowhere")?;
     let gyre = target.join("release/gyre");

@@ -14,6 +14,7 @@ use parquet::file::properties::WriterProperties;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{At, DatasetError, Fault};
+use crate::source::Source;
 
 /// What temporary files start with; anything with it is garbage at start.
 pub(crate) const TEMPORARY_PREFIX: &str = ".tmp-";
@@ -182,12 +183,14 @@ pub(crate) struct Batches {
 
 impl Batches {
     /// Opens a file of the given schema.
-    pub(crate) fn open(path: &Path, schema: &str, range: Range) -> Result<Self, DatasetError> {
-        contain(|| Self::try_open(path, schema, range)).at(path, "read")
+    pub(crate) fn open(source: Source, schema: &str, range: Range) -> Result<Self, DatasetError> {
+        let path = source.path.clone();
+        contain(|| Self::try_open(source, schema, range)).at(&path, "read")
     }
 
-    fn try_open(path: &Path, schema: &str, range: Range) -> Result<Self, Fault> {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    fn try_open(source: Source, schema: &str, range: Range) -> Result<Self, Fault> {
+        let path = source.path.clone();
+        let builder = ParquetRecordBatchReaderBuilder::try_new(source.open()?)?;
         let metadata = builder.metadata().file_metadata();
         let pairs = metadata.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
         let found = pairs.iter().find(|pair| pair.key == SCHEMA_KEY);
@@ -205,7 +208,7 @@ impl Batches {
             let mask = ProjectionMask::columns(builder.parquet_schema(), [column]);
             builder = builder.with_projection(mask);
         }
-        Ok(Self { path: path.to_owned(), reader: builder.build()?, rows })
+        Ok(Self { path, reader: builder.build()?, rows })
     }
 
     /// Reads the next batch and decodes it.

@@ -29,6 +29,7 @@ mod part;
 mod read;
 mod row;
 mod shard;
+mod source;
 mod stats;
 mod verify;
 
@@ -40,5 +41,6 @@ pub use part::{PartFile, PartReader, read_answers, read_part, read_record, write
 pub use read::{RowReader, head, read_shard};
 pub use row::{CheckMark, DatasetRow, RowSource};
 pub use shard::{DatasetWriter, PublishedShard, SealedShard};
+pub use source::Source;
 pub use stats::{Quantiles, Stats, stats};
 pub use verify::{Problem, verify_dataset};

@@ -10,6 +10,7 @@ use crate::columns::{Columns, View, bounds, numbers, optional, parse};
 use crate::encode::{self, Messages};
 use crate::error::{At, DatasetError, Fault};
 use crate::file::{Batches, ParquetFile, ROWS_PER_BATCH, Range, digest_file};
+use crate::source::Source;
 
 /// The schema of parts. A later version reads this one too.
 const SCHEMA: &str = "part/1";
@@ -76,8 +77,8 @@ fn verify(temporary: &Path, records: &[RolloutRecord]) -> Result<(), Fault> {
 ///
 /// When the file is missing, damaged, or of another schema; the iterator's
 /// items fail when a row is damaged.
-pub fn read_part(path: &Path) -> Result<PartReader, DatasetError> {
-    read_range(path, Range::default())
+pub fn read_part(source: impl Into<Source>) -> Result<PartReader, DatasetError> {
+    read_range(source.into(), Range::default())
 }
 
 /// Reads one record of a part.
@@ -85,10 +86,12 @@ pub fn read_part(path: &Path) -> Result<PartReader, DatasetError> {
 /// # Errors
 ///
 /// As [`read_part`], and when there is no such row.
-pub fn read_record(path: &Path, row: u32) -> Result<RolloutRecord, DatasetError> {
+pub fn read_record(source: impl Into<Source>, row: u32) -> Result<RolloutRecord, DatasetError> {
+    let source = source.into();
+    let path = source.path.clone();
     let mut reader =
-        read_range(path, Range { offset: row as usize, limit: Some(1), ..Range::default() })?;
-    let missing = || Err(DatasetError::new(path, "read", Fault::NoSuchRow(row)));
+        read_range(source, Range { offset: row as usize, limit: Some(1), ..Range::default() })?;
+    let missing = || Err(DatasetError::new(&path, "read", Fault::NoSuchRow(row)));
     reader.next().unwrap_or_else(missing)
 }
 
@@ -97,9 +100,9 @@ pub fn read_record(path: &Path, row: u32) -> Result<RolloutRecord, DatasetError>
 /// # Errors
 ///
 /// As [`read_part`].
-pub fn read_answers(path: &Path) -> Result<Vec<String>, DatasetError> {
+pub fn read_answers(source: impl Into<Source>) -> Result<Vec<String>, DatasetError> {
     let range = Range { column: Some("answer"), ..Range::default() };
-    let mut batches = Batches::open(path, SCHEMA, range)?;
+    let mut batches = Batches::open(source.into(), SCHEMA, range)?;
     let mut answers = Vec::new();
     while let Some(batch) = batches.next(|batch| {
         let column = View::of(batch).text("answer")?;
@@ -110,8 +113,8 @@ pub fn read_answers(path: &Path) -> Result<Vec<String>, DatasetError> {
     Ok(answers)
 }
 
-fn read_range(path: &Path, range: Range) -> Result<PartReader, DatasetError> {
-    let batches = Batches::open(path, SCHEMA, range)?;
+fn read_range(source: Source, range: Range) -> Result<PartReader, DatasetError> {
+    let batches = Batches::open(source, SCHEMA, range)?;
     Ok(PartReader { batches, ready: Vec::new().into_iter() })
 }
 

@@ -1,9 +1,8 @@
-use std::path::Path;
-
 use crate::error::DatasetError;
 use crate::file::{Batches, Range};
 use crate::layout::Layout;
 use crate::row::{DatasetRow, SCHEMA, decode};
+use crate::source::Source;
 
 /// Streams the rows of one shard, in order.
 ///
@@ -11,8 +10,8 @@ use crate::row::{DatasetRow, SCHEMA, decode};
 ///
 /// When the file is missing, damaged, or of another schema; the iterator's
 /// items fail when a row is damaged.
-pub fn read_shard(path: &Path) -> Result<RowReader, DatasetError> {
-    let batches = Batches::open(path, SCHEMA, Range::default())?;
+pub fn read_shard(source: impl Into<Source>) -> Result<RowReader, DatasetError> {
+    let batches = Batches::open(source.into(), SCHEMA, Range::default())?;
     Ok(RowReader { batches, ready: Vec::new().into_iter() })
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use gyre_types::{RunId, Score, Seed, StopReason, Verdict, canonical_json};
+use gyre_types::{RunId, Score, Seed, StopReason, StoredPath, Verdict, canonical_json};
 use serde::de::DeserializeOwned;
 
 use crate::StoreError;
@@ -263,7 +263,7 @@ pub(crate) fn read_task(row: &mut Row) -> Result<TaskRow, Reason> {
 pub(crate) fn read_part(row: &mut Row) -> Result<PartRow, Reason> {
     Ok(PartRow {
         id: row.parse()?,
-        path: row.text()?,
+        path: StoredPath::new(row.text()?),
         sha256: row.parse()?,
         bytes: row.int()?,
         rows: row.int()?,
@@ -343,7 +343,7 @@ pub(crate) fn read_shard(row: &mut Row) -> Result<ShardRow, Reason> {
     Ok(ShardRow {
         id: row.parse()?,
         round: row.int()?,
-        path: row.text()?,
+        path: StoredPath::new(row.text()?),
         sha256: row.parse()?,
         bytes: row.int()?,
         rows: row.int()?,
@@ -357,7 +357,7 @@ pub(crate) fn read_checkpoint(row: &mut Row) -> Result<CheckpointRow, Reason> {
         id: row.parse()?,
         round: row.int()?,
         parent: row.optional()?,
-        path: row.text()?,
+        path: StoredPath::new(row.text()?),
         digest: row.parse()?,
         policy_digest: row.parse()?,
         shards: Vec::new(),

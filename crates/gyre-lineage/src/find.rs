@@ -1,4 +1,4 @@
-use gyre_types::RunId;
+use gyre_types::{RunId, TaskId};
 
 use crate::cells::convert;
 use crate::database::Query;
@@ -63,6 +63,31 @@ pub struct Found {
 const FOUND_MAX: u32 = 20;
 
 impl Store {
+    /// Those of some tasks that a run has, in no order.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn tasks_among(
+        &self,
+        run: &RunId,
+        tasks: &[TaskId],
+    ) -> Result<Vec<TaskId>, StoreError> {
+        /// Parameters of one statement; SQLite takes 32,766.
+        const AT_ONCE: usize = 1_000;
+        let mut found = Vec::new();
+        for tasks in tasks.chunks(AT_ONCE) {
+            let mut query = Query::new("SELECT id FROM tasks WHERE run = ");
+            query.arg(run.as_str()).push(" AND id IN (");
+            for (at, task) in tasks.iter().enumerate() {
+                query.push(if at == 0 { "" } else { ", " }).arg(task.as_str());
+            }
+            query.push(")");
+            found.extend(convert("tasks", self.fetch(query).await?, |row| row.parse())?);
+        }
+        Ok(found)
+    }
+
     /// What an id names, in which runs, newest run first. A text that is the
     /// start of ids, such as `roll-0a1b`, gives the first few of them.
     ///

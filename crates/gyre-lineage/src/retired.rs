@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gyre_types::RunId;
+use gyre_types::{RunId, StoredPath};
 
 use crate::cells::convert;
 use crate::database::Query;
@@ -19,7 +19,7 @@ impl Store {
     pub async fn retire(
         &self,
         run: &RunId,
-        paths: Vec<String>,
+        paths: Vec<StoredPath>,
         at_ms: i64,
     ) -> Result<(), StoreError> {
         if paths.is_empty() {
@@ -30,7 +30,7 @@ impl Store {
             let insert = Query::with(
                 "INSERT INTO retired_files (run, path, at_ms) VALUES ($1, $2, $3) \
                  ON CONFLICT (run, path) DO NOTHING",
-                [run.as_str().into(), path.into(), at_ms.into()],
+                [run.as_str().into(), path.as_text().into(), at_ms.into()],
             );
             transaction.execute(insert).await.map_err(|failure| self.fail(failure))?;
         }
@@ -42,10 +42,12 @@ impl Store {
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn retired(&self, run: &RunId) -> Result<BTreeSet<String>, StoreError> {
+    pub async fn retired(&self, run: &RunId) -> Result<BTreeSet<StoredPath>, StoreError> {
         let query =
             Query::with("SELECT path FROM retired_files WHERE run = $1", [run.as_str().into()]);
-        let paths = convert("retired_files", self.fetch(query).await?, |row| row.text())?;
+        let paths = convert("retired_files", self.fetch(query).await?, |row| {
+            row.text().map(StoredPath::new)
+        })?;
         Ok(paths.into_iter().collect())
     }
 

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use gyre_types::{
     CheckResult, CheckpointId, Digest, Judgement, PartId, Purpose, RolloutId, RolloutRecord, RunId,
-    Seed, ShardId, StopReason, Task, TaskId, Verdict,
+    Seed, ShardId, StopReason, StoredPath, Task, TaskId, Verdict,
 };
 use serde_json::Value;
 
@@ -134,7 +134,7 @@ pub struct PartRow {
     /// Derived from `sha256`.
     pub id: PartId,
     /// Relative to the data folder, with `/` between folders.
-    pub path: String,
+    pub path: StoredPath,
     /// Of the whole file.
     pub sha256: Digest,
     /// The file's size.
@@ -263,7 +263,7 @@ pub struct ShardRow {
     /// The round whose rows it holds.
     pub round: u32,
     /// Relative to the data folder, with `/` between folders.
-    pub path: String,
+    pub path: StoredPath,
     /// Of the whole file.
     pub sha256: Digest,
     /// The file's size.
@@ -295,7 +295,7 @@ pub struct CheckpointRow {
     /// What it was trained from; none for the base.
     pub parent: Option<CheckpointId>,
     /// Its folder, relative to the data folder, with `/` between folders.
-    pub path: String,
+    pub path: StoredPath,
     /// Of its files.
     pub digest: Digest,
     /// Of the policy that it makes: weights, tokenizer, template, engine.

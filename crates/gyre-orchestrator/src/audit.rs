@@ -1,7 +1,8 @@
 //! Checks that what is recorded, what is on disk and what must hold agree.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
 
 use gyre_dataset::{Layout, read_shard, verify_dataset};
 use gyre_learner::Checkpoint;
@@ -9,7 +10,7 @@ use gyre_lineage::{
     AuditRules, Finding, RolloutFilter, RolloutWithVerdict, RunRow, RunStatus, ShardRow, TaskFilter,
 };
 use gyre_round::CurationMode;
-use gyre_types::{Digest, PartId, RolloutId, RunId, Split};
+use gyre_types::{Digest, PartId, RolloutId, RunId, Split, StoredPath};
 
 use crate::error::Error;
 use crate::inspect;
@@ -143,7 +144,7 @@ struct Audit<'a> {
     project: &'a Project,
     run: &'a RunRow,
     /// Paths of files that retention gave up: nobody misses them.
-    retired: BTreeSet<String>,
+    retired: BTreeSet<StoredPath>,
     checked: u64,
     findings: Vec<AuditFinding>,
 }
@@ -201,20 +202,18 @@ impl Audit<'_> {
                 continue;
             }
             self.checked += 1;
-            let dir = self.project.data.file(&row.path);
-            match Checkpoint::digest(&dir) {
+            let resolved = self.project.data.resolve(&row.path).map_err(|error| error.to_string());
+            let digest = resolved
+                .and_then(|dir| Checkpoint::digest(&dir).map_err(|error| error.to_string()));
+            match digest {
                 Ok(digest) if digest == row.digest => {}
                 Ok(_) => {
-                    let detail = format!("{} is not what was recorded", dir.display());
+                    let shown = self.project.data.shown(&row.path);
+                    let detail = format!("{shown} is not what was recorded");
                     self.found(3, "checkpoint_changed", detail, vec![row.id.to_string()]);
                 }
                 Err(error) => {
-                    self.found(
-                        3,
-                        "checkpoint_unreadable",
-                        error.to_string(),
-                        vec![row.id.to_string()],
-                    );
+                    self.found(3, "checkpoint_unreadable", error, vec![row.id.to_string()]);
                 }
             }
         }
@@ -255,7 +254,7 @@ impl Audit<'_> {
         let recorded: Vec<RolloutId> = recorded.into_iter().map(|row| row.rollout).collect();
         let mut in_file = Vec::new();
         let mut held_out = Vec::new();
-        for row in read_shard(&self.project.data.file(&shard.path))? {
+        for row in read_shard(self.project.data.open(&shard.path))? {
             let row = row?;
             self.checked += 1;
             if row.split.is_held_out() {
@@ -276,9 +275,9 @@ impl Audit<'_> {
     }
 
     /// Whether a file is there and holds what was recorded.
-    fn file(&mut self, path: &str, sha256: &Digest, id: String) -> bool {
+    fn file(&mut self, path: &StoredPath, sha256: &Digest, id: String) -> bool {
         self.checked += 1;
-        match digest_of(&self.project.data.file(path)) {
+        match self.project.data.open_file(path).and_then(digest_of) {
             Ok(digest) if digest == *sha256 => true,
             Ok(_) => {
                 self.found(3, "file_changed", format!("{path} is not what was recorded"), vec![id]);
@@ -292,8 +291,10 @@ impl Audit<'_> {
     }
 }
 
-fn digest_of(path: &Path) -> std::io::Result<Digest> {
-    std::fs::read(path).map(|bytes| Digest::of(&bytes))
+fn digest_of(mut file: File) -> std::io::Result<Digest> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Digest::of(&bytes))
 }
 
 /// Ids that are more often in one list than in the other.

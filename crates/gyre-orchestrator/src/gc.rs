@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use gyre_dataset::Layout;
 use gyre_lineage::{GateDecision, RunRow, RunStatus};
-use gyre_types::{CheckpointId, RunId};
+use gyre_types::{CheckpointId, RunId, StoredPath};
 
 use crate::error::Error;
 use crate::inspect;
@@ -94,7 +94,7 @@ fn given_up(
     project: &Project,
     run: &RunRow,
     rules: GcRules,
-) -> Result<Vec<(&'static str, String)>, Error> {
+) -> Result<Vec<(&'static str, StoredPath)>, Error> {
     let mut given_up = Vec::new();
     if let Some(kept) = rules.rejected_kept {
         let never = needed(project, &run.id)?;
@@ -141,7 +141,7 @@ fn needed(project: &Project, run: &RunId) -> Result<BTreeSet<CheckpointId>, Erro
 fn items(
     project: &Project,
     run: &RunRow,
-    given_up: &[(&'static str, String)],
+    given_up: &[(&'static str, StoredPath)],
 ) -> Result<Vec<GcItem>, Error> {
     let mut items = Vec::new();
     let mut add = |why, path: PathBuf| {
@@ -150,7 +150,15 @@ fn items(
         }
     };
     for (why, path) in given_up {
-        add(*why, project.data.file(path));
+        let resolved = project.data.resolve(path);
+        add(
+            *why,
+            resolved.map_err(|error| Error::Recorded {
+                run: run.id.clone(),
+                what: path.to_string(),
+                why: error.to_string(),
+            })?,
+        );
     }
     for path in unreferenced(project, &run.id)? {
         add("unreferenced", path);

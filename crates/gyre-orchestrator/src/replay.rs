@@ -167,7 +167,7 @@ pub fn record_of(
         what: row.rollout.part.to_string(),
         why: "it is not recorded".to_owned(),
     })?;
-    Ok(read_record(&project.data.file(&part.path), row.rollout.part_row)?)
+    Ok(read_record(project.data.open(&part.path), row.rollout.part_row)?)
 }
 
 /// The folder of a recorded checkpoint.
@@ -182,7 +182,11 @@ pub(crate) fn checkpoint_dir(
         id: id.to_string(),
         hint: "`gyre rounds` lists the checkpoints".to_owned(),
     })?;
-    Ok(project.data.file(&row.path))
+    project.data.resolve(&row.path).map_err(|error| Error::Recorded {
+        run: run.clone(),
+        what: id.to_string(),
+        why: error.to_string(),
+    })
 }
 
 /// Loads a recorded checkpoint as a policy.

@@ -86,7 +86,7 @@ impl Answers<'_> {
             what: id.to_string(),
             why: "it is not recorded".to_owned(),
         })?;
-        let read: Arc<[String]> = read_answers(&self.project.data.file(&part.path))?.into();
+        let read: Arc<[String]> = read_answers(self.project.data.open(&part.path))?.into();
         self.parts.insert(id.clone(), read.clone());
         Ok(read)
     }

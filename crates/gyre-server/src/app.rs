@@ -14,9 +14,10 @@ use tokio::time::Instant;
 
 use crate::failure::Failure;
 use crate::guard::Guard;
+use crate::limits::ServerLimits;
 use crate::shutdown::Shutdown;
 
-/// Requests that read at once; the rest waits its turn.
+/// Requests that read at once; some more wait their turn.
 const READS_MAX: usize = 8;
 /// Streams of events at once.
 const STREAMS_MAX: usize = 64;
@@ -40,8 +41,12 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) shutdown: Shutdown,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) exports: Arc<Semaphore>,
     pub(crate) replaying: Semaphore,
+    pub(crate) limits: ServerLimits,
     reads: Semaphore,
+    /// Those that read, and those that wait for it.
+    readers: Semaphore,
     figures: Mutex<FiguresByRun>,
     datasets: Mutex<HashMap<RunId, (Digest, Arc<Published>)>>,
     answers: [AtomicU64; 5],
@@ -70,6 +75,7 @@ impl App {
         tasks_dir: PathBuf,
         clock: Clock,
         shutdown: Shutdown,
+        limits: ServerLimits,
     ) -> Self {
         Self {
             project,
@@ -78,7 +84,10 @@ impl App {
             clock,
             shutdown,
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            exports: Arc::new(Semaphore::new(limits.exports_max)),
             replaying: Semaphore::new(1),
+            limits,
+            readers: Semaphore::new(READS_MAX + limits.waiting_max),
             reads: Semaphore::new(READS_MAX),
             figures: Mutex::default(),
             datasets: Mutex::default(),
@@ -91,6 +100,10 @@ impl App {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
+        let _place = self.readers.try_acquire().map_err(|_| {
+            let detail = "too many requests wait for an answer; try again in a moment";
+            Failure::busy("too_many_requests", detail)
+        })?;
         let _permit = self.reads.acquire().await.map_err(|error| Failure::internal(&error))?;
         let app = self.clone();
         let done = tokio::task::spawn_blocking(move || work(&app)).await;

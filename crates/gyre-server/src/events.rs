@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -58,7 +58,7 @@ async fn open(app: &Arc<App>, run: &str, uri: &Uri, headers: &HeaderMap) -> Resu
     let run = app.read(move |app| Ok(app.run(&id)?.id)).await?;
     let permit = app.streams.clone().try_acquire_owned().map_err(|_| {
         let detail = "too many streams are open; try again later";
-        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
+        Failure::busy("too_many_streams", detail)
     })?;
     Ok(Tail { app: app.clone(), run, after, waiting: Vec::new(), _permit: permit })
 }

@@ -26,6 +26,11 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what} {id:?} here"))
     }
 
+    /// There is no room for the request now.
+    pub(crate) fn busy(code: &'static str, detail: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+    }
+
     /// Something of ours failed; the cause is for the log.
     pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
@@ -76,7 +81,7 @@ impl From<Error> for Failure {
     }
 }
 
-fn damaged(cause: &dyn std::fmt::Display) -> Failure {
+pub(crate) fn damaged(cause: &dyn std::fmt::Display) -> Failure {
     tracing::error!(%cause, "what is recorded cannot be read");
     let detail = "what is recorded cannot be read; `gyre audit` tells more";
     Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", detail)

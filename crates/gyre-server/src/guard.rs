@@ -3,7 +3,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
@@ -11,7 +13,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::app::App;
+use crate::connections::Seat;
 use crate::failure::Failure;
+use crate::router::BODY_BYTES_MAX;
 use crate::token::Token;
 
 /// The rules of one service.
@@ -47,7 +51,10 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     let path = request.uri().path().to_owned();
     let headers = request.headers();
     let mut response = match app.guard.check(request.method(), &path, headers) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => match whole(request, app.limits.body_max).await {
+            Ok(request) => next.run(request).await,
+            Err(failure) => crate::router::refusal(&path, &failure),
+        },
         Err(failure) => crate::router::refusal(&path, &failure),
     };
     for (name, value) in HEADERS {
@@ -55,6 +62,26 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     }
     app.count(response.status());
     response
+}
+
+/// The request with its body, which is small and must come soon. From here on its
+/// connection is at work.
+async fn whole(request: Request, within: Duration) -> Result<Request, Failure> {
+    let (parts, body) = request.into_parts();
+    let read = tokio::time::timeout(within, to_bytes(body, BODY_BYTES_MAX)).await;
+    let read = read.map_err(|_elapsed| {
+        let detail = "the request's body did not come in time";
+        Failure::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
+    })?;
+    let body = read.map_err(|_| {
+        let detail =
+            format!("a request's body must be whole and have at most {BODY_BYTES_MAX} bytes");
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_body", detail)
+    })?;
+    if let Some(seat) = parts.extensions.get::<Arc<Seat>>() {
+        seat.serve();
+    }
+    Ok(Request::from_parts(parts, Body::from(body)))
 }
 
 impl Guard {
@@ -66,7 +93,8 @@ impl Guard {
         if !reads && !signs_in {
             return self.check_token(headers);
         }
-        let open = signs_in || path == "/healthz" || path.starts_with("/assets/");
+        let open =
+            signs_in || matches!(path, "/healthz" | "/livez") || path.starts_with("/assets/");
         if open || self.listen.ip().is_loopback() { Ok(()) } else { self.check_token(headers) }
     }
 

@@ -1,8 +1,8 @@
 //! HTTP over a data folder: a JSON API, web pages and metrics, from one binary.
 //!
 //! Invariants:
-//! - Nothing here writes to the lineage; the one thing that a request can start
-//!   is a replay, which compares and stores nothing.
+//! - A request writes to the lineage in one way alone: it asks for a schedule's
+//!   round, or pauses or resumes a schedule. A replay compares and stores nothing.
 //! - What a policy, a guest or a verifier wrote is text: it is escaped, what
 //!   would turn or hide text is made visible, and the content policy lets no
 //!   script run but the one that ships with the binary.
@@ -11,15 +11,20 @@
 //!   address is not loopback or something is started.
 //! - What is asked for wrongly is a 4xx with a stable code, never a 5xx.
 //! - Lists are pages with a bound: memory does not grow with the data.
+//! - Callers are bounded before any token: their connections, the time that their
+//!   requests take to arrive and their answers to be read, and how many download
+//!   or wait at once ([`ServerLimits`]). Probes are answered under all of it.
 //!
 //! Nothing outside this crate names axum.
 
 mod api;
 mod app;
+mod connections;
 mod events;
 mod failure;
 mod filters;
 mod guard;
+mod limits;
 mod openapi;
 mod ops;
 mod pages;
@@ -29,8 +34,10 @@ mod replay;
 mod router;
 mod server;
 mod shutdown;
+mod steady;
 mod token;
 
+pub use limits::ServerLimits;
 pub use server::{ServeError, Server, ServerOptions};
 pub use shutdown::Shutdown;
 pub use token::Token;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
@@ -20,6 +21,9 @@ const WORKERS: u32 = 10_000;
 /// A worker that was not heard of for so long is taken for gone.
 const HEARD_MS: i64 = 30_000;
 
+/// How long the database may take to say that it is there.
+const READY_WITHIN: Duration = Duration::from_secs(5);
+
 /// The process lives.
 pub(crate) async fn healthz() -> Response {
     answer(Ok(json!({ "status": "ok" })))
@@ -31,8 +35,12 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Response {
         let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
         return problem(&Failure::new(status, "stopping", "the service is about to end"));
     }
-    let asked = app.read(|app| Ok(app.project.wait(app.project.store.runs(1))?)).await;
-    answer(asked.map(|_| json!({ "status": "ready" })))
+    // Past the queue of those who read: a busy service is ready.
+    let asked = tokio::time::timeout(READY_WITHIN, app.project.store.runs(1)).await;
+    let asked = asked.map_err(|_elapsed| {
+        Failure::busy("database_unavailable", "the database does not answer in time")
+    });
+    answer(asked.and_then(|runs| Ok(runs?)).map(|_| json!({ "status": "ready" })))
 }
 
 /// Prometheus' text format, version 0.0.4.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,10 @@ use crate::failure::Failure;
 use crate::{api, guard, ops, pages};
 
 /// Bytes of a request's body: forms of a few fields are all there is.
-const BODY_BYTES_MAX: usize = 16 << 10;
+pub(crate) const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// When a caller that found no room may come again, in seconds.
+const RETRY_AFTER_S: &str = "5";
 
 /// Every route, behind the guard.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -37,6 +40,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 fn operations() -> Router<Arc<App>> {
     Router::new()
         .route("/healthz", get(ops::healthz))
+        .route("/livez", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))
 }
@@ -47,8 +51,9 @@ fn nothing(request: &Request) -> Failure {
 
 /// A failure as programs or people expect it, by the path that was asked for.
 pub(crate) fn refusal(path: &str, failure: &Failure) -> Response {
-    let for_programs =
-        ["/api/", "/metrics", "/healthz", "/readyz"].iter().any(|start| path.starts_with(start));
+    let for_programs = ["/api/", "/metrics", "/healthz", "/livez", "/readyz"]
+        .iter()
+        .any(|start| path.starts_with(start));
     if for_programs { problem(failure) } else { pages::failed(failure) }
 }
 
@@ -66,6 +71,9 @@ pub(crate) fn problem(failure: &Failure) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if failure.status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gyre\""));
+    }
+    if failure.status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
     }
     response
 }

@@ -7,7 +7,9 @@ use gyre_orchestrator::{Clock, Project};
 use tokio::net::TcpListener;
 
 use crate::app::App;
+use crate::connections;
 use crate::guard::Guard;
+use crate::limits::ServerLimits;
 use crate::router::router;
 use crate::shutdown::Shutdown;
 use crate::token::Token;
@@ -30,6 +32,8 @@ pub struct ServerOptions {
     pub tasks_dir: PathBuf,
     /// The clock: for when schedules tick next, and for ticks that are asked for.
     pub clock: Clock,
+    /// What it bears of its callers.
+    pub limits: ServerLimits,
 }
 
 /// Why a service cannot be started.
@@ -55,8 +59,8 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    /// It listened, and then could not.
-    #[error("the server failed")]
+    /// The system does not say where it listens.
+    #[error("cannot tell the address of the server")]
     Failed(#[source] std::io::Error),
 }
 
@@ -77,14 +81,14 @@ impl Server {
         options: ServerOptions,
         shutdown: Shutdown,
     ) -> Result<Self, ServeError> {
-        let ServerOptions { listen, hosts, token, token_env, tasks_dir, clock } = options;
+        let ServerOptions { listen, hosts, token, token_env, tasks_dir, clock, limits } = options;
         if !listen.ip().is_loopback() && token.is_none() {
             return Err(ServeError::TokenRequired { listen, token_env });
         }
         let bound = TcpListener::bind(listen).await;
         let listener = bound.map_err(|source| ServeError::Listen { listen, source })?;
         let guard = Guard { listen, hosts, token, token_env };
-        let app = Arc::new(App::new(project, guard, tasks_dir, clock, shutdown));
+        let app = Arc::new(App::new(project, guard, tasks_dir, clock, shutdown, limits));
         Ok(Self { listener, app })
     }
 
@@ -99,27 +103,16 @@ impl Server {
 
     /// Answers until the shutdown starts; then lets open requests end, for some
     /// seconds.
-    ///
-    /// # Errors
-    ///
-    /// When the listener fails.
-    pub async fn run(self) -> Result<(), ServeError> {
-        let shutdown = self.app.shutdown.clone();
-        let asked = {
-            let shutdown = shutdown.clone();
-            async move { shutdown.started().await }
-        };
-        let served = axum::serve(self.listener, router(self.app)).with_graceful_shutdown(asked);
+    pub async fn run(self) {
+        let (shutdown, limits) = (self.app.shutdown.clone(), self.app.limits);
+        let served = connections::serve(self.listener, router(self.app), limits, shutdown.clone());
         let overdue = async {
             shutdown.started().await;
             tokio::time::sleep(GRACE).await;
         };
         tokio::select! {
-            ended = served.into_future() => ended.map_err(ServeError::Failed),
-            () = overdue => {
-                tracing::warn!("some requests did not end in time; they are cut off");
-                Ok(())
-            }
+            () = served => {}
+            () = overdue => tracing::warn!("some requests did not end in time; they are cut off"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use gyre_types::{Digest, GuestOutcome, Seed, Split, Value};
+use gyre_types::{GuestOutcome, Seed, Split, Value};
 use gyre_verify::Verifier;
 
 use crate::admit::{Draft, admit_all};
@@ -10,7 +10,9 @@ use crate::admit_judged::{Stubs, admit_judged};
 use crate::contract::{Composed, read_composed, read_generated};
 use crate::family::FamilySource;
 use crate::gates::{require_stub_fails, require_substance, require_unseen};
-use crate::generate::{ATTEMPTS_MAX, AdmissionReport, AdmittedTask, Origin, TaskRequest, assemble};
+use crate::generate::{
+    ATTEMPTS_MAX, AdmissionReport, AdmittedTask, Origin, Seen, TaskRequest, assemble,
+};
 use crate::guest::{Execute, Function, Generator, explain};
 use crate::static_tasks::StaticTask;
 use crate::{Family, Reason, Refusal, TaskError, split_of};
@@ -107,7 +109,7 @@ pub(crate) fn wave(
     sampled: Sampled,
     execute: &Execute<'_>,
     state: &mut State,
-    seen: &mut HashSet<Digest>,
+    seen: &mut Seen<'_>,
     report: &mut AdmissionReport,
 ) -> Result<(), TaskError> {
     let mut candidates = match &family.source {
@@ -117,8 +119,10 @@ pub(crate) fn wave(
         }
         FamilySource::Static(tasks) => pick(family, tasks, requests, state, report),
     };
+    let digests: Vec<_> = candidates.iter().map(|c| c.admitted.task.digest).collect();
+    let mut fresh = seen.add(&digests)?.into_iter();
     candidates.retain(|candidate| {
-        let fresh = seen.insert(candidate.admitted.task.digest);
+        let fresh = fresh.next().unwrap_or_default();
         if !fresh {
             let detail = format!("{} is there already", candidate.admitted.task.id);
             state.refuse(candidate.request, Refusal::new(Reason::Duplicate, detail), report);

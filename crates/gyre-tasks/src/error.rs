@@ -36,6 +36,12 @@ pub enum TaskError {
         /// The names that exist.
         known: String,
     },
+    /// Whoever keeps the tasks cannot say which there are.
+    #[error("cannot tell which tasks there are already: {why}")]
+    Known {
+        /// Why.
+        why: String,
+    },
     /// A request that the family cannot meet.
     #[error("family {family}: {detail}")]
     Request {

@@ -83,6 +83,23 @@ impl AdmissionReport {
     }
 }
 
+/// Which tasks there are already. A run of many rounds need not have them all
+/// in memory to say so.
+pub trait KnownTasks {
+    /// Those of `digests` that belong to a task which is there.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be said.
+    fn known_among(&self, digests: &[Digest]) -> Result<HashSet<Digest>, String>;
+}
+
+impl KnownTasks for HashSet<Digest> {
+    fn known_among(&self, digests: &[Digest]) -> Result<HashSet<Digest>, String> {
+        Ok(digests.iter().filter(|digest| self.contains(*digest)).copied().collect())
+    }
+}
+
 /// Generates and admits one task for each request.
 ///
 /// An attempt that is refused is followed by the next, from a seed of its own,
@@ -98,7 +115,7 @@ impl AdmissionReport {
 pub fn generate_tasks<E: Display>(
     family: &Family,
     requests: &[TaskRequest],
-    known: &HashSet<Digest>,
+    known: &impl KnownTasks,
     execute: impl Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, E>>,
 ) -> Result<Generation, TaskError> {
     generate_sampled(family, requests, known, Sampled::Share, &stringify(&execute))
@@ -115,18 +132,33 @@ pub(crate) fn stringify<'a, E: Display>(
 pub(crate) fn generate_sampled(
     family: &Family,
     requests: &[TaskRequest],
-    known: &HashSet<Digest>,
+    known: &dyn KnownTasks,
     sampled: Sampled,
     execute: &Execute<'_>,
 ) -> Result<Generation, TaskError> {
     require_levels(family, requests)?;
-    let mut seen = known.clone();
+    let mut seen = Seen { known, here: HashSet::new() };
     let mut report = AdmissionReport { requested: requests.len() as u64, ..Default::default() };
     let mut state = attempt::State::new(requests);
     while state.is_open() {
         attempt::wave(family, requests, sampled, execute, &mut state, &mut seen, &mut report)?;
     }
     Ok(Generation { tasks: state.into_results(), report })
+}
+
+/// Tasks that were there before a call, and those that it made.
+pub(crate) struct Seen<'a> {
+    known: &'a dyn KnownTasks,
+    here: HashSet<Digest>,
+}
+
+impl Seen<'_> {
+    /// For each digest, in order, whether it is seen for the first time.
+    pub(crate) fn add(&mut self, digests: &[Digest]) -> Result<Vec<bool>, TaskError> {
+        let known = self.known.known_among(digests).map_err(|why| TaskError::Known { why })?;
+        let is_fresh = |digest: &Digest| !known.contains(digest) && self.here.insert(*digest);
+        Ok(digests.iter().map(is_fresh).collect())
+    }
 }
 
 fn require_levels(family: &Family, requests: &[TaskRequest]) -> Result<(), TaskError> {

@@ -36,8 +36,8 @@ pub use check::{CheckPlan, CheckReport, LevelReport, check_family};
 pub use error::{Reason, Refusal, TaskError};
 pub use family::{Difficulty, Family, FamilyManifest, FamilySource, FamilySummary, load_all};
 pub use generate::{
-    ATTEMPTS_MAX, AdmissionReport, AdmittedTask, Generation, TaskRequest, generate_tasks, split_of,
-    task_digest,
+    ATTEMPTS_MAX, AdmissionReport, AdmittedTask, Generation, KnownTasks, TaskRequest,
+    generate_tasks, split_of, task_digest,
 };
 pub use humaneval::{Import, import_humaneval};
 pub use scaffold::scaffold;

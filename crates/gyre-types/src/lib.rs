@@ -13,6 +13,7 @@ mod limits;
 mod rollout;
 mod sandbox;
 mod seed;
+mod stored_path;
 mod task;
 mod value;
 mod verdict;
@@ -27,6 +28,7 @@ pub use rollout::{
 };
 pub use sandbox::{GuestException, GuestOutcome, SandboxJob, SandboxReport, Step, StepReport};
 pub use seed::Seed;
+pub use stored_path::StoredPath;
 pub use task::{Case, Composition, Split, Task};
 pub use value::{Value, ValueError, ValueLimits};
 pub use verdict::{CheckResult, InvalidReason, Judgement, Score, ScoreError, Verdict};

@@ -25,7 +25,7 @@ fn ls(global: &Global, project: &Project, run: Option<&RunId>) -> anyhow::Result
             .map(|shard| {
                 json!({
                     "id": shard.id, "round": shard.round, "rows": shard.rows, "bytes": shard.bytes,
-                    "sha256": shard.sha256, "file": project.data.file(&shard.path),
+                    "sha256": shard.sha256, "file": project.data.shown(&shard.path),
                     "superseded": shard.superseded,
                 })
             })
@@ -39,7 +39,7 @@ fn ls(global: &Global, project: &Project, run: Option<&RunId>) -> anyhow::Result
             shard.round.to_string(),
             shard.rows.to_string(),
             output::bytes(shard.bytes),
-            project.data.file(&shard.path).display().to_string(),
+            project.data.shown(&shard.path),
         ]);
     }
     output::print(&table);

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use anyhow::Context;
 use gyre_orchestrator::scheduler::Schedule;
 use gyre_orchestrator::{Cancel, Error, ServerSettings};
-use gyre_server::{Server, ServerOptions, Shutdown, Token};
+use gyre_server::{Server, ServerLimits, ServerOptions, Shutdown, Token};
 
 use crate::args::{Global, ServeArgs};
 use crate::clock::now_ms;
@@ -29,15 +29,14 @@ pub(crate) fn serve(global: &Global, args: &ServeArgs) -> anyhow::Result<()> {
     say(global, server.address()?)?;
     let drained = cancel.clone();
     let served = runtime.spawn(async move {
-        let ended = server.run().await;
+        server.run().await;
         drained.cancel();
-        ended
     });
     let kept = scheduler::keep(global, project.clone(), schedules, cancel);
     if kept.is_err() {
         shutdown.start();
     }
-    runtime.block_on(served).context("the server panicked")??;
+    runtime.block_on(served).context("the server panicked")?;
     runtime.block_on(project.store.close());
     kept
 }
@@ -61,6 +60,7 @@ fn options(
         token_env: settings.token_env.clone(),
         tasks_dir,
         clock: now_ms,
+        limits: ServerLimits::default(),
     })
 }
 

@@ -87,6 +87,32 @@ impl Served {
         answer.text()
     }
 
+    /// All that comes back, which may break off in the middle.
+    pub(crate) fn get_raw(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let host = &self.address;
+        let close = "Connection: close";
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n{close}\r\n\r\n").unwrap();
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The status of an answer, of which nothing more is read.
+    pub(crate) fn get_head(&self, path: &str) -> u16 {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let host = &self.address;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        String::from_utf8_lossy(&status[9..]).parse().unwrap()
+    }
+
+    /// The id of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.running.as_ref().map_or(0, Running::id)
+    }
+
     /// Asks it to stop, as a supervisor does, and gives its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
         let running = self.running.take().unwrap();

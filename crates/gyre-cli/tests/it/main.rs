@@ -30,6 +30,7 @@ mod schedule_pages;
 mod schedules;
 mod serve;
 mod serve_pages;
+mod siege;
 mod support;
 mod tasks;
 mod top;

@@ -1,6 +1,6 @@
 //! What a revocation does to a run, as part of a commit.
 
-use gyre_types::{Digest, ShardId, canonical_json};
+use gyre_types::{Digest, ShardId, StoredPath, canonical_json};
 use serde_json::Value;
 
 use super::{Writer, run_cell};
@@ -36,7 +36,7 @@ pub struct ShardRewrite {
     /// The shard.
     pub shard: ShardId,
     /// Where its file lies from here on, relative to the data folder.
-    pub moved_to: String,
+    pub moved_to: StoredPath,
     /// What stands in its place; nothing where no row was left.
     pub successor: Option<ShardId>,
 }
@@ -104,7 +104,7 @@ impl Writer<'_> {
         let cells = vec![run.clone(), rewrite.shard.as_str().into(), successor, revocation.into()];
         self.insert(&schema::REWRITES, vec![cells], false).await?;
         let mut update = Query::new("UPDATE shards SET superseded = 1, path = ");
-        update.arg(rewrite.moved_to.as_str()).push(" WHERE run = ").arg(run);
+        update.arg(rewrite.moved_to.as_text()).push(" WHERE run = ").arg(run);
         update.push(" AND id = ").arg(rewrite.shard.as_str());
         self.transaction.execute(update).await.map_err(|failure| self.store.fail(failure))?;
         Ok(())

@@ -2,7 +2,7 @@ use gyre_lineage::{
     AlarmRow, AuditRules, CanaryRow, CorrectionStep, GateDecision, GateReview, Kind, NewRevocation,
     Node, RevocationRow, RevocationTarget, ShardRewrite, Touched, VerdictRow, nobody,
 };
-use gyre_types::{InvalidReason, Judgement, Purpose, RolloutId, TaskId, Verdict};
+use gyre_types::{InvalidReason, Judgement, Purpose, RolloutId, StoredPath, TaskId, Verdict};
 use serde_json::json;
 
 use crate::scenario::{Recorded, digest, judgement, rows_of, shard, verdict, write};
@@ -86,7 +86,7 @@ async fn a_revoked_task_is_put_right_step_by_step(db: &TestDatabase) {
     commit.shard_rows = rows_of(&new, &rollouts);
     commit.shards = vec![new.clone()];
     let mut step = CorrectionStep::new(row.ordinal);
-    let moved_to = "runs/r-1/dataset/superseded/train-round-0001.parquet".to_owned();
+    let moved_to = StoredPath::new("runs/r-1/dataset/superseded/train-round-0001.parquet");
     let successor = Some(new.id.clone());
     let old = recorded.shard.id.clone();
     step.rewrites =
@@ -211,7 +211,7 @@ async fn a_row_that_was_put_right_is_not_touched_again(db: &TestDatabase) {
     let mut step = CorrectionStep::new(first.ordinal);
     step.rewrites = vec![ShardRewrite {
         shard: recorded.shard.id.clone(),
-        moved_to: "superseded/old".to_owned(),
+        moved_to: StoredPath::new("superseded/old"),
         successor: Some(new.id.clone()),
     }];
     step.report = Some(json!({}));

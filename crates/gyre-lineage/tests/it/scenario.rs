@@ -6,7 +6,8 @@ use gyre_lineage::{
 };
 use gyre_types::{
     CheckResult, CheckpointId, Composition, Digest, Interface, InvalidReason, Judgement, Limits,
-    PartId, RolloutId, RunId, Score, Seed, ShardId, Split, StopReason, Task, TaskId, Verdict,
+    PartId, RolloutId, RunId, Score, Seed, ShardId, Split, StopReason, StoredPath, Task, TaskId,
+    Verdict,
 };
 use serde_json::json;
 
@@ -63,7 +64,7 @@ pub(crate) fn checkpoint(name: &str, round: u32, parent: Option<&CheckpointRow>)
         id: CheckpointId::from_digest(&digest),
         round,
         parent: parent.map(|parent| parent.id.clone()),
-        path: format!("runs/r-1/checkpoints/{name}"),
+        path: StoredPath::new(format!("runs/r-1/checkpoints/{name}")),
         digest,
         policy_digest: self::digest("policy"),
         shards: Vec::new(),
@@ -75,7 +76,7 @@ pub(crate) fn part(name: &str, rows: usize) -> PartRow {
     let sha256 = digest(name);
     PartRow {
         id: PartId::from_digest(&sha256),
-        path: format!("runs/r-1/rollouts/{name}.parquet"),
+        path: StoredPath::new(format!("runs/r-1/rollouts/{name}.parquet")),
         sha256,
         bytes: 12_345,
         rows: rows.try_into().unwrap(),
@@ -140,7 +141,7 @@ pub(crate) fn shard(name: &str, round: u32, rows: usize) -> ShardRow {
     ShardRow {
         id: ShardId::from_digest(&sha256),
         round,
-        path: format!("runs/r-1/dataset/data/{name}.parquet"),
+        path: StoredPath::new(format!("runs/r-1/dataset/data/{name}.parquet")),
         sha256,
         bytes: 999,
         rows: rows.try_into().unwrap(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gyre_lineage::{AlarmRow, CanaryRow, RolloutFilter, RunStatus, VerdictRow};
+use gyre_lineage::{AlarmRow, CanaryRow, RunStatus, VerdictRow};
 use gyre_rollout::{RolledOut, RolloutRequest};
 use gyre_round::{
     AcceptCount, GuardPlan, RateAlarm, RoundEvent, RoundPlan, RoundState, VerdictCounts,
@@ -159,17 +159,13 @@ impl Runner<'_> {
     /// What was said of each task's first attempt, by level and by skill.
     fn accept_counts(&self, round: u32) -> Result<AcceptCounts, Error> {
         let tasks = self.load_tasks(round, Split::Train)?;
-        let filter = RolloutFilter {
-            round: Some(round),
-            purpose: Some(Split::Train),
-            ..RolloutFilter::default()
-        };
         let mut cells = AcceptCounts::default();
-        for row in self.rollouts(&filter)?.iter().filter(|row| row.rollout.sample == 0) {
-            if let (Some(task), Some(verdict)) = (tasks.get(&row.rollout.task), &row.verdict) {
+        self.each_rollout(round, |row| {
+            let task = tasks.get(&row.rollout.task).filter(|_| row.rollout.sample == 0);
+            if let (Some(task), Some(verdict)) = (task, &row.verdict) {
                 cells.add(task, verdict);
             }
-        }
+        })?;
         Ok(cells)
     }
 }

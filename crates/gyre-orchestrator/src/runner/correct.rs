@@ -14,7 +14,8 @@ use gyre_lineage::{
 use gyre_round::{Contest, GateRecord, decide};
 use gyre_tasks::Family;
 use gyre_types::{
-    InvalidReason, Judgement, RolloutId, RolloutRecord, Split, StopReason, Task, TaskId, Verdict,
+    InvalidReason, Judgement, RolloutId, RolloutRecord, Split, StopReason, StoredPath, Task,
+    TaskId, Verdict,
 };
 use gyre_verify::{GradingKey, Submission, Verifier};
 
@@ -167,7 +168,8 @@ impl Runner<'_> {
             return Err(self.unreadable(old.id.to_string(), "its round has no plan"));
         };
         let selection = self.selection(&plan)?;
-        let file = self.project.data.file(&old.path);
+        let resolved = self.project.data.resolve(&old.path);
+        let file = resolved.map_err(|error| self.unreadable(old.id.to_string(), error))?;
         let moved_to = self.set_aside(&file)?;
         gyre_fault::io_point("revoke::set_aside").map_err(io("set aside", &file))?;
         let mut commit = self.empty_commit();
@@ -192,7 +194,7 @@ impl Runner<'_> {
 
     /// Gives a shard's file its second name, outside the folder that is
     /// published. The first one is taken away once the lineage knows.
-    fn set_aside(&self, file: &Path) -> Result<String, Error> {
+    fn set_aside(&self, file: &Path) -> Result<StoredPath, Error> {
         let folder = self.project.data.dataset(&self.run.id).join("superseded");
         fs::create_dir_all(&folder).map_err(io("make", &folder))?;
         let name = file.file_name().unwrap_or_default();

@@ -1,9 +1,9 @@
 //! Chooses the rows to train on and publishes them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use gyre_dataset::{Card, DatasetRow, DatasetWriter, Layout, ManifestShard, RowSource, read_part};
-use gyre_lineage::{RolloutFilter, RolloutWithVerdict, RunRow, ShardRow, ShardRowRef, VerdictRow};
+use gyre_lineage::{RolloutWithVerdict, RunRow, ShardRow, ShardRowRef, VerdictRow};
 use gyre_round::{
     Curated, CurationCandidate, RoundEvent, RoundPlan, RoundState, VerdictKind, curate,
 };
@@ -17,6 +17,7 @@ use crate::project::{Project, io};
 /// What was chosen of a round's rollouts.
 pub(super) struct Selection {
     pub(super) chosen: Curated,
+    /// Those that were accepted.
     rollouts: Vec<RolloutWithVerdict>,
     tasks: BTreeMap<TaskId, Task>,
 }
@@ -51,17 +52,22 @@ impl Runner<'_> {
 
     /// What a round's rollouts come to, by their newest verdicts.
     pub(super) fn selection(&self, plan: &RoundPlan) -> Result<Selection, Error> {
-        let rollouts = self.rollouts(&RolloutFilter {
-            round: Some(plan.round),
-            purpose: Some(Split::Train),
-            ..RolloutFilter::default()
-        })?;
         let tasks = self.load_tasks(plan.round, Split::Train)?;
-        let candidates: Vec<_> = rollouts
-            .iter()
-            .filter_map(|row| candidate(row, tasks.get(&row.rollout.task)?))
-            .collect();
+        let mut candidates = Vec::new();
+        self.each_rollout(plan.round, |row| {
+            let task = tasks.get(&row.rollout.task);
+            candidates.extend(task.and_then(|task| candidate(&row, task)));
+        })?;
         let chosen = curate(&plan.curation, plan.seed.derive("curation", &[]), &candidates);
+        drop(candidates);
+        // Of most rollouts nothing is needed any more.
+        let accepted: HashSet<_> = chosen.accepted.iter().collect();
+        let mut rollouts = Vec::new();
+        self.each_rollout(plan.round, |row| {
+            if accepted.contains(&row.rollout.id) {
+                rollouts.push(row);
+            }
+        })?;
         Ok(Selection { chosen, rollouts, tasks })
     }
 
@@ -147,7 +153,7 @@ impl Runner<'_> {
         for part in parts.collect::<BTreeSet<_>>() {
             let row = self.project.wait(self.project.store.part(&self.run.id, part))?;
             let row = row.ok_or_else(|| self.unreadable(part.to_string(), "it is not recorded"))?;
-            for record in read_part(&self.project.data.file(&row.path))? {
+            for record in read_part(self.project.data.open(&row.path))? {
                 let record = record?;
                 if wanted.contains(&record.id) {
                     records.insert(record.id.clone(), record);
@@ -167,7 +173,10 @@ pub(super) fn write_index(project: &Project, run: &RunRow) -> Result<(), Error> 
     }
     let folder = project.data.dataset(&run.id);
     let shard = |shard: ShardRow| ManifestShard {
-        path: relative_to(&folder, &project.data.file(&shard.path)),
+        path: match project.data.place(&shard.path) {
+            Some(place) => relative_to(&folder, &place),
+            None => shard.path.to_string(),
+        },
         id: shard.id,
         sha256: shard.sha256,
         bytes: shard.bytes,

@@ -254,9 +254,10 @@ impl Runner<'_> {
     ) -> Result<(), Error> {
         let mut pieces = Vec::new();
         for LostResult { key, epoch, path, why } in lost {
-            let fleet = self.fleet.as_mut().filter(|fleet| {
-                fleet.again.get(&key).copied().unwrap_or_default() < AGAIN_MAX
-            });
+            let fleet = self
+                .fleet
+                .as_mut()
+                .filter(|fleet| fleet.again.get(&key).copied().unwrap_or_default() < AGAIN_MAX);
             let Some(fleet) = fleet else {
                 let why = format!("{why}, although its piece was made {} times", AGAIN_MAX + 1);
                 return Err(Error::Object { doing: "read", name: path, why });

@@ -67,18 +67,18 @@ pub(crate) fn named_paths(project: &Project, run: &RunId) -> Result<HashSet<Path
     let mut after: Option<PartId> = None;
     loop {
         let page = project.wait(project.store.parts(run, after.as_ref(), PAGE))?;
-        known.extend(page.iter().map(|part| project.data.file(&part.path)));
+        known.extend(page.iter().filter_map(|part| project.data.place(&part.path)));
         match page.last() {
             Some(last) => after = Some(last.id.clone()),
             None => break,
         }
     }
     let shards = crate::inspect::shards(project, run)?;
-    known.extend(shards.iter().map(|shard| project.data.file(&shard.path)));
+    known.extend(shards.iter().filter_map(|shard| project.data.place(&shard.path)));
     let checkpoints = project.wait(project.store.checkpoints(run, None, PAGE))?;
-    known.extend(checkpoints.rows.iter().map(|row| project.data.file(&row.path)));
+    known.extend(checkpoints.rows.iter().filter_map(|row| project.data.place(&row.path)));
     for path in project.wait(project.store.retired(run))? {
-        known.remove(&project.data.file(&path));
+        project.data.place(&path).map(|place| known.remove(&place));
     }
     Ok(known)
 }

@@ -1,11 +1,12 @@
 //! Generates and admits the tasks of a round.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use gyre_lineage::{NewTask, RevocationRow, RevocationTarget, TaskFilter};
+use gyre_lineage::{NewTask, RevocationRow, RevocationTarget, StoreError, TaskFilter};
 use gyre_round::{RoundEvent, RoundPlan, RoundState, TaskSlot};
-use gyre_tasks::{AdmissionReport, AdmittedTask, Reason, TaskRequest, generate_tasks};
+use gyre_tasks::{AdmissionReport, AdmittedTask, KnownTasks, Reason, TaskRequest, generate_tasks};
 use gyre_types::{Digest, Split, Task, TaskId, Value};
 
 use super::{Done, Runner};
@@ -36,7 +37,7 @@ pub(crate) struct TaskSet {
 impl Runner<'_> {
     pub(super) fn generate(&mut self, state: &RoundState) -> Result<Done, Error> {
         let plan = planned(state);
-        let mut known = self.known_tasks()?;
+        let mut known = HashSet::new();
         let (tasks, report) = if plan.round == 0 {
             let mut report = AdmissionReport::default();
             let held_out = self.config.held_out.clone();
@@ -181,7 +182,12 @@ impl Runner<'_> {
             let Some(family) = self.workshop.families.get(&batch[0].0) else { continue };
             let requests: Vec<_> = batch.iter().map(|(_, request)| request.clone()).collect();
             let sandbox = &self.workshop.sandbox;
-            let made = generate_tasks(family, &requests, known, |jobs| sandbox.execute(jobs))?;
+            let all = AllTasks { runner: self, made: known, failed: RefCell::new(None) };
+            let made = generate_tasks(family, &requests, &all, |jobs| sandbox.execute(jobs));
+            if let Some(error) = all.failed.into_inner() {
+                return Err(error.into());
+            }
+            let made = made?;
             add(report, made.report);
             for task in made.tasks.into_iter().flatten() {
                 known.insert(task.task.digest);
@@ -202,12 +208,6 @@ impl Runner<'_> {
             RevocationTarget::Verifier(_) => None,
         };
         Ok(revocations.into_iter().filter_map(task).collect())
-    }
-
-    /// Digests of every task that the run has.
-    fn known_tasks(&self) -> Result<HashSet<Digest>, Error> {
-        let tasks = self.all_tasks(&TaskFilter::default())?;
-        Ok(tasks.into_iter().map(|task| task.digest).collect())
     }
 
     fn all_tasks(&self, filter: &TaskFilter) -> Result<Vec<Task>, Error> {
@@ -268,6 +268,33 @@ impl Runner<'_> {
                 None => return Ok(tasks),
             }
         }
+    }
+}
+
+/// The tasks of a run, and those that were made since. The run's are asked for a
+/// batch at a time: there are as many as its rounds have made.
+struct AllTasks<'a, 'o> {
+    runner: &'a Runner<'o>,
+    made: &'a HashSet<Digest>,
+    /// Why the lineage could not be asked.
+    failed: RefCell<Option<StoreError>>,
+}
+
+impl KnownTasks for AllTasks<'_, '_> {
+    fn known_among(&self, digests: &[Digest]) -> Result<HashSet<Digest>, String> {
+        let project = &self.runner.project;
+        let by_id: HashMap<_, _> =
+            digests.iter().map(|digest| (TaskId::from_digest(digest), *digest)).collect();
+        let ids: Vec<_> = by_id.keys().cloned().collect();
+        let recorded = project.wait(project.store.tasks_among(&self.runner.run.id, &ids));
+        let recorded = recorded.map_err(|error| {
+            let why = error.to_string();
+            *self.failed.borrow_mut() = Some(error);
+            why
+        })?;
+        let recorded = recorded.iter().filter_map(|id| by_id.get(id)).copied();
+        let made = digests.iter().filter(|digest| self.made.contains(*digest)).copied();
+        Ok(recorded.chain(made).collect())
     }
 }
 

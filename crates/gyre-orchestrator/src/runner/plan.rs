@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use gyre_lineage::RolloutFilter;
 use gyre_round::{
     CurriculumState, GateHistory, GatePlan, GateRecord, Observation, PhasePlan, PhaseTasks,
     RoundEvent, RoundPlan, plan_round, skill_weights,
 };
-use gyre_types::{Seed, Split};
+use gyre_types::{Seed, Split, Task};
 
 use super::{Done, Runner, round_events};
 use crate::error::Error;
@@ -91,21 +90,16 @@ impl Runner<'_> {
         let Some(plan) = state.plan else { return Ok(CurriculumState::default()) };
         let Some(first) = plan.phases.first() else { return Ok(plan.curriculum) };
         let tasks = self.load_tasks(round, Split::Train)?;
-        let filter = RolloutFilter {
-            round: Some(round),
-            purpose: Some(Split::Train),
-            ..RolloutFilter::default()
-        };
-        let rollouts = self.rollouts(&filter)?;
-        let observations = rollouts.iter().filter_map(|row| {
-            let verdict = &row.verdict.as_ref()?.verdict;
-            let task = tasks.get(&row.rollout.task)?;
-            (row.rollout.sample < first.samples && !verdict.is_invalid()).then(|| Observation {
-                family: &task.family,
-                difficulty: task.difficulty,
-                skills: &task.skills,
-                passed: verdict.is_pass(),
-            })
+        let mut seen = Vec::new();
+        self.each_rollout(round, |row| {
+            let Some(verdict) = row.verdict.map(|row| row.verdict) else { return };
+            if row.rollout.sample < first.samples && !verdict.is_invalid() {
+                seen.push((tasks.get(&row.rollout.task), verdict.is_pass()));
+            }
+        })?;
+        let observations = seen.into_iter().filter_map(|(task, passed)| {
+            let Task { family, difficulty, skills, .. } = task?;
+            Some(Observation { family, difficulty: *difficulty, skills, passed })
         });
         Ok(plan.curriculum.after_round(&self.config.curriculum, observations))
     }

@@ -13,10 +13,13 @@ use gyre_types::{
 };
 
 use super::batch::Batch;
-use super::generate::{PAGE, planned};
+use super::generate::planned;
 use super::{Done, PhaseTaskIds, Runner};
 use crate::error::Error;
 use crate::local_policy::EmbeddedPolicy;
+
+/// Rollouts that are read at once where all of a round are looked at.
+const ROLLOUT_PAGE: u32 = 1_000;
 
 /// A wave that was sampled and written, ready to be committed.
 pub(super) struct Stored {
@@ -62,16 +65,14 @@ impl Runner<'_> {
 
     fn solved_before(&self, plan: &RoundPlan, phase: u32) -> Result<BTreeSet<TaskId>, Error> {
         let first = first_sample(plan, phase);
-        let rollouts = self.rollouts(&RolloutFilter {
-            round: Some(plan.round),
-            purpose: Some(Split::Train),
-            ..RolloutFilter::default()
-        })?;
-        let solved = |row: &RolloutWithVerdict| {
+        let mut solved = BTreeSet::new();
+        self.each_rollout(plan.round, |row| {
             let passed = row.verdict.as_ref().is_some_and(|v| v.verdict.is_pass());
-            row.rollout.sample < first && passed
-        };
-        Ok(rollouts.into_iter().filter(solved).map(|row| row.rollout.task).collect())
+            if row.rollout.sample < first && passed {
+                solved.insert(row.rollout.task);
+            }
+        })?;
+        Ok(solved)
     }
 
     pub(super) fn roll_out(&mut self, state: &RoundState, at: WaveIndex) -> Result<Done, Error> {
@@ -198,19 +199,27 @@ impl Runner<'_> {
         }
     }
 
-    pub(super) fn rollouts(
+    /// Shows the training rollouts of a round to `see`, by their ids and a page at
+    /// a time, so that no caller holds more of them than it keeps.
+    pub(super) fn each_rollout(
         &self,
-        filter: &RolloutFilter,
-    ) -> Result<Vec<RolloutWithVerdict>, Error> {
+        round: u32,
+        mut see: impl FnMut(RolloutWithVerdict),
+    ) -> Result<(), Error> {
+        let filter = RolloutFilter {
+            round: Some(round),
+            purpose: Some(Split::Train),
+            ..RolloutFilter::default()
+        };
         let (store, run) = (&self.project.store, &self.run.id);
-        let mut rollouts = Vec::new();
         let mut after = None;
         loop {
-            let page = self.project.wait(store.rollouts(run, filter, after.as_ref(), PAGE))?;
-            rollouts.extend(page.rows);
+            let page =
+                self.project.wait(store.rollouts(run, &filter, after.as_ref(), ROLLOUT_PAGE))?;
+            page.rows.into_iter().for_each(&mut see);
             match page.next {
                 Some(next) => after = Some(next),
-                None => return Ok(rollouts),
+                None => return Ok(()),
             }
         }
     }

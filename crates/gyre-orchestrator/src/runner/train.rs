@@ -111,7 +111,7 @@ impl Runner<'_> {
             if shard.superseded || !(oldest..=plan.round).contains(&shard.round) {
                 continue;
             }
-            for row in read_shard(&self.project.data.file(&shard.path))? {
+            for row in read_shard(self.project.data.open(&shard.path))? {
                 let row = row?;
                 examples.push(example(row.prompt, row.completion));
             }

@@ -5,13 +5,15 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
-use gyre_dataset::read_shard;
-use gyre_orchestrator::inspect;
+use gyre_dataset::{RowReader, read_shard};
+use gyre_orchestrator::{DataDir, inspect};
+use gyre_types::StoredPath;
 use tokio::io::AsyncReadExt;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Asked, PathParts};
 use crate::app::App;
-use crate::failure::Failure;
+use crate::failure::{Failure, damaged};
 use crate::router::problem;
 
 /// A shard's bytes, as a download that no browser opens.
@@ -24,8 +26,9 @@ pub(super) async fn shard_file(State(app): State<Arc<App>>, path: PathParts, uri
 
 async fn open_shard(app: &Arc<App>, path: PathParts, uri: &Uri) -> Result<Response, Failure> {
     let asked = Asked::new(path, uri, &[])?;
+    let permit = permit(app)?;
     // The path is the lineage's: nothing of the request becomes a part of it.
-    let (path, name, bytes) = app
+    let (file, name, bytes) = app
         .read(move |app| {
             let run = asked.run(app)?;
             let id: gyre_types::ShardId = asked.name("shard").parse()?;
@@ -33,16 +36,18 @@ async fn open_shard(app: &Arc<App>, path: PathParts, uri: &Uri) -> Result<Respon
             let shard = shards.into_iter().find(|shard| shard.id == id);
             let shard = shard.ok_or_else(|| Failure::not_found("shard", id.as_str()))?;
             let name = format!("{}-round-{:04}-{}.parquet", run.id, shard.round, shard.id);
-            Ok((app.project.data.file(&shard.path), name, shard.bytes))
+            let file = app.project.data.open_file(&shard.path);
+            Ok((file.map_err(|error| damaged(&error))?, name, shard.bytes))
         })
         .await?;
-    let file = tokio::fs::File::open(&path).await.map_err(|error| Failure::internal(&error))?;
-    let chunks = futures_util::stream::try_unfold(file, |mut file| async move {
-        let mut chunk = vec![0; 64 << 10];
-        let read = file.read(&mut chunk).await?;
-        chunk.truncate(read);
-        Ok::<_, std::io::Error>((read > 0).then_some((chunk, file)))
-    });
+    let file = tokio::fs::File::from_std(file);
+    let chunks =
+        futures_util::stream::try_unfold((file, permit), |(mut file, permit)| async move {
+            let mut chunk = vec![0; 64 << 10];
+            let read = file.read(&mut chunk).await?;
+            chunk.truncate(read);
+            Ok::<_, std::io::Error>((read > 0).then_some((chunk, (file, permit))))
+        });
     let mut response = Response::new(Body::from_stream(chunks));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.apache.parquet"));
@@ -52,8 +57,16 @@ async fn open_shard(app: &Arc<App>, path: PathParts, uri: &Uri) -> Result<Respon
     Ok(response)
 }
 
-/// Lines sent at once.
-const LINES: usize = 64;
+/// Bytes of lines that are read at once, about.
+const LINES_BYTES: usize = 64 << 10;
+
+/// A place among those who download.
+fn permit(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
+    app.exports.clone().try_acquire_owned().map_err(|_| {
+        let detail = "too many downloads are under way; try again later";
+        Failure::busy("too_many_exports", detail)
+    })
+}
 
 /// All published rows, a JSON object a line, read as they are sent.
 pub(super) async fn rows(State(app): State<Arc<App>>, path: PathParts, uri: Uri) -> Response {
@@ -65,30 +78,23 @@ pub(super) async fn rows(State(app): State<Arc<App>>, path: PathParts, uri: Uri)
 
 async fn open_rows(app: &Arc<App>, path: PathParts, uri: &Uri) -> Result<Response, Failure> {
     let asked = Asked::new(path, uri, &[])?;
-    let (run, files) = app
+    let permit = permit(app)?;
+    let (run, paths) = app
         .read(move |app| {
             let run = asked.run(app)?.id;
             let shards = inspect::shards(&app.project, &run)?;
             let published = shards.iter().filter(|shard| !shard.superseded);
-            let files: Vec<_> = published.map(|shard| app.project.data.file(&shard.path)).collect();
-            Ok((run, files))
+            let paths: Vec<_> = published.map(|shard| shard.path.clone()).collect();
+            Ok((run, paths))
         })
         .await?;
-    let (send, receive) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(4);
-    // Ends with the dataset, or once nobody reads any more.
-    tokio::task::spawn_blocking(move || {
-        for file in files {
-            let sent = send_shard(&file, &send);
-            if let Err(error) = sent {
-                tracing::warn!(%error, "an export of rows ends early");
-                let _ = send.blocking_send(Err(std::io::Error::other(error)));
-                return;
-            }
-        }
-    });
-    let lines = futures_util::stream::unfold(receive, |mut receive| async move {
-        receive.recv().await.map(|lines| (lines, receive))
-    });
+    let export = Export {
+        data: app.project.data.clone(),
+        paths: paths.into_iter(),
+        rows: None,
+        _permit: permit,
+    };
+    let lines = futures_util::stream::try_unfold(export, next_lines);
     let mut response = Response::new(Body::from_stream(lines));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
@@ -97,21 +103,46 @@ async fn open_rows(app: &Arc<App>, path: PathParts, uri: &Uri) -> Result<Respons
     Ok(response)
 }
 
-type Lines = tokio::sync::mpsc::Sender<Result<String, std::io::Error>>;
+/// An export of rows. Nothing is read of it until its reader took what was read
+/// before, and between two reads it occupies no thread.
+struct Export {
+    data: DataDir,
+    paths: std::vec::IntoIter<StoredPath>,
+    /// The rest of the shard that is being read.
+    rows: Option<RowReader>,
+    _permit: OwnedSemaphorePermit,
+}
 
-fn send_shard(file: &std::path::Path, send: &Lines) -> Result<(), String> {
-    let mut lines = String::new();
-    for (at, row) in read_shard(file).map_err(|error| error.to_string())?.enumerate() {
-        let row = row.map_err(|error| error.to_string())?;
-        lines.push_str(&serde_json::to_string(&row).map_err(|error| error.to_string())?);
-        lines.push('\n');
-        if (at + 1).is_multiple_of(LINES) {
-            let full = std::mem::take(&mut lines);
-            send.blocking_send(Ok(full)).map_err(|_| "nobody reads any more".to_owned())?;
+/// The next lines of an export, and the rest of it.
+async fn next_lines(mut export: Export) -> Result<Option<(String, Export)>, std::io::Error> {
+    let read = tokio::task::spawn_blocking(move || (export.read(), export)).await;
+    let (lines, export) = read.map_err(std::io::Error::other)?;
+    let lines = lines.map_err(|error| {
+        tracing::warn!(%error, "an export of rows ends early");
+        std::io::Error::other(error)
+    })?;
+    Ok((!lines.is_empty()).then_some((lines, export)))
+}
+
+impl Export {
+    /// Some rows as lines; none once there are no more.
+    fn read(&mut self) -> Result<String, String> {
+        let mut lines = String::new();
+        while lines.len() < LINES_BYTES {
+            let Some(rows) = &mut self.rows else {
+                let Some(path) = self.paths.next() else { break };
+                let shard = read_shard(self.data.open(&path));
+                self.rows = Some(shard.map_err(|error| error.to_string())?);
+                continue;
+            };
+            let Some(row) = rows.next() else {
+                self.rows = None;
+                continue;
+            };
+            let row = row.map_err(|error| error.to_string())?;
+            lines.push_str(&serde_json::to_string(&row).map_err(|error| error.to_string())?);
+            lines.push('\n');
         }
+        Ok(lines)
     }
-    if lines.is_empty() {
-        return Ok(());
-    }
-    send.blocking_send(Ok(lines)).map_err(|_| "nobody reads any more".to_owned())
 }

@@ -1,0 +1,35 @@
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A file to read: by its path, or opened by somebody who may decide where it is
+/// allowed to lie.
+#[derive(Debug)]
+pub struct Source {
+    /// What errors call it.
+    pub(crate) path: PathBuf,
+    opened: Option<io::Result<File>>,
+}
+
+impl Source {
+    /// A file that was opened, or why it was not; errors call it `path`.
+    pub fn opened(path: impl Into<PathBuf>, file: io::Result<File>) -> Self {
+        Self { path: path.into(), opened: Some(file) }
+    }
+
+    pub(crate) fn open(self) -> io::Result<File> {
+        self.opened.unwrap_or_else(|| File::open(&self.path))
+    }
+}
+
+impl From<&Path> for Source {
+    fn from(path: &Path) -> Self {
+        Self { path: path.to_owned(), opened: None }
+    }
+}
+
+impl From<&PathBuf> for Source {
+    fn from(path: &PathBuf) -> Self {
+        path.as_path().into()
+    }
+}
