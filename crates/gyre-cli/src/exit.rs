@@ -155,7 +155,7 @@ fn serve_code(error: &ServeError) -> u8 {
 fn config_code(error: &ConfigError) -> u8 {
     match error {
         ConfigError::Unreadable { .. } => 13,
-        ConfigError::Malformed { why, .. } if why.contains("unknown field") => 10,
+        ConfigError::UnknownKey { .. } => 10,
         ConfigError::Malformed { .. } => 11,
         ConfigError::OutOfBounds { .. } => 12,
     }

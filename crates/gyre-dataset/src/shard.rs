@@ -11,7 +11,8 @@ use crate::row::{DatasetRow, encode};
 
 /// Writes one shard, row by row, to a temporary file.
 ///
-/// Holds no more than one row group. Dropping it removes the file.
+/// Holds the rows of one batch and what the file's encoder holds of one row group,
+/// and the ids of all rows. Dropping it removes the file.
 pub struct DatasetWriter {
     path: PathBuf,
     file: Option<ParquetFile>,

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::server_settings::ServerSettings;
+use crate::unknown_key;
 use crate::worker_settings::WorkerSettings;
 
 /// Everything that a run is told. Unknown keys are refused.
@@ -261,6 +262,14 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
+    /// It has a key that no configuration has.
+    #[error("the configuration {path} is refused:\n{why}\n(`gyre config schema` lists every key)")]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// Where, and which keys there are.
+        why: String,
+    },
     /// It is not of the configuration's shape.
     #[error("the configuration {path} is refused:\n{why}\n(`gyre config schema` lists every key)")]
     Malformed {
@@ -299,9 +308,12 @@ impl RunConfig {
     ///
     /// See [`ConfigError`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Malformed {
-            path: path.to_owned(),
-            why: error.to_string().trim_end().to_owned(),
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let (path, why) = (path.to_owned(), error.to_string().trim_end().to_owned());
+            match unknown_key::is_cause::<Self>(text) {
+                true => ConfigError::UnknownKey { path, why },
+                false => ConfigError::Malformed { path, why },
+            }
         })?;
         config.check().map_err(|(key, why)| ConfigError::OutOfBounds {
             path: path.to_owned(),

@@ -11,7 +11,8 @@
 //!   next start.
 //! - What an action does follows from plan and lineage alone: never from the
 //!   clock, from the wave's place in a process, or from what was in memory.
-//! - Keys stay between `gyre-tasks`, `gyre-verify` and this crate.
+//! - A grading key is read to judge and to show a task to the people who run the
+//!   service or the command. It reaches no agent, no guest and no training row.
 
 mod audit;
 mod audit_verifier;
@@ -35,6 +36,7 @@ mod search;
 mod server_settings;
 pub mod shown;
 mod summary;
+mod unknown_key;
 mod worker;
 mod worker_settings;
 mod workshop;

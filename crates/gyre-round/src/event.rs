@@ -82,7 +82,7 @@ pub enum RoundEvent {
         steps: u64,
         /// Tokens trained on.
         tokens: u64,
-        /// Mean loss over the last tenth of the steps, in nats per token.
+        /// Loss of the last step, in nats per token.
         loss: f64,
     },
     /// The candidate was evaluated on one part of the held-out tasks.
