@@ -73,13 +73,15 @@ impl Store {
         run: &RunId,
         tasks: &[TaskId],
     ) -> Result<Vec<TaskId>, StoreError> {
-        /// Parameters of one statement; SQLite takes 32,766.
-        const AT_ONCE: usize = 1_000;
+        /// Tasks of one statement. Shorter lists are filled up to a power of two with
+        /// their last task: a statement of each length would be kept prepared.
+        const AT_ONCE: usize = 512;
         let mut found = Vec::new();
         for tasks in tasks.chunks(AT_ONCE) {
             let mut query = Query::new("SELECT id FROM tasks WHERE run = ");
             query.arg(run.as_str()).push(" AND id IN (");
-            for (at, task) in tasks.iter().enumerate() {
+            let filled = tasks.iter().chain(std::iter::repeat(&tasks[tasks.len() - 1]));
+            for (at, task) in filled.take(tasks.len().next_power_of_two()).enumerate() {
                 query.push(if at == 0 { "" } else { ", " }).arg(task.as_str());
             }
             query.push(")");
