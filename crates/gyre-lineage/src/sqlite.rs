@@ -28,9 +28,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// counts, and within SQLite's bound of 32,766 arguments at 17 columns.
 const ROWS_PER_INSERT: usize = 256;
 
-/// The page cache of a connection, in SQLite's notation for KiB. Ids are random,
-/// so inserts touch pages all over the indexes; the default of 2 MB thrashes.
-const CACHE_KIB: &str = "-65536";
+/// The page cache of the writer, in SQLite's notation for KiB. Ids are random, so
+/// inserts touch pages all over the indexes; the default of 2 MB thrashes. A cache
+/// grows with the database until it is full, so its bound is what a long run takes.
+const CACHE_KIB: &str = "-32768";
+
+/// The page cache of a reader: what it reads again lies in the system's cache.
+const READER_CACHE_KIB: &str = "-4096";
 
 /// Pages in the log before they are copied to the file (32 MiB): a commit of
 /// thousands of rows touches more than the default of 1,000.
@@ -56,13 +60,13 @@ impl SqliteDatabase {
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("cache_size", CACHE_KIB)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
-        let pool = |size| {
+        let pool = |size, cache_kib: &'static str| {
             SqlitePoolOptions::new()
                 .max_connections(size)
                 .acquire_timeout(BUSY_TIMEOUT + Duration::from_secs(5))
-                .connect_lazy_with(options.clone())
+                .connect_lazy_with(options.clone().pragma("cache_size", cache_kib))
         };
-        let (writer, readers) = (pool(1), pool(4));
+        let (writer, readers) = (pool(1, CACHE_KIB), pool(4, READER_CACHE_KIB));
         let database = Self { path: path.to_owned(), options, writer, readers };
         database.connect().await?;
         Ok(database)
