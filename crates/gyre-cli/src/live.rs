@@ -69,6 +69,7 @@ fn json(progress: &Progress<'_>) {
         }),
         Progress::CompilingGuest { .. }
         | Progress::GuestDiscarded { .. }
+        | Progress::GuestNotKept { .. }
         | Progress::CompilingVerifier { .. }
         | Progress::Working { .. } => return,
     };
@@ -102,6 +103,7 @@ impl Lines {
                 self.compiling_told = true;
                 output::line("compiling the Python guest for this machine (once)");
             }
+            Progress::GuestNotKept { path, reason } => output::line(not_kept(path, reason)),
             Progress::CompilingVerifier { .. } if !self.verifier_told => {
                 self.verifier_told = true;
                 output::line("compiling the verifier for this machine (once)");
@@ -119,6 +121,15 @@ impl Lines {
             _ => {}
         }
     }
+}
+
+fn not_kept(path: &std::path::Path, reason: &str) -> String {
+    format!(
+        "the compiled Python guest is not kept, and is compiled again each time: {} is not to be \
+         trusted, since {reason}; `sandbox.cache_dir` in the configuration or XDG_CACHE_HOME names \
+         another folder",
+        path.display()
+    )
 }
 
 /// A live line that always says what is going on, and a line for what is done.
@@ -159,6 +170,7 @@ impl Terminal {
             }
             // The log tells of it.
             Progress::GuestDiscarded { .. } => {}
+            Progress::GuestNotKept { path, reason } => self.say(not_kept(path, reason)),
             Progress::CompilingVerifier { done } => {
                 self.bar.set_length(100);
                 self.bar.set_position((100.0 * done) as u64);

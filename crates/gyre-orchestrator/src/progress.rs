@@ -21,6 +21,14 @@ pub enum Progress<'a> {
         /// What was wrong with it.
         reason: &'a str,
     },
+    /// The compiled guest is not kept, and is compiled again each time: other
+    /// users could replace what is in its folder.
+    GuestNotKept {
+        /// The folder that they could change.
+        path: &'a std::path::Path,
+        /// How.
+        reason: &'a str,
+    },
     /// A verifier that is a component is being compiled for this machine;
     /// happens once for each.
     CompilingVerifier {

@@ -101,7 +101,7 @@ impl Workshop {
             let of_group: Vec<_> = group.iter().map(|&at| submissions[at]).collect();
             let family = of_group.first().and_then(|s| self.families.get(&s.task.family));
             let verifier = family.map_or(&Verifier::Cases, |family| &family.verifier);
-            let judged = verifier.judge(&of_group, |jobs| self.sandbox.execute(jobs));
+            let judged = verifier.judge_with(&of_group, &self.sandbox);
             for (&at, judgement) in group.iter().zip(judged) {
                 judgements[at] = Some(judgement);
             }
@@ -152,6 +152,10 @@ pub fn open_sandbox(
             tracing::warn!(path = %path.display(), reason, "discarded a compiled guest; compiling again");
             let discarded = Progress::GuestDiscarded { path: &path, reason: &reason };
             observer.borrow_mut().observe(&discarded);
+        }
+        OpenProgress::NotKept { path, reason } => {
+            let not_kept = Progress::GuestNotKept { path: &path, reason: &reason };
+            observer.borrow_mut().observe(&not_kept);
         }
         _ => {}
     };

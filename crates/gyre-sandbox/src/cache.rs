@@ -1,7 +1,10 @@
-//! The compiled guest on disk: made once, loaded in milliseconds afterwards.
+//! The compiled guest: made once, kept on disk where that is safe, and loaded in
+//! milliseconds afterwards.
+
+mod folder;
 
 use std::borrow::Cow;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,10 +16,11 @@ use gyre_types::Digest;
 use wasmtime::{CacheStore, Engine, Module};
 
 use crate::{SandboxError, artefact, engine};
+use folder::{NoFolder, PrivateFolder};
 
 /// The folder within the cache folder that is this crate's own, which nobody
 /// else may enter.
-pub(crate) const FOLDER: &str = "guests";
+const FOLDER: &str = "guests";
 
 /// What [`Sandbox::open`](crate::Sandbox::open) is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,14 @@ pub enum OpenProgress {
         /// The file.
         path: PathBuf,
         /// What was wrong with it.
+        reason: String,
+    },
+    /// What it compiles is not kept: other users could put their own code in
+    /// the place of what is loaded from the cache folder.
+    NotKept {
+        /// The folder that is not to be trusted: the cache folder or one above.
+        path: PathBuf,
+        /// Who could change what is in it.
         reason: String,
     },
     /// It compiles the guest: told about ten times a second.
@@ -49,10 +61,25 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// A compiled guest takes about 30 MB; a larger file is not ours.
 const COMPILED_BYTES_MAX: u64 = 512 << 20;
 
-/// An open file that holds the compiled guest, whose digest was checked.
+/// An open file that holds compiled code: one in a private folder whose digest
+/// was checked, or one without a name that this process filled.
 pub(crate) struct CompiledGuest(File);
 
 impl CompiledGuest {
+    /// Holds what was just compiled, where it cannot be kept.
+    fn unnamed(code: &[u8]) -> Result<Self, SandboxError> {
+        let made = unnamed_file().and_then(|mut file| {
+            file.write_all(code)?;
+            seal(&file)?;
+            file.rewind()?;
+            Ok(file)
+        });
+        made.map(Self).map_err(|error| SandboxError::Engine {
+            doing: "holding compiled code in memory",
+            message: error.to_string(),
+        })
+    }
+
     /// Takes a file that another process of this program has checked.
     pub(crate) fn from_checked(file: File) -> Self {
         Self(file)
@@ -82,8 +109,8 @@ impl CompiledGuest {
     }
 }
 
-/// Finds the compiled guest in the cache folder, compiling it into there first
-/// if there is no intact one that this engine can load.
+/// Finds the compiled guest in the cache folder, compiling it first if there is
+/// no intact one that this engine can load.
 pub(crate) fn open(
     cache_dir: &Path,
     progress: &dyn Fn(OpenProgress),
@@ -93,110 +120,157 @@ pub(crate) fn open(
     let engine = &engine::for_checking()?;
     let key =
         Digest::of_parts([guest.as_bytes().as_slice(), engine::compatibility(engine).as_bytes()]);
-    let folder = cache_dir.join(FOLDER);
-    make_private(&folder)?;
-    let entry = Entry::new(&folder, "python", key);
-    match entry.load(engine) {
+    let loads = |compiled: &CompiledGuest| {
+        compiled.module(engine).map(drop).map_err(|error| error.to_string())
+    };
+    let compile = || {
+        let module = artefact::module()?;
+        let functions_total = artefact::function_count(&module);
+        compile(functions_total, progress, |engine| engine.precompile_module(&module))?
+            .map_err(|error| SandboxError::engine("compiling", &error))
+    };
+    obtain(cache_dir, &format!("python-{}", short(key)), &loads, compile, progress)
+}
+
+/// Compiled code by its name: from the cache folder, or made, and kept there if
+/// the folder is this user's alone. `check` says what is wrong with what was
+/// found, beside its digest.
+pub(crate) fn obtain<E: From<SandboxError>>(
+    cache_dir: &Path,
+    name: &str,
+    check: &dyn Fn(&CompiledGuest) -> Result<(), String>,
+    compile: impl FnOnce() -> Result<Vec<u8>, E>,
+    progress: &dyn Fn(OpenProgress),
+) -> Result<CompiledGuest, E> {
+    let folder = match PrivateFolder::open(&cache_dir.join(FOLDER)) {
+        Ok(folder) => folder,
+        Err(NoFolder::Unusable(error)) => return Err(error.into()),
+        Err(NoFolder::Untrusted { path, reason }) => {
+            tracing::warn!(path = %path.display(), reason, "compiled code is not kept");
+            progress(OpenProgress::NotKept { path, reason });
+            let compiled = CompiledGuest::unnamed(&compile()?)?;
+            progress(OpenProgress::Ready { from_cache: false });
+            return Ok(compiled);
+        }
+    };
+    let entry = Entry::new(&folder, name);
+    match entry.load(check) {
         Ok(Some(compiled)) => {
             progress(OpenProgress::Ready { from_cache: true });
             return Ok(compiled);
         }
         Ok(None) => {}
         Err(reason) => {
-            tracing::warn!(path = %entry.compiled.display(), reason, "discarding a compiled guest");
+            let path = folder.path_of(&entry.compiled);
+            tracing::warn!(path = %path.display(), reason, "discarding compiled code");
             entry.remove()?;
-            progress(OpenProgress::Discarded { path: entry.compiled.clone(), reason });
+            progress(OpenProgress::Discarded { path, reason });
         }
     }
-    make_folder(&folder)?;
-    let module = artefact::module()?;
-    let functions_total = artefact::function_count(&module);
-    let compiled = compile(functions_total, progress, |engine| engine.precompile_module(&module))?
-        .map_err(|error| SandboxError::engine("compiling", &error))?;
-    entry.store(&compiled)?;
-    let compiled = entry.load(engine).ok().flatten().ok_or_else(|| SandboxError::Engine {
+    entry.store(&compile()?)?;
+    let compiled = entry.load(check).ok().flatten().ok_or_else(|| SandboxError::Engine {
         doing: "loading what it compiled",
-        message: "the compiled guest does not load".to_owned(),
+        message: "the file is not what was written".to_owned(),
     })?;
     progress(OpenProgress::Ready { from_cache: false });
     Ok(compiled)
 }
 
-/// Two files: the compiled guest, and beside it the digest that vouches for
-/// it. The digest is written last, so a compiled guest without one is the
-/// rest of a crash, and is made again.
-pub(crate) struct Entry {
-    pub(crate) compiled: PathBuf,
-    digest: PathBuf,
+/// As much of a key as names a file.
+pub(crate) fn short(key: Digest) -> String {
+    key.to_string()[..32].to_owned()
 }
 
-impl Entry {
-    pub(crate) fn new(folder: &Path, kind: &str, key: Digest) -> Self {
-        let name = format!("{kind}-{}", &key.to_string()[..32]);
-        Self {
-            compiled: folder.join(format!("{name}.cwasm")),
-            digest: folder.join(format!("{name}.sha256")),
-        }
+/// Two files: the compiled code, and beside it the digest that vouches for it.
+/// The digest is written last, so compiled code without one is the rest of a
+/// crash, and is made again.
+struct Entry<'a> {
+    folder: &'a PrivateFolder,
+    compiled: String,
+    digest: String,
+}
+
+impl<'a> Entry<'a> {
+    fn new(folder: &'a PrivateFolder, name: &str) -> Self {
+        let (compiled, digest) = (format!("{name}.cwasm"), format!("{name}.sha256"));
+        Self { folder, compiled, digest }
     }
 
-    /// The compiled guest, `None` if there is none, or what is wrong with it.
-    fn load(&self, engine: &Engine) -> Result<Option<CompiledGuest>, String> {
-        let Some(compiled) = self.checked()? else { return Ok(None) };
-        compiled.module(engine).map_err(|error| error.to_string())?;
+    /// The compiled code, `None` if there is none, or what is wrong with it.
+    fn load(
+        &self,
+        check: &dyn Fn(&CompiledGuest) -> Result<(), String>,
+    ) -> Result<Option<CompiledGuest>, String> {
+        let read = |name| self.folder.read(name).map_err(|error| format!("{name}: {error}"));
+        let Some(recorded) = read(&self.digest)? else { return Ok(None) };
+        let recorded = bounded(&recorded).and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| io::Error::other("it is not a text"))
+        });
+        let recorded = recorded.map_err(|e| format!("its digest cannot be read: {e}"))?;
+        let Some(mut file) = read(&self.compiled)? else {
+            return Err("its digest is there and it is not".to_owned());
+        };
+        let content = bounded(&file).map_err(|error| error.to_string())?;
+        if Digest::of(&content).to_string() != recorded.trim_end() {
+            return Err("it is damaged: its digest does not match".to_owned());
+        }
+        file.rewind().map_err(|error| error.to_string())?;
+        let compiled = CompiledGuest(file);
+        check(&compiled)?;
         Ok(Some(compiled))
     }
 
-    /// The open file after comparing it with the digest that vouches for it;
-    /// `None` if there is none.
-    pub(crate) fn checked(&self) -> Result<Option<CompiledGuest>, String> {
-        let Some((mut file, _)) = self.read()? else { return Ok(None) };
-        file.rewind().map_err(|error| error.to_string())?;
-        Ok(Some(CompiledGuest(file)))
+    fn store(&self, compiled: &[u8]) -> Result<(), SandboxError> {
+        self.folder.write(&self.compiled, compiled)?;
+        self.folder.write(&self.digest, Digest::of(compiled).to_string().as_bytes())
     }
 
-    /// The file and its content, after comparing it with the digest that
-    /// vouches for it; `None` if there is none.
-    pub(crate) fn read(&self) -> Result<Option<(File, Vec<u8>)>, String> {
-        let recorded = match fs::read_to_string(&self.digest) {
-            Ok(text) => text,
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(format!("its digest cannot be read: {error}")),
-        };
-        let mut file = File::open(&self.compiled).map_err(|error| error.to_string())?;
-        let mut bytes = Vec::new();
-        let mut bounded = (&mut file).take(COMPILED_BYTES_MAX);
-        bounded.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        if Digest::of(&bytes).to_string() != recorded.trim_end() {
-            return Err("it is damaged: its digest does not match".to_owned());
-        }
-        Ok(Some((file, bytes)))
+    fn remove(&self) -> Result<(), SandboxError> {
+        self.folder.remove(&self.digest)?;
+        self.folder.remove(&self.compiled)
     }
+}
 
-    pub(crate) fn store(&self, compiled: &[u8]) -> Result<(), SandboxError> {
-        write_whole(&self.compiled, compiled)?;
-        write_whole(&self.digest, Digest::of(compiled).to_string().as_bytes())
-    }
+fn bounded(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(COMPILED_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
-    pub(crate) fn remove(&self) -> Result<(), SandboxError> {
-        for path in [&self.digest, &self.compiled] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(unusable(path)(error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
+/// A file that no name leads to.
+#[cfg(target_os = "linux")]
+fn unnamed_file() -> io::Result<File> {
+    use rustix::fs::MemfdFlags;
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    Ok(File::from(rustix::fs::memfd_create("gyre-compiled", flags)?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed_file() -> io::Result<File> {
+    tempfile::tempfile()
+}
+
+/// Takes the right to change the file from whoever gets its descriptor.
+#[cfg(target_os = "linux")]
+fn seal(file: &File) -> io::Result<()> {
+    use rustix::fs::SealFlags;
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    Ok(rustix::fs::fcntl_add_seals(file, seals)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn seal(_file: &File) -> io::Result<()> {
+    Ok(())
 }
 
 #[expect(
     unsafe_code,
-    reason = "loading machine code is what a compilation cache is for. The file is in a folder \
-              that only this user may write, its whole content matched the digest that was \
-              written after compiling it, and the file that was checked is the open one that is \
-              loaded, never a path that could be swapped in between. Another process of the same \
-              user could forge both files, but could as well replace this program"
+    reason = "loading machine code is what a compilation cache is for. The file has no name and \
+              this process wrote it, or it is this user's own, in a folder that nobody else can \
+              write to or exchange (see `PrivateFolder`); its whole content matched the digest \
+              that was written after compiling it, and the file that was checked is the open one \
+              that is loaded, never a path that could be swapped in between. Another process of \
+              the same user could forge both files, but could as well replace this program"
 )]
 fn deserialize(engine: &Engine, file: File) -> wasmtime::Result<Module> {
     // SAFETY: see the reason above; files are replaced by rename only, so the
@@ -241,53 +315,4 @@ impl CacheStore for Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
         true
     }
-}
-
-pub(crate) fn make_folder(folder: &Path) -> Result<(), SandboxError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(unusable(folder))
-}
-
-/// Takes others' rights from the folder if it is there already: machine code
-/// is loaded from it.
-pub(crate) fn make_private(folder: &Path) -> Result<(), SandboxError> {
-    #[cfg(unix)]
-    if let Ok(found) = fs::metadata(folder) {
-        use std::os::unix::fs::PermissionsExt;
-        if found.permissions().mode() & 0o077 != 0 {
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-                .map_err(unusable(folder))?;
-        }
-    }
-    Ok(())
-}
-
-/// Also where a folder of the path is a file: making the folder will tell.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-/// Writes a file such that, after a crash at any point, it is whole or absent.
-fn write_whole(path: &Path, content: &[u8]) -> Result<(), SandboxError> {
-    static WRITTEN: AtomicU32 = AtomicU32::new(0);
-    let turn = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_extension(format!("{}-{turn}.tmp", std::process::id()));
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    });
-    if written.is_err() {
-        // Nothing more can be done about it if this fails too.
-        let _ = fs::remove_file(&temporary);
-    }
-    written.map_err(unusable(path))
-}
-
-fn unusable(path: &Path) -> impl FnOnce(io::Error) -> SandboxError {
-    let path = path.to_owned();
-    move |source| SandboxError::CacheUnusable { path, source }
 }

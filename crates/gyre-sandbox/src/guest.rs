@@ -21,7 +21,7 @@ const INPUT_BYTES_MAX: usize = 16 << 20;
 /// they all write to.
 const TYPICAL_PROGRAM: &str = "def f(x):\n    return [x, str(x)]\n\nprint(sum(range(10)))\n";
 
-/// A compiled guest, linked and ready to be instantiated.
+/// A compiled guest, linked and ready to be instantiated; no guest has run yet.
 pub(crate) struct GuestImage {
     engine: Engine,
     linked: InstancePre<Host>,
@@ -40,13 +40,18 @@ impl GuestImage {
             .map_err(|error| SandboxError::engine("mapping the guest", &error))?;
         let pages = module.get_export("memory").and_then(|ty| ty.memory().map(|m| m.minimum()));
         let memory_bytes_min = pages.unwrap_or_default() << 16;
-        let mut image = Self { engine, linked, memory_bytes_min, hot: Arc::default() };
-        let hot = image.learn_hot_pages().map_err(|fault| SandboxError::Engine {
+        Ok(Self { engine, linked, memory_bytes_min, hot: Arc::default() })
+    }
+
+    /// Runs the first guest, to learn which pages all of them write to. A worker
+    /// process does so once it has given up its rights, and no guest before.
+    pub(crate) fn run_first_guest(&mut self) -> Result<(), SandboxError> {
+        let hot = self.learn_hot_pages().map_err(|fault| SandboxError::Engine {
             doing: "running the first guest",
             message: format!("{fault:?}"),
         })?;
-        image.hot = Arc::new(hot);
-        Ok(image)
+        self.hot = Arc::new(hot);
+        Ok(())
     }
 
     /// Compares a guest that ran a small program with one that did not.
@@ -58,9 +63,9 @@ impl GuestImage {
         // There may be room for one guest only.
         drop(fresh);
         let mut used = self.start(spec)?;
-        used.step(&WireStep::Run { code: TYPICAL_PROGRAM.to_owned() })?;
+        used.step(&WireStep::Run { code: TYPICAL_PROGRAM.to_owned() }, u64::MAX)?;
         let arguments = "[3]".to_owned();
-        used.step(&WireStep::Call { function: "f".to_owned(), arguments })?;
+        used.step(&WireStep::Call { function: "f".to_owned(), arguments }, u64::MAX)?;
         Ok(HotPages::between(&untouched, used.memory.data(&used.store)))
     }
 
@@ -131,21 +136,23 @@ impl Guest {
         self.store.data().workspace().map(Workspace::files).unwrap_or_default()
     }
 
-    /// Runs one step. What the guest does wrong is in the report.
-    pub(crate) fn step(&mut self, step: &WireStep) -> Result<WireStepReport, Fault> {
+    /// Runs one step, which may burn what its job has left. What the guest does
+    /// wrong is in the report.
+    pub(crate) fn step(&mut self, step: &WireStep, left: u64) -> Result<WireStepReport, Fault> {
         let limits = self.store.data().limits().clone();
+        let fuel_max = limits.fuel_max.min(left);
         let slept_before = self.store.data().slept_ns();
         self.store.data_mut().begin_step();
         if self.usage.steps == 0 {
             self.hot.make_present(self.memory.data_mut(&mut self.store));
         }
-        self.store.set_fuel(limits.fuel_max).map_err(engine_fault)?;
+        self.store.set_fuel(fuel_max).map_err(engine_fault)?;
         let end = match self.answer(step, &limits) {
             Ok(answer) => StepEnd::Answered(Bytes(answer)),
             Err(error) => stopped(&error)?,
         };
         let left = self.store.get_fuel().map_err(engine_fault)?;
-        let fuel = limits.fuel_max.saturating_sub(left);
+        let fuel = fuel_max.saturating_sub(left);
         let host = self.store.data_mut();
         let output = host.end_step(fuel);
         let slept = host.slept_ns() - slept_before;

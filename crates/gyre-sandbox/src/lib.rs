@@ -21,6 +21,7 @@
 //! - Nothing outside this crate names wasmtime, WASI or the component model.
 
 mod artefact;
+mod budget;
 mod bytes;
 mod cache;
 #[cfg(target_os = "linux")]

@@ -22,7 +22,7 @@ use gyre_types::Digest;
 use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
-use crate::cache::{self, CompiledGuest, Entry, OpenProgress};
+use crate::cache::{self, CompiledGuest, OpenProgress};
 use crate::link::{Launch, WorkerKind};
 use crate::pool::{self, Answer, Envelope, Pool, PoolSpec, Recipient, Reply, collect};
 use crate::protocol::Request;
@@ -203,7 +203,10 @@ impl ComponentVerifier {
             }
         };
         let patience = SandboxConfig::PATIENCE_DEFAULT;
-        let pool = Arc::new(Pool::new(PoolSpec { launch, workers: 1, patience, live_max: 1 })?);
+        // A worker answers one verifier's call after the other.
+        let reports_bytes_max = 0;
+        let spec = PoolSpec { launch, workers: 1, patience, live_max: 1, reports_bytes_max };
+        let pool = Arc::new(Pool::new(spec)?);
         let verifier = Self { pool, digest: Self::digest_of(bytes), limits };
         match verifier.ask(Request::Rehearse)? {
             Reply::Rehearsed(Ok(())) => Ok(verifier),
@@ -242,6 +245,8 @@ impl ComponentVerifier {
             request,
             result_bytes_max: self.limits.report_bytes_max as u64,
             fuel_max: self.limits.fuel_max,
+            job_bytes_max: self.limits.report_bytes_max as u64,
+            counted: false,
             life: None,
             ticket: 0,
             reply_to,
@@ -298,33 +303,12 @@ fn compiled(
     let content = Digest::of(bytes);
     let compatibility = engine::compatibility(engine);
     let key = Digest::of_parts([content.as_bytes().as_slice(), compatibility.as_bytes()]);
-    let folder = cache_dir.join(cache::FOLDER);
-    cache::make_private(&folder)?;
-    let entry = Entry::new(&folder, "verifier", key);
-    match entry.checked() {
-        Ok(Some(compiled)) => {
-            progress(OpenProgress::Ready { from_cache: true });
-            return Ok(compiled);
-        }
-        Ok(None) => {}
-        Err(reason) => {
-            tracing::warn!(path = %entry.compiled.display(), reason, "discarding a compiled verifier");
-            entry.remove()?;
-            progress(OpenProgress::Discarded { path: entry.compiled.clone(), reason });
-        }
-    }
-    weigh(bytes)?;
-    cache::make_folder(&folder)?;
-    let code =
+    let compile = || {
+        weigh(bytes)?;
         cache::compile(functions_total, progress, |engine| engine.precompile_component(bytes))?
-            .map_err(|error| {
-                refused(ComponentProblem::Invalid { message: format!("{error:#}") })
-            })?;
-    entry.store(&code)?;
-    let compiled = entry.checked().ok().flatten().ok_or_else(|| SandboxError::Engine {
-        doing: "loading a verifier that it compiled",
-        message: "the file is not what was written".to_owned(),
-    })?;
-    progress(OpenProgress::Ready { from_cache: false });
-    Ok(compiled)
+            .map_err(|error| refused(ComponentProblem::Invalid { message: format!("{error:#}") }))
+    };
+    let name = format!("verifier-{}", cache::short(key));
+    // Whether it is a verifier is asked of what was loaded, by the caller.
+    cache::obtain(cache_dir, &name, &|_| Ok(()), compile, progress)
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use gyre_types::{SandboxReport, StepReport};
 
 use crate::SandboxError;
+use crate::budget::{Budget, Share};
 use crate::layers::Layer;
 use crate::link::{Broken, Launch, Link};
 use crate::plugin::{Rehearsal, Verification};
@@ -41,17 +42,30 @@ pub(crate) struct Envelope {
     pub(crate) result_bytes_max: u64,
     /// Fuel that one step of the guest may burn.
     pub(crate) fuel_max: u64,
+    /// Bound of all results and output of one job of the guest.
+    pub(crate) job_bytes_max: u64,
+    /// Whether what is asked for counts while it is on its way: who sent it takes
+    /// in each report before it waits for anything else.
+    pub(crate) counted: bool,
     /// The life of the worker that holds the session, if it is about one.
     pub(crate) life: Option<u64>,
     pub(crate) ticket: usize,
     pub(crate) reply_to: ReplyTo,
 }
 
+/// An answer on its way to who asked.
+pub(crate) struct Answered {
+    pub(crate) ticket: usize,
+    pub(crate) answer: Answer,
+    /// Its share of the memory that reports may take. Dropped once it was taken in.
+    pub(crate) held: Option<Share>,
+}
+
 /// Who asked: all requests of one call share it.
-pub(crate) type ReplyTo = Arc<Sender<Vec<(usize, Answer)>>>;
+pub(crate) type ReplyTo = Arc<Sender<Vec<Answered>>>;
 
 /// Where the answers of one call's requests meet.
-pub(crate) fn replies() -> (ReplyTo, Receiver<Vec<(usize, Answer)>>) {
+pub(crate) fn replies() -> (ReplyTo, Receiver<Vec<Answered>>) {
     let (reply_to, answers) = mpsc::channel();
     (Arc::new(reply_to), answers)
 }
@@ -83,6 +97,8 @@ pub(crate) struct PoolSpec {
     /// How long a worker may say nothing, beside the time that its fuel takes.
     pub(crate) patience: Duration,
     pub(crate) live_max: u32,
+    /// Memory that reports on their way may take together, in bytes.
+    pub(crate) reports_bytes_max: u64,
 }
 
 #[derive(Default)]
@@ -101,6 +117,8 @@ struct Shared {
     processes: Vec<AtomicU32>,
     /// Requests that were sent.
     requests: AtomicU64,
+    /// Reports on their way.
+    reports: Arc<Budget>,
 }
 
 impl Shared {
@@ -125,8 +143,10 @@ impl Pool {
             for_worker: (0..workers).map(|_| VecDeque::new()).collect(),
             ..Inbox::default()
         };
+        let reports = Arc::new(Budget::new(spec.reports_bytes_max));
         let shared = Arc::new(Shared {
             spec,
+            reports,
             inbox: Mutex::new(inbox),
             arrived: Condvar::new(),
             taken: Condvar::new(),
@@ -168,6 +188,11 @@ impl Pool {
         processes.map(|id| id.load(Ordering::Relaxed)).filter(|id| *id != 0).collect()
     }
 
+    /// The most memory that reports on their way took at one time, in bytes.
+    pub(crate) fn reports_bytes_peak(&self) -> u64 {
+        self.shared.reports.peak()
+    }
+
     /// Requests that were sent so far.
     pub(crate) fn requests(&self) -> u64 {
         self.shared.requests.load(Ordering::Relaxed)
@@ -182,7 +207,9 @@ impl Pool {
             match to {
                 Recipient::Worker(at) => inbox.for_worker[at].push_back(envelope),
                 Recipient::Anyone => {
-                    while inbox.for_anyone.len() >= JOBS_WAITING_MAX {
+                    // Who bounds by itself what it sends must not wait here: it
+                    // has answers to take in.
+                    while !envelope.counted && inbox.for_anyone.len() >= JOBS_WAITING_MAX {
                         // Who empties the queue must know of what is in it.
                         self.shared.arrived.notify_all();
                         inbox =
@@ -210,13 +237,13 @@ impl Drop for Pool {
 
 /// Collects `count` answers in the order of their tickets. Each request is
 /// answered, or dropped with the dispatcher that held it.
-pub(crate) fn collect(answers: &Receiver<Vec<(usize, Answer)>>, count: usize) -> Vec<Answer> {
+pub(crate) fn collect(answers: &Receiver<Vec<Answered>>, count: usize) -> Vec<Answer> {
     let mut collected: Vec<Option<Answer>> = (0..count).map(|_| None).collect();
     let mut missing = count;
     while missing > 0 {
         let Ok(some) = answers.recv() else { break };
         missing = missing.saturating_sub(some.len());
-        for (ticket, answer) in some {
+        for Answered { ticket, answer, held: _ } in some {
             if let Some(slot) = collected.get_mut(ticket) {
                 *slot = Some(answer);
             }
@@ -230,16 +257,16 @@ pub(crate) fn collect(answers: &Receiver<Vec<(usize, Answer)>>, count: usize) ->
 #[derive(Default)]
 struct Answers {
     to: Option<ReplyTo>,
-    waiting: Vec<(usize, Answer)>,
+    waiting: Vec<Answered>,
 }
 
 impl Answers {
-    fn add(&mut self, envelope: Envelope, answer: Answer) {
+    fn add(&mut self, envelope: Envelope, answer: Answer, held: Option<Share>) {
         if self.to.as_ref().is_none_or(|to| !Arc::ptr_eq(to, &envelope.reply_to)) {
             self.hand_over();
             self.to = Some(envelope.reply_to);
         }
-        self.waiting.push((envelope.ticket, answer));
+        self.waiting.push(Answered { ticket: envelope.ticket, answer, held });
     }
 
     fn hand_over(&mut self) {
@@ -362,8 +389,9 @@ impl Dispatcher {
                 let envelope = waiting.pop_front().ok_or_else(|| {
                     Broken::Lost(std::io::Error::other("it answered more than it was asked"))
                 })?;
+                let held = self.shared.share(&response, &envelope, &mut answers);
                 let reply = self.shared.read(response, self.life, &envelope)?;
-                answers.add(envelope, reply);
+                answers.add(envelope, reply, held);
             }
         }
         Ok(())
@@ -388,13 +416,27 @@ impl Dispatcher {
 }
 
 impl Shared {
+    /// Waits until a report may be read, where it counts. What was read before
+    /// is handed over first: its reader makes the room that this waits for.
+    fn share(&self, response: &Response, to: &Envelope, answers: &mut Answers) -> Option<Share> {
+        let Response::Executed(report) = response else { return None };
+        if !to.counted {
+            return None;
+        }
+        let bytes = report.memory_bytes();
+        Some(self.reports.try_take(bytes).unwrap_or_else(|| {
+            answers.hand_over();
+            self.reports.take(bytes)
+        }))
+    }
+
     /// Reads a response as the answer to a request; one of another kind means
     /// that the worker is out of its mind.
     fn read(&self, response: Response, life: u64, to: &Envelope) -> Result<Answer, Broken> {
         Ok(Ok(match (&to.request, response) {
             (_, Response::Failed(fault)) => return Ok(Err(self.error(fault))),
             (Request::Execute(_), Response::Executed(report)) => {
-                Reply::Executed(report.read(to.result_bytes_max))
+                Reply::Executed(report.read(to.result_bytes_max, to.job_bytes_max))
             }
             (Request::Start(..), Response::Started) => Reply::Started(life),
             (Request::Step(..), Response::Stepped(step)) => {
@@ -439,5 +481,5 @@ fn take(queue: &mut VecDeque<Envelope>, count: usize) -> Vec<Envelope> {
 }
 
 fn answer(envelope: Envelope, answer: Answer) {
-    Answers::default().add(envelope, answer);
+    Answers::default().add(envelope, answer, None);
 }

@@ -66,7 +66,7 @@ fn prepare(hello: &Hello, compiled: File) -> Result<Code, crate::SandboxError> {
 }
 
 /// Gives up all that it does not need, then works.
-fn confined(mut layers: Vec<Layer>, code: Code, channel: OwnedFd) -> io::Result<()> {
+fn confined(mut layers: Vec<Layer>, mut code: Code, channel: OwnedFd) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     let address_space_bytes = {
         // The compiled guest is mapped; its descriptor has no more use here.
@@ -86,6 +86,12 @@ fn confined(mut layers: Vec<Layer>, code: Code, channel: OwnedFd) -> io::Result<
             #[cfg(not(target_os = "linux"))]
             let _ = &mut layers;
             let mut channel = File::from(channel);
+            #[cfg(target_os = "linux")]
+            layers.push(Layer::new("first guest", crate::confine::require_no_rights()));
+            if let Err(error) = code.warm_up() {
+                let message = error.to_string();
+                return frame::write(&mut channel, &Greeting::Refused { message });
+            }
             frame::write(&mut channel, &Greeting::Ready { layers })?;
             serve(code, channel)
         })?;

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use gyre_types::{
-    GuestOutcome, Limits, SandboxJob, SandboxReport, Seed, Step, StepReport, Value, WorkspaceLimits,
+    GuestOutcome, Limits, SandboxJob, SandboxReport, Seed, Step, StepReport, Value, ValueLimits,
+    WorkspaceLimits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -232,7 +233,9 @@ impl Request {
     pub(crate) fn fuel_max(&self, of_session: u64) -> u64 {
         match self {
             Self::Execute(job) => {
-                job.spec.limits.fuel_max.saturating_mul(job.steps.len().max(1) as u64)
+                let limits = job.spec.limits.unpack();
+                let steps = job.steps.len().max(1) as u64;
+                limits.fuel_max.saturating_mul(steps).min(limits.job_fuel_max())
             }
             Self::Step(..) | Self::Rehearse | Self::Verify(_) => of_session,
             Self::Start(..) | Self::End(_) => 0,
@@ -287,8 +290,31 @@ impl Response {
 }
 
 impl WireReport {
-    /// Reads what the guest answered, within the limit on one result.
-    pub(crate) fn read(self, result_bytes_max: u64) -> SandboxReport {
+    /// Ends the report with the step that brings results and output of all steps
+    /// beyond the bound: the guest wrote too much.
+    pub(crate) fn cut(&mut self, job_bytes_max: u64) {
+        let mut bytes = 0_u64;
+        for at in 0..self.steps.len() {
+            bytes = bytes.saturating_add(self.steps[at].bytes());
+            if bytes > job_bytes_max {
+                self.steps[at].end = StepEnd::OutputExceeded;
+                self.steps[at].stdout.clear();
+                self.steps.truncate(at + 1);
+                return;
+            }
+        }
+    }
+
+    /// Memory that it may take once it is read, in bytes, nearly.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let files: usize = self.files.values().map(|Bytes(content)| content.len()).sum();
+        self.steps.iter().map(WireStepReport::memory_bytes).sum::<u64>() + files as u64
+    }
+
+    /// Reads what the guest answered, within the limits on one result and on all
+    /// of them: a worker is not believed to have kept them.
+    pub(crate) fn read(mut self, result_bytes_max: u64, job_bytes_max: u64) -> SandboxReport {
+        self.cut(job_bytes_max);
         let steps = self.steps.into_iter().map(|step| step.read(result_bytes_max)).collect();
         SandboxReport {
             steps,
@@ -300,7 +326,16 @@ impl WireReport {
 }
 
 impl WireStepReport {
-    fn bytes(&self) -> u64 {
+    fn memory_bytes(&self) -> u64 {
+        match &self.end {
+            StepEnd::Answered(Bytes(answer)) => {
+                ValueLimits::MEMORY_PER_BYTE * answer.len() as u64 + self.stdout.len() as u64
+            }
+            _ => self.stdout.len() as u64,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
         let answer =
             if let StepEnd::Answered(Bytes(answer)) = &self.end { answer.len() } else { 0 };
         (answer + self.stdout.len()) as u64

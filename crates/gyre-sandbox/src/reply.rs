@@ -27,8 +27,7 @@ pub(crate) fn read(reply: &[u8], result_bytes_max: u64) -> GuestOutcome {
         return unrepresentable("the reply is not UTF-8");
     };
     if let Some(value) = body(reply, VALUE) {
-        let bounds = ValueLimits { bytes_max: result_bytes_max, ..ValueLimits::default() };
-        return match Value::parse(value, bounds) {
+        return match Value::parse(value, ValueLimits::of_bytes(result_bytes_max)) {
             Ok(value) => GuestOutcome::Value { value },
             Err(error) => unrepresentable(&error.to_string()),
         };

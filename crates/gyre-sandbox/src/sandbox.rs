@@ -1,20 +1,26 @@
 //! The crate's face: a sandbox, and sessions in it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use gyre_types::{Digest, Limits, SandboxJob, SandboxReport, Step, StepReport};
+use gyre_types::{Digest, Executor, Limits, SandboxJob, SandboxReport, Step, StepReport};
 
 use crate::guest::GuestImage;
 use crate::layers::Layer;
 use crate::link::{Launch, WorkerKind};
-use crate::pool::{self, Answer, Envelope, Pool, PoolSpec, Recipient, Reply, ReplyTo, collect};
+use crate::pool::{
+    self, Answer, Answered, Envelope, Pool, PoolSpec, Recipient, Reply, ReplyTo, collect,
+};
 use crate::protocol::{Request, SessionKey, SessionSpec, Usage, WireJob, WireSpec, WireStep};
 use crate::worker::{Code, Hello};
 use crate::{OpenProgress, SandboxError, artefact, cache, engine};
+
+/// Jobs of one call that are asked for at one time.
+const JOBS_ASKED_MAX: usize = 512;
 
 /// How a sandbox is opened.
 #[derive(Debug, Clone)]
@@ -33,9 +39,15 @@ pub struct SandboxConfig {
     /// work takes, before it counts as stuck. It stands behind the limits on
     /// guests, all of which are counted, and decides no verdict.
     pub patience: Duration,
+    /// Memory that the reports of [`execute_each`](Executor::execute_each) may
+    /// take together while they wait to be taken in, in bytes. One report may
+    /// take more, alone, if its job's limits let it. Changes no result.
+    pub reports_bytes_max: u64,
 }
 
 impl SandboxConfig {
+    /// Reports may take so much memory together unless said otherwise.
+    pub const REPORTS_BYTES_MAX_DEFAULT: u64 = 256 << 20;
     /// Room for this many live guests unless said otherwise.
     pub const LIVE_MAX_DEFAULT: u32 = 1_024;
     /// A worker may be silent for this long unless said otherwise.
@@ -50,6 +62,7 @@ impl SandboxConfig {
             worker_kind: WorkerKind::Thread,
             live_max: Self::LIVE_MAX_DEFAULT,
             patience: Self::PATIENCE_DEFAULT,
+            reports_bytes_max: Self::REPORTS_BYTES_MAX_DEFAULT,
         }
     }
 }
@@ -106,12 +119,13 @@ impl Sandbox {
             WorkerKind::Thread => {
                 let engine = engine::for_running(config.live_max)?;
                 let module = compiled.module(&engine)?;
-                let image = GuestImage::new(engine, &module)?;
-                Launch::Thread { code: Code::Guests(Arc::new(image)) }
+                let mut code = Code::Guests(Arc::new(GuestImage::new(engine, &module)?));
+                code.warm_up()?;
+                Launch::Thread { code }
             }
         };
-        let SandboxConfig { patience, live_max, .. } = *config;
-        let pool = Pool::new(PoolSpec { launch, workers, patience, live_max })?;
+        let SandboxConfig { patience, live_max, reports_bytes_max, .. } = *config;
+        let pool = Pool::new(PoolSpec { launch, workers, patience, live_max, reports_bytes_max })?;
         let sessions = Mutex::new(vec![0; workers]);
         let inner = Inner { pool, digest, sessions_started: AtomicU64::new(0), sessions };
         Ok(Self { inner: Arc::new(inner) })
@@ -144,8 +158,17 @@ impl Sandbox {
         self.inner.pool.requests()
     }
 
+    /// The most memory that reports took at one time while they waited to be
+    /// taken in by [`execute_each`](Executor::execute_each), in bytes: what their
+    /// size on the wire may come to.
+    pub fn reports_bytes_peak(&self) -> u64 {
+        self.inner.pool.reports_bytes_peak()
+    }
+
     /// Runs jobs, each in a fresh guest, several at a time; the reports are in
-    /// the order of the jobs.
+    /// the order of the jobs, and all held together. For programs that are
+    /// trusted, and few others: [`execute_each`](Executor::execute_each) bounds
+    /// what reports take.
     pub fn execute(&self, jobs: Vec<SandboxJob>) -> Vec<Result<SandboxReport, SandboxError>> {
         self.run(jobs, false)
     }
@@ -259,16 +282,81 @@ impl Sandbox {
     }
 }
 
+impl Executor for Sandbox {
+    fn execute_each(
+        &self,
+        jobs: &mut dyn Iterator<Item = SandboxJob>,
+        each: &mut dyn FnMut(usize, Result<SandboxReport, String>),
+    ) {
+        let mut jobs = jobs.enumerate().fuse();
+        let mut asked = BTreeSet::new();
+        let mut answers = pool::replies().1;
+        // Only what was asked for holds the way back, so that the loss of all of
+        // it is noticed.
+        let mut way_back = Weak::new();
+        loop {
+            let reply_to = way_back.upgrade().or_else(|| {
+                let (reply_to, fresh) = asked.is_empty().then(pool::replies)?;
+                answers = fresh;
+                Some(reply_to)
+            });
+            let mut requests = Vec::new();
+            // Jobs go out by the half of a window, so that workers get batches.
+            if let Some(to) = reply_to.filter(|_| asked.len() <= JOBS_ASKED_MAX / 2) {
+                way_back = Arc::downgrade(&to);
+                for (ticket, job) in jobs.by_ref().take(JOBS_ASKED_MAX - asked.len()) {
+                    let bounds = Bounds { counted: true, ..Bounds::of(&job.limits) };
+                    let request = Request::Execute(WireJob::new(job, false));
+                    requests.push((Recipient::Anyone, bounds.envelope(request, None, ticket, &to)));
+                    asked.insert(ticket);
+                }
+            }
+            if !requests.is_empty() {
+                self.inner.pool.send(requests);
+            }
+            if asked.is_empty() {
+                return;
+            }
+            let Ok(some) = answers.recv() else {
+                for ticket in std::mem::take(&mut asked) {
+                    each(ticket, Err(SandboxError::WorkerLost.to_string()));
+                }
+                continue;
+            };
+            for Answered { ticket, answer, held } in some {
+                asked.remove(&ticket);
+                each(ticket, report(answer));
+                drop(held);
+            }
+        }
+    }
+}
+
+fn report(answer: Answer) -> Result<SandboxReport, String> {
+    match answer {
+        Ok(Reply::Executed(report)) => Ok(report),
+        Ok(_) => Err(SandboxError::WorkerLost.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// What of a guest's limits bounds its worker's answers.
 #[derive(Clone, Copy)]
 struct Bounds {
     result_bytes_max: u64,
     fuel_max: u64,
+    job_bytes_max: u64,
+    counted: bool,
 }
 
 impl Bounds {
     fn of(limits: &Limits) -> Self {
-        Self { result_bytes_max: limits.result_bytes_max, fuel_max: limits.fuel_max }
+        Self {
+            result_bytes_max: limits.result_bytes_max,
+            fuel_max: limits.fuel_max,
+            job_bytes_max: limits.job_bytes_max(),
+            counted: false,
+        }
     }
 
     fn envelope(
@@ -278,8 +366,18 @@ impl Bounds {
         ticket: usize,
         reply_to: &ReplyTo,
     ) -> Envelope {
-        let Self { result_bytes_max, fuel_max } = self;
-        Envelope { request, result_bytes_max, fuel_max, life, ticket, reply_to: reply_to.clone() }
+        let Self { result_bytes_max, fuel_max, job_bytes_max, counted } = self;
+        let reply_to = reply_to.clone();
+        Envelope {
+            request,
+            result_bytes_max,
+            fuel_max,
+            job_bytes_max,
+            counted,
+            life,
+            ticket,
+            reply_to,
+        }
     }
 }
 

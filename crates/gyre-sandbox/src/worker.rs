@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::SandboxError;
 use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::guest::{Guest, GuestImage};
 use crate::layers::Layer;
@@ -37,6 +38,15 @@ pub(crate) enum Code {
 }
 
 impl Code {
+    /// Runs what is to be run before the first request. It needs no rights.
+    pub(crate) fn warm_up(&mut self) -> Result<(), SandboxError> {
+        match self {
+            // Nobody shares it yet.
+            Self::Guests(image) => Arc::get_mut(image).map_or(Ok(()), GuestImage::run_first_guest),
+            Self::Verifier(_) => Ok(()),
+        }
+    }
+
     fn guests(&self) -> Result<&GuestImage, Fault> {
         match self {
             Self::Guests(image) => Ok(image),
@@ -146,18 +156,24 @@ impl Worker {
     }
 
     fn execute(&self, job: WireJob) -> Result<WireReport, Fault> {
+        let limits = job.spec.limits.unpack();
+        let (job_fuel_max, job_bytes_max) = (limits.job_fuel_max(), limits.job_bytes_max());
         let mut guest = self.code.guests()?.start(job.spec)?;
         let mut steps = Vec::with_capacity(job.steps.len());
+        let mut bytes = 0_u64;
         for step in &job.steps {
-            let report = guest.step(step)?;
+            let report = guest.step(step, job_fuel_max.saturating_sub(guest.usage().fuel))?;
             let decided = steps.is_empty() && job.first_decides && !report.gave_value();
-            let over = report.is_fatal() || decided;
+            bytes = bytes.saturating_add(report.bytes());
+            let over = report.is_fatal() || decided || bytes > job_bytes_max;
             steps.push(report);
             if over {
                 break;
             }
         }
-        Ok(WireReport { steps, usage: guest.usage(), files: guest.files() })
+        let mut report = WireReport { steps, usage: guest.usage(), files: guest.files() };
+        report.cut(job_bytes_max);
+        Ok(report)
     }
 
     fn step(&mut self, key: SessionKey, step: &WireStep) -> Result<Response, Fault> {
@@ -169,7 +185,7 @@ impl Worker {
                 return Err(Fault::SessionDead);
             }
         };
-        let report = guest.step(step)?;
+        let report = guest.step(step, u64::MAX)?;
         let live = if report.is_fatal() { Live::Dead(guest.usage()) } else { Live::Guest(guest) };
         self.sessions.insert(key, live);
         Ok(Response::Stepped(report))

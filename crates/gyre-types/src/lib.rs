@@ -26,7 +26,9 @@ pub use rollout::{
     Completion, FinishReason, Message, PolicyRef, Purpose, Role, RolloutRecord, Sampling,
     StopReason, ToolCall, TurnRecord,
 };
-pub use sandbox::{GuestException, GuestOutcome, SandboxJob, SandboxReport, Step, StepReport};
+pub use sandbox::{
+    Executor, GuestException, GuestOutcome, SandboxJob, SandboxReport, Step, StepReport,
+};
 pub use seed::Seed;
 pub use stored_path::StoredPath;
 pub use task::{Case, Composition, Split, Task};

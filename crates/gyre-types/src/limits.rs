@@ -44,6 +44,25 @@ impl Default for Limits {
     }
 }
 
+/// Steps of a job that may each burn all their fuel: what more steps burn in
+/// all is bounded by this many.
+const JOB_STEPS_AT_FULL_FUEL: u64 = 64;
+/// Results and output of a job together, unless one step alone may give more.
+const JOB_BYTES_MAX: u64 = 8 << 20;
+
+impl Limits {
+    /// Fuel that all steps of one job may burn together, and so may all cases of
+    /// one answer, which are jobs of their own.
+    pub fn job_fuel_max(&self) -> u64 {
+        self.fuel_max.saturating_mul(JOB_STEPS_AT_FULL_FUEL)
+    }
+
+    /// Bytes of results and output that all steps of one job may give together.
+    pub fn job_bytes_max(&self) -> u64 {
+        JOB_BYTES_MAX.max(self.result_bytes_max.saturating_add(self.stdout_bytes_max))
+    }
+}
+
 /// What a guest may keep in its workspace, a tree of files in the host's memory
 /// that is as old as the guest and has no way out.
 ///

@@ -14,12 +14,28 @@ pub struct SandboxJob {
     /// What the guest may use.
     pub limits: Limits,
     /// What to do, in order, in one session; the first step whose guest died
-    /// (see [`GuestOutcome::is_fatal`]) ends the job.
+    /// (see [`GuestOutcome::is_fatal`]) ends the job. All steps together may burn
+    /// [`Limits::job_fuel_max`], and give [`Limits::job_bytes_max`].
     pub steps: Vec<Step>,
     /// Files that are in the workspace before the first step, by their paths
     /// in it. Only with [`Limits::workspace`], and within those bounds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// Runs jobs, each in a fresh guest.
+///
+/// Reports are handed over as they arrive, in any order, so that no more of them
+/// are held than one is working on.
+pub trait Executor {
+    /// Runs each job and tells `each` what came of it, by its position among the
+    /// jobs: a report, or what of the infrastructure failed. `jobs` may be asked
+    /// for more after earlier ones were told of. `each` must not run jobs itself.
+    fn execute_each(
+        &self,
+        jobs: &mut dyn Iterator<Item = SandboxJob>,
+        each: &mut dyn FnMut(usize, Result<SandboxReport, String>),
+    );
 }
 
 /// One thing to do in a session.

@@ -1,12 +1,13 @@
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Display;
 
-use gyre_types::{Digest, Judgement, SandboxJob, SandboxReport, Task};
+use gyre_types::{Digest, Executor, Judgement, SandboxJob, SandboxReport, Task};
 
-use crate::judge::judge_fault;
+use crate::judge::{Confirmation, NO_REPORT, judge_fault};
+use crate::plan::plan_confirm_case;
 use crate::{
-    GradingKey, Screen, ScreenPassed, judge_confirm, judge_screen, judge_unrun, judging_seed,
-    plan_confirm, plan_screen,
+    GradingKey, Screen, ScreenPassed, judge_screen, judge_unrun, judging_seed, plan_screen,
 };
 
 /// An answer to a task, with the key that decides.
@@ -26,24 +27,54 @@ pub struct Submission<'a> {
 /// Equal answers to equal tasks are judged once. Judgements come in the order
 /// of the submissions. `execute` is called at most twice, and must give one
 /// result for each job, in order; a result that is missing or an error makes
-/// its answer invalid.
+/// its answer invalid. It holds all reports together: [`judge_cases`] does not.
 pub fn judge_batch<E: Display>(
     submissions: &[Submission<'_>],
     execute: impl Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, E>>,
 ) -> Vec<Judgement> {
+    judge_cases(submissions, &InBatches(execute))
+}
+
+/// Judges answers as [`judge_batch`] does, each report as it arrives.
+pub fn judge_cases(submissions: &[Submission<'_>], executor: &dyn Executor) -> Vec<Judgement> {
     let (distinct, index) = deduplicate(submissions);
     let mut judgements: Vec<Option<Judgement>> =
         distinct.iter().map(|s| judge_unrun(s.task, s.key, s.answer)).collect();
 
     let open = undecided(&judgements);
-    let candidates = screen(&distinct, &open, &mut judgements, &execute);
-    confirm(&distinct, candidates, &mut judgements, &execute);
+    let candidates = screen(&distinct, &open, &mut judgements, executor);
+    confirm(&distinct, &candidates, &mut judgements, executor);
 
     let judged = |at: usize| {
-        // Every submission is decided by one of the three steps above.
-        judgements[at].clone().unwrap_or_else(|| judge_fault("never judged".to_owned()))
+        // Every submission is decided by one of the three steps above, unless
+        // the executor left out its job.
+        judgements[at].clone().unwrap_or_else(|| judge_fault(NO_REPORT.to_owned()))
     };
     index.into_iter().map(judged).collect()
+}
+
+/// Runs jobs by a function that takes and gives all of them at once.
+pub(crate) struct InBatches<F>(pub(crate) F);
+
+impl<F, E> Executor for InBatches<F>
+where
+    F: Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, E>>,
+    E: Display,
+{
+    fn execute_each(
+        &self,
+        jobs: &mut dyn Iterator<Item = SandboxJob>,
+        each: &mut dyn FnMut(usize, Result<SandboxReport, String>),
+    ) {
+        let jobs: Vec<SandboxJob> = jobs.collect();
+        if jobs.is_empty() {
+            return;
+        }
+        let count = jobs.len();
+        for (at, report) in (self.0)(jobs).into_iter().take(count).enumerate() {
+            each(at, report.map_err(|error| error.to_string()));
+        }
+    }
 }
 
 /// The distinct submissions, and for each submission which of them it is.
@@ -66,51 +97,58 @@ pub(crate) fn undecided(judgements: &[Option<Judgement>]) -> Vec<usize> {
     judgements.iter().enumerate().filter_map(open).collect()
 }
 
-fn screen<E: Display>(
+fn screen(
     distinct: &[Submission<'_>],
     open: &[usize],
     judgements: &mut [Option<Judgement>],
-    execute: &impl Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, E>>,
+    executor: &dyn Executor,
 ) -> Vec<(usize, ScreenPassed)> {
-    if open.is_empty() {
-        return Vec::new();
-    }
-    let plan = |&at: &usize| {
+    let mut jobs = open.iter().map(|&at| {
         let Submission { task, key, answer } = distinct[at];
         plan_screen(task, key, answer, judging_seed(task, answer))
-    };
-    let mut reports = execute(open.iter().map(plan).collect()).into_iter();
+    });
     let mut candidates = Vec::new();
-    for &at in open {
-        match reports.next() {
-            Some(Ok(report)) => match judge_screen(distinct[at].key, &report) {
+    executor.execute_each(&mut jobs, &mut |nth, report| {
+        let Some(&at) = open.get(nth) else { return };
+        match report {
+            Ok(report) => match judge_screen(distinct[at].key, &report) {
                 Screen::Decided(judgement) => judgements[at] = Some(judgement),
                 Screen::Candidate(passed) => candidates.push((at, passed)),
             },
-            Some(Err(fault)) => judgements[at] = Some(judge_fault(fault.to_string())),
-            None => judgements[at] = Some(judge_fault("the sandbox gave no report".to_owned())),
+            Err(fault) => judgements[at] = Some(judge_fault(fault)),
         }
-    }
+    });
+    candidates.sort_by_key(|(at, _)| *at);
     candidates
 }
 
-fn confirm<E: Display>(
+fn confirm(
     distinct: &[Submission<'_>],
-    candidates: Vec<(usize, ScreenPassed)>,
+    candidates: &[(usize, ScreenPassed)],
     judgements: &mut [Option<Judgement>],
-    execute: &impl Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, E>>,
+    executor: &dyn Executor,
 ) {
-    if candidates.is_empty() {
-        return;
-    }
-    let plan = |(at, _): &(usize, ScreenPassed)| {
-        let Submission { task, key, answer } = distinct[*at];
-        plan_confirm(task, key, answer, judging_seed(task, answer))
+    let begun = |(at, passed): &(usize, ScreenPassed)| {
+        Confirmation::new(distinct[*at].task, distinct[*at].key, passed)
     };
-    let mut reports = execute(candidates.iter().flat_map(plan).collect()).into_iter();
-    for (at, passed) in candidates {
-        let key = distinct[at].key;
-        let own: Vec<_> = reports.by_ref().take(key.hidden.len()).collect();
-        judgements[at] = Some(judge_confirm(key, &passed, &own));
+    // Jobs are planned while earlier reports are judged: an answer that burnt
+    // all that it may is run no more.
+    let confirmations = RefCell::new(candidates.iter().map(begun).collect::<Vec<_>>());
+    let planned = RefCell::new(Vec::new());
+    let cases = candidates.iter().enumerate().flat_map(|(candidate, (at, _))| {
+        (0..distinct[*at].key.hidden.len()).map(move |case| (candidate, case))
+    });
+    let mut jobs =
+        cases.filter(|(c, _)| !confirmations.borrow()[*c].is_spent()).map(|(candidate, case)| {
+            planned.borrow_mut().push((candidate, case));
+            let Submission { task, key, answer } = distinct[candidates[candidate].0];
+            plan_confirm_case(task, key, answer, judging_seed(task, answer), case)
+        });
+    executor.execute_each(&mut jobs, &mut |nth, report| {
+        let Some((candidate, case)) = planned.borrow().get(nth).copied() else { return };
+        confirmations.borrow_mut()[candidate].take(case, report.as_ref().map_err(Clone::clone));
+    });
+    for ((at, _), confirmation) in candidates.iter().zip(confirmations.into_inner()) {
+        judgements[*at] = Some(confirmation.judge());
     }
 }

@@ -65,35 +65,130 @@ pub fn judge_screen(key: &GradingKey, report: &SandboxReport) -> Screen {
 /// their order: a pass needs all of them, complete, and all in agreement.
 ///
 /// A case that agreed in the shared guest and not in its own means that the
-/// answer carries state from case to case; its check says so.
+/// answer carries state from case to case; its check says so. Cases that come
+/// after the answer burnt what all of them may burn together fail unseen.
 pub fn judge_confirm<E: std::fmt::Display>(
+    task: &Task,
     key: &GradingKey,
     screen: &ScreenPassed,
     reports: &[Result<SandboxReport, E>],
 ) -> Judgement {
-    let fuel = reports.iter().flatten().fold(screen.fuel, |sum, r| sum.saturating_add(r.fuel));
-    let guests = u32::try_from(reports.len()).unwrap_or(u32::MAX).saturating_add(1);
-    let cost = Cost { fuel, guests };
-    if key.hidden.is_empty() {
-        return invalid_key("the grading key holds no hidden case", cost);
-    }
-    if reports.len() != key.hidden.len() {
+    if !key.hidden.is_empty() && reports.len() != key.hidden.len() {
+        let fuel = reports.iter().flatten().fold(screen.fuel, |sum, r| sum.saturating_add(r.fuel));
+        let guests = u32::try_from(reports.len()).unwrap_or(u32::MAX).saturating_add(1);
         let (got, want) = (reports.len(), key.hidden.len());
-        return infrastructure(format!("{got} reports came for {want} cases"), cost);
+        return infrastructure(
+            format!("{got} reports came for {want} cases"),
+            Cost { fuel, guests },
+        );
     }
-    let mut checks = Vec::with_capacity(reports.len());
+    let mut confirmation = Confirmation::new(task, key, screen);
     for (case, report) in reports.iter().enumerate() {
-        let one = std::slice::from_ref(&key.hidden[case]);
-        let judged = match report {
-            Ok(report) => check_report(key, one, case, report),
-            Err(fault) => Err(fault.to_string()),
-        };
-        match judged {
-            Ok(judged) => checks.extend(judged.into_iter().map(note_carried_state)),
-            Err(detail) => return infrastructure(format!("hidden[{case}]: {detail}"), cost),
-        }
+        confirmation.take(case, report.as_ref().map_err(ToString::to_string));
     }
-    judge_checks(checks, cost)
+    confirmation.judge()
+}
+
+/// The cases of an answer that came through the first look, judged as their
+/// reports arrive. What comes of it does not depend on their order.
+pub(crate) struct Confirmation<'a> {
+    key: &'a GradingKey,
+    screen_fuel: u64,
+    meter: FuelMeter,
+    checks: Vec<Option<Result<CheckResult, String>>>,
+}
+
+impl<'a> Confirmation<'a> {
+    pub(crate) fn new(task: &Task, key: &'a GradingKey, screen: &ScreenPassed) -> Self {
+        let cases = key.hidden.len();
+        let meter = FuelMeter::new(task, cases);
+        Self { key, screen_fuel: screen.fuel, meter, checks: (0..cases).map(|_| None).collect() }
+    }
+
+    /// Whether the cases to come fail unseen.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.meter.is_spent()
+    }
+
+    /// Judges the report of one case.
+    pub(crate) fn take(&mut self, case: usize, report: Result<&SandboxReport, String>) {
+        let Some(expected) = self.key.hidden.get(case) else { return };
+        self.meter.burn(case, report.as_ref().map_or(0, |report| report.fuel));
+        let judged = report.and_then(|report| {
+            check_report(self.key, std::slice::from_ref(expected), case, report)
+        });
+        let one =
+            judged.and_then(|mut checks| checks.pop().ok_or("nothing was checked".to_owned()));
+        self.checks[case] = Some(one.map(note_carried_state));
+    }
+
+    pub(crate) fn judge(self) -> Judgement {
+        let within = self.meter.cases_within();
+        let fuel = self.screen_fuel.saturating_add(self.meter.burnt(within));
+        let guests = u32::try_from(within).unwrap_or(u32::MAX).saturating_add(1);
+        let cost = Cost { fuel, guests };
+        if self.checks.is_empty() {
+            return invalid_key("the grading key holds no hidden case", cost);
+        }
+        let mut checks = Vec::with_capacity(self.checks.len());
+        for (case, judged) in self.checks.into_iter().enumerate() {
+            match judged {
+                _ if case >= within => checks.push(check(case, Err(self.meter.why_unrun()))),
+                Some(Ok(check)) => checks.push(check),
+                Some(Err(detail)) => {
+                    return infrastructure(format!("hidden[{case}]: {detail}"), cost);
+                }
+                None => return infrastructure(format!("hidden[{case}]: {NO_REPORT}"), cost),
+            }
+        }
+        judge_checks(checks, cost)
+    }
+}
+
+/// What is said of a job that nobody told of.
+pub(crate) const NO_REPORT: &str = "the sandbox gave no report";
+
+/// What the cases of one answer burn, each in a guest of its own, against what
+/// all of them may burn together. It is counted in the order of the cases, so
+/// that the order in which they were run decides nothing.
+pub(crate) struct FuelMeter {
+    fuel_max: u64,
+    burnt: Vec<u64>,
+}
+
+impl FuelMeter {
+    pub(crate) fn new(task: &Task, cases: usize) -> Self {
+        Self { fuel_max: task.limits.job_fuel_max(), burnt: vec![0; cases] }
+    }
+
+    pub(crate) fn burn(&mut self, case: usize, fuel: u64) {
+        self.burnt[case] = fuel;
+    }
+
+    /// Whether what was run already took all: cases that were not asked for yet
+    /// need not be run, whatever is still to come of the others.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.burnt(self.burnt.len()) > self.fuel_max
+    }
+
+    /// The cases up to the one that took more than was left.
+    pub(crate) fn cases_within(&self) -> usize {
+        let spent_by = (0..self.burnt.len()).find(|case| self.burnt(case + 1) > self.fuel_max);
+        spent_by.map_or(self.burnt.len(), |case| case + 1)
+    }
+
+    /// What the first cases burnt.
+    pub(crate) fn burnt(&self, cases: usize) -> u64 {
+        self.burnt.iter().take(cases).fold(0, |sum, fuel| sum.saturating_add(*fuel))
+    }
+
+    pub(crate) fn why_unrun(&self) -> String {
+        let fuel_max = self.fuel_max;
+        format!(
+            "not run: the cases before it burnt more than the {fuel_max} units of fuel that \
+                 all cases may burn together"
+        )
+    }
 }
 
 /// A pass if there is a check and all passed.

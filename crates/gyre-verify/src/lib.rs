@@ -32,7 +32,7 @@ mod report;
 mod scorecard;
 mod verifier;
 
-pub use batch::{Submission, judge_batch};
+pub use batch::{Submission, judge_batch, judge_cases};
 pub use checks::Checks;
 pub use compare::{Mismatch, same};
 pub use declare::{

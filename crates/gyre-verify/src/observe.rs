@@ -1,16 +1,19 @@
 //! Judging by a declared verifier: observe first, then verify what was seen.
 
-use gyre_types::{GuestOutcome, Judgement, SandboxJob, SandboxReport};
+use std::cell::RefCell;
+
+use gyre_types::{Executor, GuestOutcome, Judgement, SandboxReport};
 
 use crate::batch::{deduplicate, undecided};
-use crate::judge::{infrastructure, judge_fault, require_complete, verifier_fault};
+use crate::judge::{
+    FuelMeter, NO_REPORT, infrastructure, judge_fault, require_complete, verifier_fault,
+};
+use crate::outcome::{CASE_BYTES_MAX, OUTCOME_BYTES_MAX};
+use crate::plan::plan_observation_case;
 use crate::{
     CaseOutcome, Cost, ExternalVerifier, Outcome, PythonVerifier, Report, Submission, Verifier,
-    VerifierFault, judge_report, judge_unrun, judging_seed, plan_observation,
+    VerifierFault, judge_report, judge_unrun, judging_seed,
 };
-
-/// Runs jobs: one result for each, in order. Faults are texts by here.
-type Execute<'a> = dyn Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, String>> + 'a;
 
 /// Longest traceback of a verifier that is kept, in bytes.
 const TRACEBACK_BYTES_MAX: usize = 1_000;
@@ -22,22 +25,26 @@ struct Observed {
     cost: Cost,
 }
 
+/// Answers that are observed before they are verified: what they showed is held
+/// meanwhile, and a verifier may be shown a mebibyte of each.
+const OBSERVED_MAX: usize = 16;
+
 pub(crate) fn judge_observed(
     verifier: &Verifier,
     submissions: &[Submission<'_>],
-    execute: &Execute<'_>,
+    executor: &dyn Executor,
 ) -> Vec<Judgement> {
     let (distinct, index) = deduplicate(submissions);
     let mut judgements: Vec<Option<Judgement>> =
         distinct.iter().map(|s| judge_unrun(s.task, s.key, s.answer)).collect();
-    let open = undecided(&judgements);
-    let observed = observe(&distinct, &open, &mut judgements, execute);
-    for (at, judgement) in verify(verifier, &distinct, observed, execute) {
-        judgements[at] = Some(judgement);
+    for open in undecided(&judgements).chunks(OBSERVED_MAX) {
+        let observed = observe(&distinct, open, &mut judgements, executor);
+        for (at, judgement) in verify(verifier, &distinct, observed, executor) {
+            judgements[at] = Some(judgement);
+        }
     }
-    let judged = |at: usize| {
-        judgements[at].clone().unwrap_or_else(|| judge_fault("never judged".to_owned()))
-    };
+    let judged =
+        |at: usize| judgements[at].clone().unwrap_or_else(|| judge_fault(NO_REPORT.to_owned()));
     index.into_iter().map(judged).collect()
 }
 
@@ -47,21 +54,29 @@ fn observe(
     distinct: &[Submission<'_>],
     open: &[usize],
     judgements: &mut [Option<Judgement>],
-    execute: &Execute<'_>,
+    executor: &dyn Executor,
 ) -> Vec<Observed> {
-    let plan = |&at: &usize| {
-        let Submission { task, key, answer } = distinct[at];
-        plan_observation(task, key, answer, judging_seed(task, answer))
-    };
-    let jobs: Vec<SandboxJob> = open.iter().flat_map(plan).collect();
-    if jobs.is_empty() {
-        return Vec::new();
-    }
-    let mut reports = execute(jobs).into_iter();
+    let observations =
+        RefCell::new(open.iter().map(|&at| Observation::new(distinct[at])).collect::<Vec<_>>());
+    let planned = RefCell::new(Vec::new());
+    let cases = open
+        .iter()
+        .enumerate()
+        .flat_map(|(nth, &at)| (0..distinct[at].key.hidden.len()).map(move |case| (nth, case)));
+    let mut jobs =
+        cases.filter(|(nth, _)| !observations.borrow()[*nth].meter.is_spent()).map(|(nth, at)| {
+            planned.borrow_mut().push((nth, at));
+            let Submission { task, key, answer } = distinct[open[nth]];
+            let seed = judging_seed(task, answer);
+            plan_observation_case(task, &key.hidden[at], answer, seed, at)
+        });
+    executor.execute_each(&mut jobs, &mut |job, report| {
+        let Some((nth, case)) = planned.borrow().get(job).copied() else { return };
+        observations.borrow_mut()[nth].take(case, report);
+    });
     let mut observed = Vec::new();
-    for &at in open {
-        let own: Vec<_> = reports.by_ref().take(distinct[at].key.hidden.len()).collect();
-        match look(&distinct[at], &own) {
+    for (&at, observation) in open.iter().zip(observations.into_inner()) {
+        match observation.finish() {
             Ok((outcome, cost)) => observed.push(Observed { at, outcome, cost }),
             Err((detail, cost)) => judgements[at] = Some(infrastructure(detail, cost)),
         }
@@ -69,31 +84,79 @@ fn observe(
     observed
 }
 
-fn look(
-    submission: &Submission<'_>,
-    reports: &[Result<SandboxReport, String>],
-) -> Result<(Outcome, Cost), (String, Cost)> {
-    let Submission { task, key, answer } = *submission;
-    let fuel = reports.iter().flatten().fold(0_u64, |sum, r| sum.saturating_add(r.fuel));
-    let cost = Cost { fuel, guests: u32::try_from(reports.len()).unwrap_or(u32::MAX) };
-    if reports.len() != key.hidden.len() {
-        let (got, want) = (reports.len(), key.hidden.len());
-        return Err((format!("{got} reports came for {want} cases"), cost));
+/// What is seen of one answer, case by case as reports arrive. What comes of it
+/// does not depend on their order.
+struct Observation<'a> {
+    submission: Submission<'a>,
+    meter: FuelMeter,
+    cases: Vec<Option<Result<Seen, String>>>,
+}
+
+/// A case, and the bytes that the answer put into it before it was bounded.
+struct Seen {
+    case: CaseOutcome,
+    bytes: usize,
+}
+
+impl<'a> Observation<'a> {
+    fn new(submission: Submission<'a>) -> Self {
+        let cases = submission.key.hidden.len();
+        let meter = FuelMeter::new(submission.task, cases);
+        Self { submission, meter, cases: (0..cases).map(|_| None).collect() }
     }
-    let case = |(at, (case, report)): (usize, (_, &Result<SandboxReport, String>))| {
-        let seen = report.as_ref().map_err(Clone::clone);
-        seen.and_then(|report| CaseOutcome::of(at, case, task.interface, report))
-            .map_err(|why| (format!("hidden[{at}]: {why}"), cost))
-    };
-    let cases = key.hidden.iter().zip(reports).enumerate().map(case);
-    Ok((Outcome::of(task, answer, cases.collect::<Result<_, _>>()?), cost))
+
+    fn take(&mut self, at: usize, report: Result<SandboxReport, String>) {
+        let Submission { task, key, .. } = self.submission;
+        self.meter.burn(at, report.as_ref().map_or(0, |report| report.fuel));
+        let seen = report.and_then(|report| {
+            let mut case = CaseOutcome::of(at, &key.hidden[at], task.interface, &report)?;
+            let bytes = case.bytes();
+            case.bound(bytes);
+            Ok(Seen { case, bytes })
+        });
+        self.cases[at] = Some(seen);
+        self.bound();
+    }
+
+    /// Lets go of what the outcome will not hold: what comes after the case with
+    /// which those that are there exceed it. Cases still to come can only add.
+    fn bound(&mut self) {
+        let mut left = Some(OUTCOME_BYTES_MAX);
+        for seen in self.cases.iter_mut().flatten().flatten() {
+            if seen.bytes > CASE_BYTES_MAX {
+                continue;
+            }
+            left = left.and_then(|left| left.checked_sub(seen.bytes));
+            if left.is_none() && seen.bytes > 0 {
+                seen.case.exceed();
+            }
+        }
+    }
+
+    /// The outcome, or what of the infrastructure failed.
+    fn finish(self) -> Result<(Outcome, Cost), (String, Cost)> {
+        let Submission { task, key, answer } = self.submission;
+        let within = self.meter.cases_within();
+        let guests = u32::try_from(within).unwrap_or(u32::MAX);
+        let cost = Cost { fuel: self.meter.burnt(within), guests };
+        let case = |(at, seen): (usize, Option<Result<Seen, String>>)| match seen {
+            _ if at >= within => {
+                Ok(CaseOutcome::unrun(at, &key.hidden[at], self.meter.why_unrun()))
+            }
+            Some(Ok(seen)) => Ok(seen.case),
+            Some(Err(why)) => Err((format!("hidden[{at}]: {why}"), cost)),
+            None => Err((format!("hidden[{at}]: {NO_REPORT}"), cost)),
+        };
+        let cases = self.cases.into_iter().enumerate().map(case).collect::<Result<_, _>>()?;
+        Ok((Outcome::of(task, answer, cases), cost))
+    }
 }
 
 fn verify(
     verifier: &Verifier,
     distinct: &[Submission<'_>],
     observed: Vec<Observed>,
-    execute: &Execute<'_>,
+    executor: &dyn Executor,
 ) -> Vec<(usize, Judgement)> {
     if observed.is_empty() {
         return Vec::new();
@@ -106,7 +169,7 @@ fn verify(
         Verifier::Checks { checks, .. } => {
             each(&observed, |outcome, cost| checks.judge(outcome, cost))
         }
-        Verifier::Python(python) => by_python(python, distinct, &observed, execute),
+        Verifier::Python(python) => by_python(python, distinct, &observed, executor),
         Verifier::External(external) => by_external(external, &observed),
         Verifier::Unresolved { kind, name } => each(&observed, |_, cost| {
             let kind = kind.as_str();
@@ -126,23 +189,25 @@ fn by_python(
     python: &PythonVerifier,
     distinct: &[Submission<'_>],
     observed: &[Observed],
-    execute: &Execute<'_>,
+    executor: &dyn Executor,
 ) -> Vec<(usize, Judgement)> {
-    let plan = |seen: &Observed| {
+    let cost = |seen: &Observed| Cost { guests: seen.cost.guests.saturating_add(1), ..seen.cost };
+    let mut jobs = observed.iter().map(|seen| {
         let Submission { task, answer, .. } = distinct[seen.at];
         python.plan(&seen.outcome, judging_seed(task, answer))
-    };
-    let mut reports = execute(observed.iter().map(plan).collect()).into_iter();
-    let judged = |seen: &Observed| {
-        let cost = Cost { guests: seen.cost.guests.saturating_add(1), ..seen.cost };
-        let judgement = match reports.next() {
-            Some(Ok(report)) => judge_python(&report, cost),
-            Some(Err(fault)) => infrastructure(format!("verify.py: {fault}"), cost),
-            None => infrastructure("verify.py: the sandbox gave no report".to_owned(), cost),
+    });
+    let mut judged: Vec<_> = observed
+        .iter()
+        .map(|seen| (seen.at, infrastructure(format!("verify.py: {NO_REPORT}"), cost(seen))))
+        .collect();
+    executor.execute_each(&mut jobs, &mut |nth, report| {
+        let (Some(seen), Some(judged)) = (observed.get(nth), judged.get_mut(nth)) else { return };
+        judged.1 = match report {
+            Ok(report) => judge_python(&report, cost(seen)),
+            Err(fault) => infrastructure(format!("verify.py: {fault}"), cost(seen)),
         };
-        (seen.at, judgement)
-    };
-    observed.iter().map(judged).collect()
+    });
+    judged
 }
 
 /// Judges the report of [`PythonVerifier::plan`]'s job.

@@ -131,6 +131,18 @@ impl CaseOutcome {
         })
     }
 
+    /// A case that was not run, and why.
+    pub(crate) fn unrun(at: usize, case: &Case, why: String) -> Self {
+        Self {
+            name: format!("hidden[{at}]"),
+            args: case.args.clone(),
+            expect: case.expect.clone(),
+            result: CaseResult::Error(why),
+            stdout: String::new(),
+            files: BTreeMap::new(),
+        }
+    }
+
     fn to_value(&self) -> Value {
         let result = match &self.result {
             CaseResult::Value(value) => dict([("kind", text("value")), ("value", value.clone())]),
@@ -148,13 +160,25 @@ impl CaseOutcome {
     }
 
     /// Bytes that the answer put into it.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let result = match &self.result {
             CaseResult::Value(value) => value.to_wire_text().len(),
             CaseResult::Error(_) => 0,
         };
         let files = self.files.iter().map(|(path, content)| path.len() + content.len());
         result + self.stdout.len() + files.sum::<usize>()
+    }
+
+    /// Lets go of what is more than one case may hold.
+    pub(crate) fn bound(&mut self, bytes: usize) {
+        if bytes > CASE_BYTES_MAX {
+            self.give_up(format!("gave {bytes} bytes, more than {CASE_BYTES_MAX} for one case"));
+        }
+    }
+
+    /// Lets go of what is more than all cases may hold.
+    pub(crate) fn exceed(&mut self) {
+        self.give_up(format!("gave more than {OUTCOME_BYTES_MAX} bytes for all cases"));
     }
 
     fn give_up(&mut self, why: String) {
@@ -175,9 +199,9 @@ fn bound(cases: &mut [CaseOutcome]) {
     for case in cases {
         let bytes = case.bytes();
         if bytes > CASE_BYTES_MAX {
-            case.give_up(format!("gave {bytes} bytes, more than {CASE_BYTES_MAX} for one case"));
+            case.bound(bytes);
         } else if bytes > left {
-            case.give_up(format!("gave more than {OUTCOME_BYTES_MAX} bytes for all cases"));
+            case.exceed();
             left = 0;
         } else {
             left -= bytes;

@@ -31,13 +31,23 @@ pub fn plan_screen(task: &Task, key: &GradingKey, answer: &str, seed: Seed) -> S
 
 /// Plans what alone can accept: for every hidden case a fresh guest of its own.
 pub fn plan_confirm(task: &Task, key: &GradingKey, answer: &str, seed: Seed) -> Vec<SandboxJob> {
-    let job = |case: usize| SandboxJob {
+    (0..key.hidden.len()).map(|case| plan_confirm_case(task, key, answer, seed, case)).collect()
+}
+
+/// Plans one of [`plan_confirm`]'s jobs.
+pub(crate) fn plan_confirm_case(
+    task: &Task,
+    key: &GradingKey,
+    answer: &str,
+    seed: Seed,
+    case: usize,
+) -> SandboxJob {
+    SandboxJob {
         seed: seed.derive("confirm", &[case as u64]),
         limits: task.limits.clone(),
         steps: vec![run(answer), call(task, key, case)],
         files: BTreeMap::new(),
-    };
-    (0..key.hidden.len()).map(job).collect()
+    }
 }
 
 /// Plans what a verifier is told of: for every hidden case a fresh guest of its
@@ -48,17 +58,26 @@ pub fn plan_observation(
     answer: &str,
     seed: Seed,
 ) -> Vec<SandboxJob> {
-    let job = |(at, case): (usize, &Case)| {
-        let mut steps = vec![task.interface.begin(answer)];
-        steps.extend(task.interface.case(answer, &task.entry, &case.args));
-        SandboxJob {
-            seed: seed.derive("observe", &[at as u64]),
-            limits: task.limits.clone(),
-            steps,
-            files: BTreeMap::new(),
-        }
-    };
-    key.hidden.iter().enumerate().map(job).collect()
+    let case = |(at, case): (usize, &Case)| plan_observation_case(task, case, answer, seed, at);
+    key.hidden.iter().enumerate().map(case).collect()
+}
+
+/// Plans one of [`plan_observation`]'s jobs.
+pub(crate) fn plan_observation_case(
+    task: &Task,
+    case: &Case,
+    answer: &str,
+    seed: Seed,
+    at: usize,
+) -> SandboxJob {
+    let mut steps = vec![task.interface.begin(answer)];
+    steps.extend(task.interface.case(answer, &task.entry, &case.args));
+    SandboxJob {
+        seed: seed.derive("observe", &[at as u64]),
+        limits: task.limits.clone(),
+        steps,
+        files: BTreeMap::new(),
+    }
 }
 
 fn run(answer: &str) -> Step {

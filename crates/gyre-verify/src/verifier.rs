@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use gyre_types::{Digest, Judgement, Limits, SandboxJob, SandboxReport, Seed, Step};
+use gyre_types::{Digest, Executor, Judgement, Limits, SandboxJob, SandboxReport, Seed, Step};
 
+use crate::batch::InBatches;
 use crate::observe::judge_observed;
 use crate::report::{CONTRACT_VERSION, require_name};
 use crate::{
     COMPARISON_VERSION, Checks, Comparison, Outcome, Submission, VerifierDeclaration, VerifierKind,
-    judge_batch, verifier_digest,
+    judge_cases, verifier_digest,
 };
 
 /// Longest `verify.py`, in bytes.
@@ -167,7 +168,8 @@ impl Verifier {
         }
     }
 
-    /// Judges answers with guests that `execute` runs.
+    /// Judges answers with guests that `execute` runs, which takes and gives all
+    /// of a step at once: [`judge_with`](Self::judge_with) holds fewer reports.
     ///
     /// Equal answers to equal tasks are judged once. Judgements come in the
     /// order of the submissions. `execute` must give one result for each job,
@@ -177,14 +179,18 @@ impl Verifier {
         submissions: &[Submission<'_>],
         execute: impl Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, E>>,
     ) -> Vec<Judgement> {
+        self.judge_with(submissions, &InBatches(execute))
+    }
+
+    /// Judges answers as [`judge`](Self::judge) does, each report as it arrives.
+    pub fn judge_with(
+        &self,
+        submissions: &[Submission<'_>],
+        executor: &dyn Executor,
+    ) -> Vec<Judgement> {
         match self {
-            Self::Cases => judge_batch(submissions, execute),
-            _ => {
-                let text = |result: Result<SandboxReport, E>| result.map_err(|e| e.to_string());
-                judge_observed(self, submissions, &|jobs| {
-                    execute(jobs).into_iter().map(text).collect()
-                })
-            }
+            Self::Cases => judge_cases(submissions, executor),
+            _ => judge_observed(self, submissions, executor),
         }
     }
 }

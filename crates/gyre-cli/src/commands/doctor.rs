@@ -101,6 +101,13 @@ impl Observer for Watch {
                 path.display()
             ));
         }
+        if let Progress::GuestNotKept { path, reason } = progress {
+            self.damaged = Some(format!(
+                "the compiled guest is not kept, and is compiled again each time: {} is not to be \
+                 trusted, since {reason}",
+                path.display()
+            ));
+        }
         self.view.observe(progress);
     }
 }

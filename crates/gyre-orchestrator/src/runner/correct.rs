@@ -112,9 +112,7 @@ impl Runner<'_> {
     }
 
     fn judge_again(&self, verifier: &Verifier, open: &[Submission<'_>]) -> Vec<Judgement> {
-        let judge = |open: &[Submission<'_>]| {
-            verifier.judge(open, |jobs| self.workshop.sandbox.execute(jobs))
-        };
+        let judge = |open: &[Submission<'_>]| verifier.judge_with(open, &self.workshop.sandbox);
         let mut judged = judge(open);
         let is_fault = |judgement: &Judgement| {
             matches!(

@@ -73,6 +73,36 @@ fn a_damaged_compiled_guest_is_never_loaded_but_made_again() {
     assert_eq!(told.last(), Some(&OpenProgress::Ready { from_cache: true }));
 }
 
+/// Where an attacker made the folder beforehand, or can rename it, whatever lies
+/// in it is not loaded, however well its digest vouches for it.
+#[cfg(unix)]
+#[test]
+fn machine_code_in_a_folder_that_others_can_change_is_never_loaded() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = warm_folder();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let files = || {
+        let all = fs::read_dir(folder.path().join("guests")).unwrap();
+        all.map(|entry| entry.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = files();
+    let (opened, told) = open(folder.path());
+    let sandbox = opened.unwrap();
+    assert_eq!(sandbox.execute_one(job("print(1)")).unwrap().steps[0].stdout, "1\n");
+    let OpenProgress::NotKept { path, reason } = &told[1] else { panic!("{told:?}") };
+    assert_eq!(path, &folder.path().canonicalize().unwrap());
+    assert!(reason.contains("mode 777"), "{reason}");
+    assert_eq!(told.last(), Some(&OpenProgress::Ready { from_cache: false }));
+    assert_eq!(files(), before);
+    // A worker that is replaced gets the same code, which nobody can change.
+    #[cfg(target_os = "linux")]
+    for worker in sandbox.worker_processes() {
+        let pid = rustix::process::Pid::from_raw(worker as i32).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+    assert_eq!(sandbox.execute_one(job("print(2)")).unwrap().steps[0].stdout, "2\n");
+}
+
 #[test]
 fn a_folder_that_cannot_be_made_is_named() {
     let folder = tempfile::tempdir().unwrap();

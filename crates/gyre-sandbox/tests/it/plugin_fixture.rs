@@ -22,8 +22,8 @@ const FACE: &str = r#"
   (type $report (record (field "passed" bool) (field "score" float64)
     (field "checks" (list $check)) (field "metrics" (list $metric))))
   (func $verify (param "outcome" $outcome) (result (result $report (error string)))
-    (canon lift (core func $inside "verify") (memory $inside "memory")
-      (realloc (func $inside "realloc"))))
+    (canon lift (core func $inside "verify") (memory (core memory $inside "memory"))
+      (realloc (core func $inside "realloc"))))
   (instance $grading
     (export "example" (type $example)) (export "task" (type $task))
     (export "case-result" (type $case-result)) (export "file" (type $file))
