@@ -70,6 +70,7 @@ fn json(progress: &Progress<'_>) {
         Progress::CompilingGuest { .. }
         | Progress::GuestDiscarded { .. }
         | Progress::GuestNotKept { .. }
+        | Progress::LayersMissing { .. }
         | Progress::CompilingVerifier { .. }
         | Progress::Working { .. } => return,
     };
@@ -104,6 +105,7 @@ impl Lines {
                 output::line("compiling the Python guest for this machine (once)");
             }
             Progress::GuestNotKept { path, reason } => output::line(not_kept(path, reason)),
+            Progress::LayersMissing { layers } => output::line(layers_missing(layers)),
             Progress::CompilingVerifier { .. } if !self.verifier_told => {
                 self.verifier_told = true;
                 output::line("compiling the verifier for this machine (once)");
@@ -121,6 +123,14 @@ impl Lines {
             _ => {}
         }
     }
+}
+
+fn layers_missing(layers: &[&gyre_sandbox::Layer]) -> String {
+    let each = layers.iter().map(|layer| format!("{} ({})", layer.name, layer.detail));
+    format!(
+        "the sandbox runs without {}; `sandbox.require` in the configuration refuses to start so",
+        each.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn not_kept(path: &std::path::Path, reason: &str) -> String {
@@ -171,6 +181,7 @@ impl Terminal {
             // The log tells of it.
             Progress::GuestDiscarded { .. } => {}
             Progress::GuestNotKept { path, reason } => self.say(not_kept(path, reason)),
+            Progress::LayersMissing { layers } => self.say(layers_missing(layers)),
             Progress::CompilingVerifier { done } => {
                 self.bar.set_length(100);
                 self.bar.set_position((100.0 * done) as u64);

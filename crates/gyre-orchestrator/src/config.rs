@@ -9,6 +9,7 @@ use gyre_round::{
     AlarmConfig, CanaryConfig, CurationConfig, CurationMode, CurriculumConfig, GateConfig,
     GuardPlan, PoolConfig, RecheckConfig, ScheduleConfig,
 };
+use gyre_sandbox::{LAYERS, SandboxConfig};
 use gyre_types::{Sampling, Seed};
 use gyre_verify::ScorecardLimits;
 use schemars::JsonSchema;
@@ -225,13 +226,34 @@ pub enum OnFault {
 }
 
 /// The sandbox's use of the machine.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SandboxSettings {
     /// Workers, each a process that runs guests; 0 is one for each core.
     pub workers: u32,
-    /// Where compiled guests are kept; the user's cache folder by default.
+    /// Where compiled guests are kept; the user's cache folder by default. Must
+    /// be a folder that other users cannot change.
     pub cache_dir: Option<PathBuf>,
+    /// Layers of defence without which no run starts, such as `["seccomp",
+    /// "landlock"]`; `gyre doctor` lists them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<String>,
+    /// Memory that guests' reports may take together until they are judged, in
+    /// bytes: a report counts with 16 times its size on the wire.
+    #[serde(skip_serializing_if = "is_default_reports")]
+    pub reports_bytes_max: u64,
+}
+
+impl Default for SandboxSettings {
+    fn default() -> Self {
+        let reports_bytes_max = SandboxConfig::REPORTS_BYTES_MAX_DEFAULT;
+        Self { workers: 0, cache_dir: None, require: Vec::new(), reports_bytes_max }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde takes")]
+fn is_default_reports(bytes: &u64) -> bool {
+    *bytes == SandboxConfig::REPORTS_BYTES_MAX_DEFAULT
 }
 
 /// Where lineage is kept.
@@ -241,6 +263,9 @@ pub struct DatabaseConfig {
     /// `postgres://…`; without it, a SQLite file in the data folder.
     pub url: Option<String>,
 }
+
+/// With less, workers would wait for each other all the time.
+const REPORTS_BYTES_MIN: u64 = 1 << 20;
 
 fn default_seed() -> Seed {
     Seed(1)
@@ -458,6 +483,16 @@ impl RunConfig {
         if gyre_types::RunId::new(&self.name, 1).is_err() {
             let why = format!("is {:?}: use 1 to 64 of a-z, 0-9 and -", self.name);
             return Err(("name", why));
+        }
+        let known = |name: &String| LAYERS.contains(&name.as_str());
+        if let Some(name) = self.sandbox.require.iter().find(|name| !known(name)) {
+            let why = format!("names {name:?}; the layers are {}", LAYERS.join(", "));
+            return Err(("sandbox.require", why));
+        }
+        if self.sandbox.reports_bytes_max < REPORTS_BYTES_MIN {
+            let bytes = self.sandbox.reports_bytes_max;
+            let why = format!("is {bytes}, less than {REPORTS_BYTES_MIN}");
+            return Err(("sandbox.reports_bytes_max", why));
         }
         match self.verifiers.audit.out_of_bounds() {
             Some(("golden_accepted_share_min", why)) => {

@@ -29,6 +29,12 @@ pub enum Progress<'a> {
         /// How.
         reason: &'a str,
     },
+    /// Layers of defence that this machine does not give the sandbox's workers:
+    /// told once, when the sandbox is opened.
+    LayersMissing {
+        /// Which, and why.
+        layers: &'a [&'a gyre_sandbox::Layer],
+    },
     /// A verifier that is a component is being compiled for this machine;
     /// happens once for each.
     CompilingVerifier {

@@ -91,7 +91,7 @@ impl<'a> Replayer<'a> {
         {
             differences.push("verifier: it is another one now".to_owned());
         }
-        let judged = verifier.judge_with(&[submission], &self.sandbox);
+        let judged = verifier.judge_with(&[submission], self.sandbox);
         let recorded = row.verdict.as_ref().map(|v| (&v.verdict, &v.checks));
         let invalid = recorded.is_some_and(|(verdict, _)| verdict.is_invalid());
         let again = judged.first().map(|j| (&j.verdict, &j.checks));

@@ -159,7 +159,15 @@ pub fn open_sandbox(
         }
         _ => {}
     };
-    Ok(Sandbox::open(&sandbox_config(settings)?, &progress)?)
+    let sandbox = Sandbox::open(&sandbox_config(settings)?, &progress)?;
+    let missing: Vec<_> = sandbox.layers().iter().filter(|layer| !layer.in_force).collect();
+    if !missing.is_empty() {
+        for layer in &missing {
+            tracing::warn!(layer = layer.name, why = layer.detail, "a layer of defence is missing");
+        }
+        observer.borrow_mut().observe(&Progress::LayersMissing { layers: &missing });
+    }
+    Ok(sandbox)
 }
 
 /// Guests run in processes of this program, which therefore calls
@@ -167,7 +175,9 @@ pub fn open_sandbox(
 fn sandbox_config(settings: &SandboxSettings) -> Result<SandboxConfig, Error> {
     let cache_dir = settings.cache_dir.clone().unwrap_or_else(default_cache_dir);
     let worker_kind = WorkerKind::Process(WorkerProgram::this_program()?);
-    let config = SandboxConfig { worker_kind, ..SandboxConfig::new(cache_dir) };
+    let (require, reports_bytes_max) = (settings.require.clone(), settings.reports_bytes_max);
+    let config =
+        SandboxConfig { worker_kind, require, reports_bytes_max, ..SandboxConfig::new(cache_dir) };
     Ok(match NonZeroUsize::new(settings.workers as usize) {
         Some(workers) => SandboxConfig { workers, ..config },
         None => config,

@@ -137,6 +137,9 @@ fn limit(address_space_bytes: Option<u64>) -> Result<String, String> {
     }
     let most = address_space_bytes.map(|bytes| bytes.saturating_add(ADDRESS_SPACE_LEFT_BYTES));
     if let Some(most) = most {
+        // Whoever started this may have set a bound that cannot be raised.
+        let bound = rustix::process::getrlimit(Resource::As).maximum;
+        let most = bound.map_or(most, |bound| most.min(bound));
         let most = Rlimit { current: Some(most), maximum: Some(most) };
         if let Err(error) = rustix::process::setrlimit(Resource::As, most) {
             missing.push(format!("address space: {error}"));

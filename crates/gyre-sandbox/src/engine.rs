@@ -34,8 +34,17 @@ const HOST_REVISION: u32 = 2;
 /// What of the engine can change a result or its fuel.
 const ENGINE: &str = "wasmtime 50; fuel; canonical NaN; deterministic relaxed SIMD; 64 MiB stack";
 
+/// Where the memories of guests come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Memories {
+    /// All were set aside when the engine was made.
+    Pooled,
+    /// Each is taken when its guest starts.
+    OnDemand,
+}
+
 /// Makes the engine that runs guests, with room for `live_max` of them.
-pub(crate) fn for_running(live_max: u32) -> Result<Engine, SandboxError> {
+pub(crate) fn for_running(live_max: u32) -> Result<(Engine, Memories), SandboxError> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(live_max)
         .total_memories(live_max)
@@ -46,12 +55,12 @@ pub(crate) fn for_running(live_max: u32) -> Result<Engine, SandboxError> {
     let mut config = base();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     match Engine::new(&config) {
-        Ok(engine) => Ok(engine),
+        Ok(engine) => Ok((engine, Memories::Pooled)),
         Err(error) => {
             // Some machines do not lend that much address space.
             tracing::warn!(%error, "no pool of guest memories; allocating each on demand");
             config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-            make(&config)
+            make(&config).map(|engine| (engine, Memories::OnDemand))
         }
     }
 }

@@ -74,6 +74,14 @@ pub enum SandboxError {
         /// What happened instead.
         message: String,
     },
+    /// A layer of defence that was demanded does not hold the workers.
+    #[error("the sandbox would run without {name}, which the configuration requires: {why}")]
+    LayerMissing {
+        /// The layer.
+        name: String,
+        /// Why it is not in force.
+        why: String,
+    },
     /// No worker answered for a long time.
     #[error("no sandbox worker answered for {} s", waited.as_secs())]
     Watchdog {

@@ -13,6 +13,19 @@ pub struct Layer {
     pub detail: String,
 }
 
+/// The layers that can be demanded of a worker, by name: each is there only where
+/// the kernel has it.
+pub const LAYERS: [&str; 8] = [
+    "parent",
+    "descriptors",
+    "environment",
+    "no new privileges",
+    "capabilities",
+    "landlock",
+    "limits",
+    "seccomp",
+];
+
 impl Layer {
     pub(crate) fn new(name: &str, done: Result<String, String>) -> Self {
         let in_force = done.is_ok();

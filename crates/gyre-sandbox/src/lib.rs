@@ -44,8 +44,9 @@ mod worker;
 
 pub use cache::OpenProgress;
 pub use error::SandboxError;
-pub use layers::Layer;
+pub use layers::{LAYERS, Layer};
 pub use link::{WORKER_ARGUMENT, WorkerKind, WorkerProgram};
 pub use process::run_as_worker;
 pub use protocol::{SessionSpec, Usage};
+pub use reply::read as read_reply;
 pub use sandbox::{Sandbox, SandboxConfig, Session};

@@ -7,7 +7,7 @@
 //! worker takes no other with it; its sessions are lost.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -34,6 +34,11 @@ const BATCH_BYTES_MAX: u64 = 1 << 20;
 /// The slowest that a worker burns fuel: a tenth of what one core does when it
 /// has nothing else to do.
 const FUEL_PER_SECOND_MIN: u64 = 1_000_000_000;
+/// How long it is until a worker that could not be started is tried again: twice
+/// as long each time, so that all tries take some three seconds.
+const RESTART_WAIT: Duration = Duration::from_millis(100);
+/// Tries to start a worker after which its work fails, if no other worker lives.
+const RESTARTS_MAX: u32 = 6;
 
 /// One request, and where its answer goes.
 pub(crate) struct Envelope {
@@ -119,6 +124,8 @@ struct Shared {
     requests: AtomicU64,
     /// Reports on their way.
     reports: Arc<Budget>,
+    /// Workers that are there.
+    alive: AtomicUsize,
 }
 
 impl Shared {
@@ -152,6 +159,7 @@ impl Pool {
             taken: Condvar::new(),
             processes: (0..workers).map(|_| AtomicU32::new(0)).collect(),
             requests: AtomicU64::new(0),
+            alive: AtomicUsize::new(0),
         });
         let mut pool = Self { shared, threads: Vec::with_capacity(workers), layers: Vec::new() };
         let (ready, greetings) = mpsc::channel();
@@ -159,7 +167,9 @@ impl Pool {
             let (shared, ready) = (Arc::clone(&pool.shared), ready.clone());
             let thread = thread::Builder::new()
                 .name(format!("sandbox-{own}"))
-                .spawn(move || Dispatcher { shared, own, link: None, life: 0 }.run(&ready))
+                .spawn(move || {
+                    Dispatcher { shared, own, link: None, life: 0, restarts: 0 }.run(&ready);
+                })
                 .map_err(|error| SandboxError::Engine {
                     doing: "starting a thread",
                     message: error.to_string(),
@@ -292,6 +302,8 @@ struct Dispatcher {
     /// Counts the workers that this one has had. A session of an earlier one
     /// is lost.
     life: u64,
+    /// How often in a row it could not be started.
+    restarts: u32,
 }
 
 impl Dispatcher {
@@ -316,12 +328,58 @@ impl Dispatcher {
         self.shared.processes[self.own].store(process, Ordering::Relaxed);
         self.link = Some(link);
         self.life += 1;
+        self.restarts = 0;
+        self.shared.alive.fetch_add(1, Ordering::Relaxed);
         Ok(layers)
     }
 
     fn stop(&mut self) {
         self.shared.processes[self.own].store(0, Ordering::Relaxed);
-        self.link = None;
+        if self.link.take().is_some() {
+            self.shared.alive.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives back what can be asked of another worker, and waits before this one
+    /// is tried again. Where there is no other, work fails after some tries.
+    fn back_off(&mut self, batch: Vec<Envelope>, error: &SandboxError) {
+        self.restarts += 1;
+        tracing::error!(%error, restarts = self.restarts, "a sandbox worker cannot be replaced");
+        let hopeless =
+            self.restarts >= RESTARTS_MAX && self.shared.alive.load(Ordering::Relaxed) == 0;
+        let (again, lost): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|envelope| !hopeless && envelope.request.is_for_anyone());
+        for envelope in lost {
+            let answered = match error {
+                // A session of an earlier life.
+                _ if envelope.life.is_some() => SandboxError::WorkerLost,
+                SandboxError::WorkerNotStarted { path, message } => {
+                    let (path, message) = (path.clone(), message.clone());
+                    SandboxError::WorkerNotStarted { path, message }
+                }
+                other => {
+                    let message = other.to_string();
+                    SandboxError::Engine { doing: "replacing a worker", message }
+                }
+            };
+            answer(envelope, Err(answered));
+        }
+        let mut inbox = self.shared.inbox();
+        for envelope in again.into_iter().rev() {
+            inbox.for_anyone.push_front(envelope);
+        }
+        self.shared.arrived.notify_all();
+        if hopeless {
+            return;
+        }
+        // In slices, since others are woken by the same bell.
+        let mut slices = 1_u32 << self.restarts.min(RESTARTS_MAX).saturating_sub(1);
+        while slices > 0 && !inbox.closed {
+            let waited = self.shared.arrived.wait_timeout(inbox, RESTART_WAIT);
+            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            inbox = guard;
+            slices -= u32::from(timeout.timed_out());
+        }
     }
 
     /// Waits for requests; `None` once the pool is closed and this worker has
@@ -354,8 +412,7 @@ impl Dispatcher {
         if self.link.is_none()
             && let Err(error) = self.start()
         {
-            tracing::error!(%error, "a sandbox worker cannot be replaced");
-            batch.into_iter().for_each(|envelope| answer(envelope, Err(SandboxError::WorkerLost)));
+            self.back_off(batch, &error);
             return Vec::new();
         }
         let life = self.life;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::cache::CompiledGuest;
+use crate::engine::Memories;
 use crate::guest::GuestImage;
 use crate::layers::Layer;
 use crate::plugin::LoadedVerifier;
@@ -16,8 +17,10 @@ use crate::{WORKER_ARGUMENT, engine, frame};
 
 /// Address space for the memories of a verifier, each of which sets aside what
 /// it could address: sixteen of 4 GiB and their guards.
-#[cfg(target_os = "linux")]
-const VERIFIER_ADDRESS_SPACE_BYTES: u64 = 16 * (5 << 30);
+const VERIFIER_ADDRESS_SPACE_BYTES: u64 = 16 * MEMORY_ADDRESS_SPACE_BYTES;
+
+/// Address space that one memory sets aside: what it could address, and guards.
+const MEMORY_ADDRESS_SPACE_BYTES: u64 = 5 << 30;
 
 /// Runs this process as a sandbox worker, if it was started as one; a program
 /// that opens a [`Sandbox`](crate::Sandbox) whose workers are processes of
@@ -43,7 +46,7 @@ fn work() -> io::Result<()> {
     let compiled = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let Some(hello) = frame::read::<Hello>(&mut channel)? else { return Ok(()) };
     match prepare(&hello, compiled) {
-        Ok(code) => confined(layers, code, channel.into()),
+        Ok((code, room)) => confined(layers, code, room, channel.into()),
         Err(error) => {
             let message = error.to_string();
             frame::write(&mut channel, &Greeting::Refused { message })
@@ -51,30 +54,34 @@ fn work() -> io::Result<()> {
     }
 }
 
-fn prepare(hello: &Hello, compiled: File) -> Result<Code, crate::SandboxError> {
+/// What this worker runs, and the address space that it will still take for it.
+fn prepare(hello: &Hello, compiled: File) -> Result<(Code, u64), crate::SandboxError> {
     let compiled = CompiledGuest::from_checked(compiled);
     match *hello {
         Hello::Guests { live_max } => {
-            let engine = engine::for_running(live_max)?;
+            let (engine, memories) = engine::for_running(live_max)?;
             let module = compiled.module(&engine)?;
-            Ok(Code::Guests(Arc::new(GuestImage::new(engine, &module)?)))
+            let room = match memories {
+                Memories::Pooled => 0,
+                Memories::OnDemand => {
+                    u64::from(live_max).saturating_mul(MEMORY_ADDRESS_SPACE_BYTES)
+                }
+            };
+            Ok((Code::Guests(Arc::new(GuestImage::new(engine, &module)?)), room))
         }
         Hello::Verifier { limits } => {
-            Ok(Code::Verifier(Arc::new(LoadedVerifier::load(&compiled, limits)?)))
+            let verifier = LoadedVerifier::load(&compiled, limits)?;
+            Ok((Code::Verifier(Arc::new(verifier)), VERIFIER_ADDRESS_SPACE_BYTES))
         }
     }
 }
 
 /// Gives up all that it does not need, then works.
-fn confined(mut layers: Vec<Layer>, mut code: Code, channel: OwnedFd) -> io::Result<()> {
+fn confined(mut layers: Vec<Layer>, mut code: Code, room: u64, channel: OwnedFd) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     let address_space_bytes = {
         // The compiled guest is mapped; its descriptor has no more use here.
         rustix::stdio::dup2_stdout(File::open("/dev/null")?)?;
-        let room = match code {
-            Code::Guests(_) => 0,
-            Code::Verifier(_) => VERIFIER_ADDRESS_SPACE_BYTES,
-        };
         let bytes = crate::confine::address_space_bytes().map(|bytes| bytes.saturating_add(room));
         layers.extend(crate::confine::give_up_rights());
         bytes
@@ -84,7 +91,7 @@ fn confined(mut layers: Vec<Layer>, mut code: Code, channel: OwnedFd) -> io::Res
             #[cfg(target_os = "linux")]
             layers.extend(crate::confine::finish(channel.as_fd(), address_space_bytes));
             #[cfg(not(target_os = "linux"))]
-            let _ = &mut layers;
+            let _ = (&mut layers, room);
             let mut channel = File::from(channel);
             #[cfg(target_os = "linux")]
             layers.push(Layer::new("first guest", crate::confine::require_no_rights()));

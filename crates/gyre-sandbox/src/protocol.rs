@@ -256,6 +256,11 @@ impl Request {
         }
     }
 
+    /// Whether any worker can answer it.
+    pub(crate) fn is_for_anyone(&self) -> bool {
+        matches!(self, Self::Execute(_) | Self::Rehearse | Self::Verify(_))
+    }
+
     /// Whether it can be asked of another worker after one died over it.
     pub(crate) fn can_be_repeated(&self) -> bool {
         matches!(self, Self::Execute(_) | Self::Start(..) | Self::Rehearse | Self::Verify(_))

@@ -20,9 +20,9 @@ pub(crate) fn looks_like_value(reply: &[u8]) -> bool {
     reply.starts_with(VALUE.as_bytes())
 }
 
-/// Turns a reply into an outcome; whatever is not of the agreed form is an
-/// outcome too.
-pub(crate) fn read(reply: &[u8], result_bytes_max: u64) -> GuestOutcome {
+/// Turns what a guest replied into an outcome; whatever is not of the agreed form,
+/// or is no value that Python has, is an outcome too.
+pub fn read(reply: &[u8], result_bytes_max: u64) -> GuestOutcome {
     let Ok(reply) = std::str::from_utf8(reply) else {
         return unrepresentable("the reply is not UTF-8");
     };

@@ -43,6 +43,9 @@ pub struct SandboxConfig {
     /// take together while they wait to be taken in, in bytes. One report may
     /// take more, alone, if its job's limits let it. Changes no result.
     pub reports_bytes_max: u64,
+    /// Layers of defence without which the sandbox is not opened, from
+    /// [`LAYERS`](crate::LAYERS).
+    pub require: Vec<String>,
 }
 
 impl SandboxConfig {
@@ -63,6 +66,7 @@ impl SandboxConfig {
             live_max: Self::LIVE_MAX_DEFAULT,
             patience: Self::PATIENCE_DEFAULT,
             reports_bytes_max: Self::REPORTS_BYTES_MAX_DEFAULT,
+            require: Vec::new(),
         }
     }
 }
@@ -117,7 +121,7 @@ impl Sandbox {
                 Launch::Process { program: program.clone(), compiled, hello }
             }
             WorkerKind::Thread => {
-                let engine = engine::for_running(config.live_max)?;
+                let (engine, _) = engine::for_running(config.live_max)?;
                 let module = compiled.module(&engine)?;
                 let mut code = Code::Guests(Arc::new(GuestImage::new(engine, &module)?));
                 code.warm_up()?;
@@ -126,6 +130,15 @@ impl Sandbox {
         };
         let SandboxConfig { patience, live_max, reports_bytes_max, .. } = *config;
         let pool = Pool::new(PoolSpec { launch, workers, patience, live_max, reports_bytes_max })?;
+        for name in &config.require {
+            let layer = pool.layers().iter().find(|layer| layer.name == *name);
+            let why = match layer {
+                Some(layer) if layer.in_force => continue,
+                Some(layer) => layer.detail.clone(),
+                None => "this kind of worker has no such layer".to_owned(),
+            };
+            return Err(SandboxError::LayerMissing { name: name.clone(), why });
+        }
         let sessions = Mutex::new(vec![0; workers]);
         let inner = Inner { pool, digest, sessions_started: AtomicU64::new(0), sessions };
         Ok(Self { inner: Arc::new(inner) })

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use gyre_orchestrator::{Error, SandboxSettings, open_sandbox};
 use gyre_tasks::TaskFile;
+use gyre_types::{CheckResult, Judgement, Score, Verdict};
 use gyre_verify::{Submission, Verifier};
 use serde_json::json;
 
@@ -16,11 +17,17 @@ pub(crate) fn judge(global: &Global, args: &JudgeArgs) -> anyhow::Result<()> {
     let answers = args.answers.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let sandbox = open_sandbox(&SandboxSettings::default(), &mut View::choose(global.json))?;
     let verifier = verifier(global, args, &file)?;
-    let submissions: Vec<_> = answers
+    let texts = answers.iter().flatten();
+    let submissions: Vec<_> =
+        texts.map(|answer| Submission { task: &file.task, key: &file.key, answer }).collect();
+    let mut judged = verifier.judge_with(&submissions, &sandbox).into_iter();
+    let judgements: Vec<Judgement> = answers
         .iter()
-        .map(|answer| Submission { task: &file.task, key: &file.key, answer })
+        .filter_map(|answer| match answer {
+            Ok(_) => judged.next(),
+            Err(why) => Some(unreadable(why)),
+        })
         .collect();
-    let judgements = verifier.judge(&submissions, |jobs| sandbox.execute(jobs));
     let mut not_passed = 0;
     for (path, judgement) in args.answers.iter().zip(&judgements) {
         not_passed += usize::from(!judgement.verdict.is_pass());
@@ -31,7 +38,7 @@ pub(crate) fn judge(global: &Global, args: &JudgeArgs) -> anyhow::Result<()> {
         let score =
             judgement.verdict.score().map_or(String::new(), |s| format!(" ({:.2})", s.get()));
         output::line(format!("{}: {}{score}", path.display(), judgement.verdict.name()));
-        if let gyre_types::Verdict::Invalid { reason } = &judgement.verdict {
+        if let Verdict::Invalid { reason } = &judgement.verdict {
             output::line(format!("  {reason}"));
         }
         for check in judgement.checks.iter().filter(|check| !check.passed) {
@@ -57,12 +64,34 @@ fn verifier(global: &Global, args: &JudgeArgs, file: &TaskFile) -> anyhow::Resul
     Ok(judging.resolve(verifier, declaration, family, Path::new("."))?)
 }
 
-fn read(path: &Path) -> Result<String, Error> {
-    let mut text = String::new();
+/// The answer's text, or why it has none: bytes that are not UTF-8 are no program,
+/// and fail that answer alone.
+fn read(path: &Path) -> Result<Result<String, String>, Error> {
+    let mut bytes = Vec::new();
     let result = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
     } else {
-        std::fs::read_to_string(path)
+        std::fs::read(path)
     };
-    result.map_err(|source| Error::Io { doing: "read the answer", path: path.to_owned(), source })
+    let bytes = result.map_err(|source| Error::Io {
+        doing: "read the answer",
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("the answer is not UTF-8: its byte {at} begins no character")
+    }))
+}
+
+/// A program that cannot be read fails, as one that cannot be compiled does.
+fn unreadable(why: &str) -> Judgement {
+    let check = CheckResult {
+        name: "answer".to_owned(),
+        passed: false,
+        weight: 1.0,
+        detail: why.to_owned(),
+    };
+    let verdict = Verdict::Fail { score: Score::ZERO };
+    Judgement { verdict, checks: vec![check], fuel: 0, guests: 0 }
 }

@@ -27,7 +27,7 @@ fn work(global: &Global, args: &WorkerArgs) -> anyhow::Result<()> {
     session::stop_on_signal(&runtime, &cancel);
     let project = session::open_project(global, &runtime, None)?;
     let mut view = View::choose(global.json);
-    let settings = SandboxSettings { workers: args.guests, cache_dir: None };
+    let settings = SandboxSettings { workers: args.guests, ..SandboxSettings::default() };
     let sandbox = open_sandbox(&settings, &mut view)?;
     view.finish();
     let options = WorkerOptions {

@@ -4,6 +4,7 @@ mod advisories;
 mod bounds;
 mod cache;
 mod determinism;
+mod forged;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod library;

@@ -190,3 +190,92 @@ fn a_program_that_is_no_worker_is_named() {
         assert!(message.contains(said), "{message}");
     }
 }
+
+/// A worker that cannot be started again gives its work to the others, and takes
+/// none meanwhile.
+#[test]
+fn what_a_worker_cannot_do_another_does() {
+    drop(sandbox());
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("worker");
+    fs::copy(env!("CARGO_BIN_EXE_gyre-sandbox-worker"), &program).unwrap();
+    let kind = WorkerKind::Process(WorkerProgram {
+        path: program.clone(),
+        arguments: vec![gyre_sandbox::WORKER_ARGUMENT.into()],
+    });
+    let config = SandboxConfig {
+        workers: NonZeroUsize::new(2).unwrap(),
+        worker_kind: kind,
+        live_max: 8,
+        ..config(&warm_cache())
+    };
+    let sandbox = Sandbox::open(&config, &|_| {}).unwrap();
+    fs::remove_file(&program).unwrap();
+    signal(sandbox.worker_processes()[0], Signal::KILL);
+    let jobs = |count| vec![quick("print(1)"); count];
+    for report in sandbox.execute(jobs(300)) {
+        assert_eq!(report.unwrap().steps[0].stdout, "1\n");
+    }
+    assert_eq!(sandbox.worker_processes().len(), 1);
+    // With none left the work fails, by name.
+    signal(only_worker(&sandbox), Signal::KILL);
+    for report in sandbox.execute(jobs(3)) {
+        assert!(matches!(report, Err(SandboxError::WorkerNotStarted { .. })), "{report:?}");
+    }
+    // And is done once there is a worker again.
+    fs::copy(env!("CARGO_BIN_EXE_gyre-sandbox-worker"), &program).unwrap();
+    assert_eq!(report(&sandbox, quick("print(1)")).steps[0].stdout, "1\n");
+}
+
+/// A worker whose address space is bounded from outside, in KiB.
+fn cramped(kib: u64) -> Result<Sandbox, SandboxError> {
+    drop(sandbox());
+    let script = format!(
+        "ulimit -v {kib}; exec {} {}",
+        env!("CARGO_BIN_EXE_gyre-sandbox-worker"),
+        gyre_sandbox::WORKER_ARGUMENT
+    );
+    let program = WorkerProgram {
+        path: PathBuf::from("/bin/sh"),
+        arguments: vec!["-c".into(), script.into()],
+    };
+    let config = SandboxConfig {
+        workers: NonZeroUsize::MIN,
+        worker_kind: WorkerKind::Process(program),
+        live_max: 64,
+        ..config(&warm_cache())
+    };
+    Sandbox::open(&config, &|_| {})
+}
+
+#[test]
+fn guests_run_where_there_is_no_room_for_a_pool_of_them() {
+    let sandbox = cramped(12 << 20).unwrap();
+    for report in sandbox.execute(vec![quick("print(1)"); 20]) {
+        assert_eq!(report.unwrap().steps[0].stdout, "1\n");
+    }
+}
+
+#[test]
+fn a_machine_without_room_for_one_guest_is_named_when_the_sandbox_opens() {
+    let Err(error) = cramped(4 << 20) else { panic!("it opened") };
+    assert!(matches!(error, SandboxError::WorkerNotStarted { .. }), "{error}");
+}
+
+#[test]
+fn layers_that_are_demanded_are_there_or_the_sandbox_is_not_opened() {
+    let demanding = |names: &[&str], worker_kind: Option<WorkerKind>| {
+        let base = config(&warm_cache());
+        let require = names.iter().map(|name| (*name).to_owned()).collect();
+        let worker_kind = worker_kind.unwrap_or(base.worker_kind);
+        let workers = NonZeroUsize::MIN;
+        let config = SandboxConfig { require, worker_kind, workers, live_max: 8, ..base };
+        Sandbox::open(&config, &|_| {})
+    };
+    drop(demanding(&["seccomp", "limits"], None).unwrap());
+    let missing = demanding(&["seccomp"], Some(WorkerKind::Thread)).err();
+    assert!(
+        matches!(&missing, Some(SandboxError::LayerMissing { name, .. }) if name == "seccomp"),
+        "{missing:?}"
+    );
+}

@@ -1,11 +1,13 @@
 //! The folder in which somebody writes a verifier.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use gyre_orchestrator::Error;
 use gyre_sandbox::plugin::WIT;
+use gyre_types::Digest;
 use serde::Deserialize;
 
 use crate::args::Language;
@@ -13,6 +15,9 @@ use crate::exit::Failure;
 
 /// What the project's folder says of itself.
 const MANIFEST: &str = "verifier.toml";
+
+/// Folders of a project that hold no sources.
+const NO_SOURCES: [&str; 3] = ["target", "node_modules", "__pycache__"];
 
 macro_rules! template {
     ($path:literal) => {
@@ -169,11 +174,59 @@ impl Project {
         paths
     }
 
-    /// Runs the project's own build command, whose output goes to stderr.
+    /// Builds the component, unless it is there as it was built from the same
+    /// sources. Tools need not build the same bytes twice, and a verifier is
+    /// named by its bytes: so what was built once is kept.
     pub(crate) fn build(&self) -> anyhow::Result<()> {
-        let (Some(dir), Some((program, arguments))) = (&self.dir, self.build.split_first()) else {
+        let Some(dir) = self.dir.as_ref().filter(|_| !self.build.is_empty()) else {
             return Ok(());
         };
+        let sources = self.sources_digest(dir)?;
+        let built = || -> Option<String> {
+            let component = std::fs::read(&self.component).ok()?;
+            Some(format!("{sources}\n{}\n", Digest::of(&component)))
+        };
+        let record = self.component.with_extension("built");
+        if built().is_some_and(|built| std::fs::read_to_string(&record).is_ok_and(|r| r == built)) {
+            return Ok(());
+        }
+        self.run_build(dir)?;
+        if let Some(built) = built() {
+            std::fs::write(&record, built).map_err(|error| io("write", &record, error))?;
+        }
+        Ok(())
+    }
+
+    /// Names what the component is built from: every file of the project, the
+    /// manifest with its command among them, and what is watched elsewhere. Left
+    /// out are golden cases, what was built, and what tools fetch or leave behind.
+    fn sources_digest(&self, dir: &Path) -> anyhow::Result<Digest> {
+        let mut open: Vec<PathBuf> = self.watch.iter().cloned().chain([dir.to_owned()]).collect();
+        let mut files = BTreeMap::new();
+        while let Some(path) = open.pop() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let left_out = path != dir && (name.starts_with('.') || NO_SOURCES.contains(&&*name));
+            let built = path.with_extension("") == self.component.with_extension("");
+            if left_out || built || path == self.golden {
+                continue;
+            }
+            if path.is_dir() {
+                for entry in std::fs::read_dir(&path).map_err(|error| io("list", &path, error))? {
+                    let entry = entry.map_err(|error| io("list", &path, error))?;
+                    open.push(entry.path());
+                }
+            } else if path.exists() {
+                let content = std::fs::read(&path).map_err(|error| io("read", &path, error))?;
+                let name = path.strip_prefix(dir).unwrap_or(&path).to_owned();
+                files.insert(name, Digest::of(&content));
+            }
+        }
+        Ok(Digest::of_json(&("verifier sources", files)))
+    }
+
+    /// Runs the project's own build command, whose output goes to stderr.
+    fn run_build(&self, dir: &Path) -> anyhow::Result<()> {
+        let Some((program, arguments)) = self.build.split_first() else { return Ok(()) };
         let mut command = Command::new(program);
         command.args(arguments).current_dir(dir).stdin(Stdio::null()).stdout(std::io::stderr());
         let typed = self.build.join(" ");
