@@ -99,6 +99,14 @@ impl<'a> Replayer<'a> {
         if recorded != again && !invalid {
             differences.push(format!("verdict: {} then, {} now", name(recorded), name(again)));
         }
+        // What differs under another sandbox is explained by it.
+        let sandbox = row.verdict.as_ref().map(|verdict| verdict.sandbox_digest);
+        if !differences.is_empty()
+            && let Some(then) = sandbox.filter(|then| *then != self.sandbox.digest())
+        {
+            let (then, now) = (then.short(), self.sandbox.digest().short());
+            differences.push(format!("sandbox: {then} then, another version of it ({now}) now"));
+        }
         Ok(Replay { rollout: stored.id, identical: differences.is_empty(), differences })
     }
 
