@@ -59,7 +59,7 @@ const EVERYTHING: &[&str] = &[
 /// each. Tests may read with them what another crate wrote.
 const FENCES: &[(&str, &[&str])] = &[
     ("gyre-fault", &["fail"]),
-    ("gyre-sandbox", &["wasmtime", "cranelift", "cap-fs-ext", "wasmparser"]),
+    ("gyre-sandbox", &["wasmtime", "cranelift", "wasmparser"]),
     ("gyre-dataset", &["arrow", "parquet"]),
     ("gyre-lineage", &["sqlx", "rusqlite", "libsqlite3"]),
     ("gyre-learner", &["candle", "tokenizers", "safetensors"]),
