@@ -312,8 +312,15 @@ impl Dispatcher {
         let sound = started.is_ok();
         let _ = ready.send(started);
         while sound && let Some(batch) = self.next() {
-            let unanswered = self.exchange(batch);
-            for envelope in unanswered {
+            let mut unanswered = VecDeque::from(self.exchange(batch));
+            while let Some(envelope) = unanswered.pop_front() {
+                if self.link.is_none()
+                    && let Err(error) = self.start()
+                {
+                    unanswered.push_front(envelope);
+                    self.back_off(std::mem::take(&mut unanswered).into(), &error);
+                    break;
+                }
                 for envelope in self.exchange(vec![envelope]) {
                     answer(envelope, Err(SandboxError::WorkerLost));
                 }
