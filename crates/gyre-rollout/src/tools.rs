@@ -36,6 +36,12 @@ pub fn tool_call(turn: u32, tool: &str, code: &str) -> ToolCall {
     ToolCall { id: format!("call-{turn}"), name: tool.to_owned(), arguments }
 }
 
+/// What a policy is told of the place where its program runs; docs/sandbox.md
+/// tells the rest.
+const PROGRAM: &str = "A complete Python program. It runs in CPython 3.14 with the standard library, \
+                       without files, network, processes, ctypes, bz2 and lzma; a thread runs to its \
+                       end when it is started.";
+
 /// The tools' declaration, in the shape that chat APIs use.
 pub fn tools_json() -> String {
     let tool = |name: &str, description: &str| {
@@ -46,7 +52,7 @@ pub fn tools_json() -> String {
                 "description": description,
                 "parameters": {
                     "type": "object",
-                    "properties": { "code": { "type": "string", "description": "A complete Python program." } },
+                    "properties": { "code": { "type": "string", "description": PROGRAM } },
                     "required": ["code"],
                     "additionalProperties": false,
                 },
@@ -110,6 +116,15 @@ mod tests {
         assert_eq!(read_request(&message), Request::Submit { code: "x = 1\n".to_owned() });
         let message = assistant("x = 2", vec![]);
         assert_eq!(read_request(&message), Request::Submit { code: "x = 2".to_owned() });
+    }
+
+    #[test]
+    fn each_tool_says_where_a_program_runs() {
+        let tools: serde_json::Value = serde_json::from_str(&tools_json()).unwrap();
+        for tool in tools.as_array().unwrap() {
+            let told = tool["function"]["parameters"]["properties"]["code"]["description"].as_str();
+            assert!(told.unwrap().contains("without files, network, processes"), "{told:?}");
+        }
     }
 
     #[test]

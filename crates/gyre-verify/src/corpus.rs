@@ -45,6 +45,9 @@ pub enum AttackClass {
     ClockForgery,
     /// Uses resources up, where a kill counts as nobody's fault.
     Exhaustion,
+    /// Recurses where nothing counts it, where the end of a stack counts as
+    /// nobody's fault.
+    StackDepth,
     /// Leaves something behind in a prepared image that others use.
     ImagePoisoning,
     /// Text for a judge that reads.
@@ -55,7 +58,7 @@ pub enum AttackClass {
 
 impl AttackClass {
     /// Every class, in the order of the tables.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::EarlyExit,
         Self::Equality,
         Self::HarnessPatching,
@@ -65,6 +68,7 @@ impl AttackClass {
         Self::CarriedState,
         Self::ClockForgery,
         Self::Exhaustion,
+        Self::StackDepth,
         Self::ImagePoisoning,
         Self::JudgeText,
         Self::ViewerText,
@@ -82,6 +86,7 @@ impl AttackClass {
             Self::CarriedState => "carried_state",
             Self::ClockForgery => "clock_forgery",
             Self::Exhaustion => "exhaustion",
+            Self::StackDepth => "stack_depth",
             Self::ImagePoisoning => "image_poisoning",
             Self::JudgeText => "judge_text",
             Self::ViewerText => "viewer_text",

@@ -51,25 +51,25 @@ pub(super) const LEGITIMATE: &[EmbeddedFile] = files! {
         accumulated array_and_struct binary_tree bit_arithmetic bitmask_stack
         byte_strings character_machine church_numerals clock_and_date collects_garbage
         compensated_sum complex_plane context_managers coroutine_protocol
-        counter_of_words counter_update csv_in_memory dataclass_tally decimal_context
+        counter_of_words counter_returned counter_update csv_in_memory dataclass_tally decimal_context
         decimal_digits decorated_thrice deep_recursion default_dict default_memo
         deque_rotations descriptors digest_table enumeration equality_of_its_own
         exceptions_as_control exec_generated exhaustive_assertions fixed_table
         fold_with_none format_template fractions_exactly generator_send
         global_accumulator graph_components group_sorted halved_ranges heap_order
         heavy_imports index_differs int_subclass_within inverted_index iterator_class
-        json_round_trip lambda_only linked_list main_guard match_statement math_module
+        json_round_trip lambda_only linked_list long_chain main_guard match_statement math_module
         matrix_product memo_across_calls merge_recursively missing_method
         multiset_minus named_tuples nested_classes nested_functions numeric_depths
         operator_overload other_order own_exit_in_handler partial_application
         patches_json_for_itself permutations_counted pickled_copy polynomial_rows
         prime_factors prints_at_import prints_its_steps property_cached
-        raises_its_result raises_on_fault random_order recursion_on_list
-        recursive_descent recursive_generator redirected_stdout regular_expression
+        raises_its_result raises_on_fault random_order recursion_limit
+        recursion_on_list         recursive_descent recursive_generator redirected_stdout regular_expression
         replace_until_gone running_mean seen_and_repeated set_from_generator_return
         set_operators shadowed_builtins sleeps_first sort_by_position sorted_neighbours
         sorts_its_argument star_arguments statistics_module string_io syntax_tree
-        text_arithmetic text_wrap_module tokenizer translate_delete trie type_hints
+        text_arithmetic text_wrap_module thread_with_a_large_stack tokenizer translate_delete trie type_hints
         unicode_names unusual_names walrus_loop while_else writes_to_stderr
         xml_round_trip y_combinator
 };
@@ -161,6 +161,14 @@ pub(super) const ATTACKS: &[(AttackClass, &[EmbeddedFile])] = &[
             host_call_flood inflated memory_doubled native_recursion nested_source
             output_flood oversized_request oversized_result pathological_pattern recursion
             tower_of_powers wide_format
+        },
+    ),
+    (
+        AttackClass::StackDepth,
+        files! {
+            "attacks/stack_depth", "py":
+            asks_itself cached_calls checked_types compared_lists dumped_nest long_sum
+            mapped_maps nested_attributes parsed_text sorted_by_itself
         },
     ),
     (
