@@ -3,6 +3,7 @@ use std::fmt::Write;
 use gyre_types::{Digest, RunId, Seed};
 
 use crate::layout::ManifestShard;
+use crate::view::{ManifestView, View};
 
 /// What a dataset's card says of its making.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,30 +34,87 @@ const COLUMNS: &[(&str, &str)] = &[
     ("tools", "the tools offered, as JSON text"),
     ("verdict, score, reward, checks", "what execution said, and what each check said"),
     ("*_digest, checkpoint_id, seed, temperature", "what the row can be reproduced from"),
-    ("prompt_tokens, tokens, logprobs, loss_mask", "token ids as sampled, where known"),
+    (
+        "prompt_tokens, tokens, logprobs, loss_mask",
+        "token ids as sampled, where known; the mask holds for the turn that gave the answer",
+    ),
     ("fuel, chain", "work done by the sandbox, and the hash chain over all steps"),
 ];
 
-pub(crate) fn render(card: &Card, shards: &[ManifestShard]) -> String {
+/// What each configuration is for.
+const CONFIGS: &[(&str, &str)] = &[
+    (
+        "sft",
+        "supervised fine-tuning without tools: `messages`, the task and the accepted answer in a \
+         code fence",
+    ),
+    (
+        "sft_tools",
+        "supervised fine-tuning of agents: `messages`, the whole conversation with tool calls, \
+         and `tools`; `prompt` and `completion` divide it before the turn that gave the answer, \
+         so that a first, wrong program carries no loss",
+    ),
+    ("prompt_completion", "trainers that take `prompt` and `completion`, both as messages"),
+    ("records", "analysis and methods of your own: every row with all its columns"),
+];
+
+/// Shards of schema `dataset/1` begin so.
+const FIRST_SCHEMA: &str = "data/train-round-";
+
+fn config(text: &mut String, name: &str, default: bool, files: &[&str]) {
+    if files.is_empty() {
+        return;
+    }
+    let default = if default { "  default: true\n" } else { "" };
+    let _ = write!(
+        text,
+        "- config_name: {name}\n{default}  data_files:\n  - split: train\n    path:\n"
+    );
+    for file in files {
+        let _ = writeln!(text, "    - {file}");
+    }
+}
+
+/// Every file by its name: what is not published any more is not found.
+fn configs(shards: &[ManifestShard], views: &[ManifestView]) -> String {
+    let mut text = String::new();
+    for view in View::ALL {
+        let files = views.iter().filter(|file| file.view == view);
+        let files: Vec<_> = files.map(|file| file.path.as_str()).collect();
+        config(&mut text, view.name(), view == View::Sft, &files);
+    }
+    let paths = shards.iter().map(|shard| shard.path.as_str());
+    let (first, now): (Vec<_>, Vec<_>) = paths.partition(|path| path.starts_with(FIRST_SCHEMA));
+    config(&mut text, "records", false, &now);
+    config(&mut text, "records_v1", false, &first);
+    if text.is_empty() { text } else { format!("configs:\n{text}") }
+}
+
+pub(crate) fn render(card: &Card, shards: &[ManifestShard], views: &[ManifestView]) -> String {
     let rows: u64 = shards.iter().map(|shard| shard.rows).sum();
     let bytes: u64 = shards.iter().map(|shard| shard.bytes).sum();
     let mut text = format!(
         "---\npretty_name: Gyre {run}\nlicense: {license}\ntags:\n- gyre\n- code\n- synthetic\n\
          - verified-by-execution\ntask_categories:\n- text-generation\n\
-         size_categories:\n- {size}\nconfigs:\n- config_name: default\n  data_files:\n  \
-         - split: train\n    path: data/train-*.parquet\n---\n\n\
+         size_categories:\n- {size}\n{configs}---\n\n\
          # Gyre dataset {run}\n\n\
          Trajectories that Gyre sampled, executed and verified; no person labelled a row.\n\n\
          - rows: {rows}\n- bytes: {bytes}\n- run: {run}\n- seed: {seed}\n\
          - run fingerprint: `{fingerprint}`\n\n\
-         `manifest.json` holds the SHA-256 of every file.\n\n## Columns\n\n\
-         | columns | meaning |\n|---|---|\n",
+         `manifest.json` holds the SHA-256 of every file.\n\n## Configurations\n\n\
+         `load_dataset(DIR, NAME)` loads one. All but `records` hold the rows that passed.\n\n\
+         | name | for |\n|---|---|\n",
         run = card.run,
         license = card.license,
         size = size_category(rows),
+        configs = configs(shards, views),
         seed = card.seed,
         fingerprint = card.fingerprint,
     );
+    for (name, purpose) in CONFIGS {
+        let _ = writeln!(text, "| `{name}` | {purpose} |");
+    }
+    text.push_str("\n## Columns of `records`\n\n| columns | meaning |\n|---|---|\n");
     for (columns, meaning) in COLUMNS {
         let _ = writeln!(text, "| {columns} | {meaning} |");
     }

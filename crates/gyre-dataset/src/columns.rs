@@ -1,15 +1,16 @@
 //! Columns on their way to Parquet and back. Which columns there are is said
 //! once, where rows are encoded: the schema follows from it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Float32Builder, ListBuilder, StringBuilder, UInt32Builder,
+    BooleanBuilder, Float32Builder, Float64Builder, ListBuilder, StringBuilder, UInt32Builder,
 };
 use arrow_array::types::ArrowPrimitiveType;
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, ListArray, PrimitiveArray,
-    RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array,
+    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, ListArray,
+    PrimitiveArray, RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Schema};
@@ -49,6 +50,10 @@ impl Columns {
         self.push(name, false, UInt64Array::from_iter_values(values));
     }
 
+    pub(crate) fn i64(&mut self, name: &str, values: impl Iterator<Item = i64>) {
+        self.push(name, false, Int64Array::from_iter_values(values));
+    }
+
     pub(crate) fn f32(&mut self, name: &str, values: impl Iterator<Item = f32>) {
         self.push(name, false, Float32Array::from_iter_values(values));
     }
@@ -76,6 +81,30 @@ impl Columns {
         let mut array = ListBuilder::new(Float32Builder::new()).with_field(item(DataType::Float32));
         for list in lists {
             array.values().append_slice(list);
+            array.append(true);
+        }
+        self.push(name, false, array.finish());
+    }
+
+    pub(crate) fn f64_lists(&mut self, name: &str, lists: impl Iterator<Item = Vec<f64>>) {
+        let mut array = ListBuilder::new(Float64Builder::new()).with_field(item(DataType::Float64));
+        for list in lists {
+            array.values().append_slice(&list);
+            array.append(true);
+        }
+        self.push(name, false, array.finish());
+    }
+
+    /// A list of JSON values a row, as texts that say so: `datasets` reads them
+    /// as the values, each with its own keys and no others.
+    pub(crate) fn json_lists(&mut self, name: &str, lists: impl Iterator<Item = Vec<String>>) {
+        let field = Field::new("element", DataType::Utf8, false).with_metadata(HashMap::from([
+            ("ARROW:extension:name".to_owned(), "arrow.json".to_owned()),
+            ("ARROW:extension:metadata".to_owned(), String::new()),
+        ]));
+        let mut array = ListBuilder::new(StringBuilder::new()).with_field(Arc::new(field));
+        for list in lists {
+            list.iter().for_each(|json| array.values().append_value(json));
             array.append(true);
         }
         self.push(name, false, array.finish());
@@ -144,9 +173,40 @@ impl<'a> View<'a> {
         Ok((list, Self { names: names.collect(), arrays: structs.columns() }))
     }
 
-    pub(crate) fn get<A: Array + 'static>(&self, name: &str) -> Result<&'a A, Fault> {
+    fn column(&self, name: &str) -> Result<&'a ArrayRef, Fault> {
         let array = self.names.iter().position(|n| *n == name).map(|index| &self.arrays[index]);
-        let array = array.ok_or_else(|| Fault::Damaged(format!("it has no column {name:?}")))?;
+        array.ok_or_else(|| Fault::Damaged(format!("it has no column {name:?}")))
+    }
+
+    /// Whole numbers, in any of the types that versions of a schema gave them.
+    pub(crate) fn whole_numbers(&self, name: &str) -> Result<Vec<u64>, Fault> {
+        let array = self.column(name)?;
+        let any = array.as_any();
+        let damaged = |value: &dyn std::fmt::Display| {
+            Fault::Damaged(format!("{value} in the column {name:?} is no whole number"))
+        };
+        if let Some(numbers) = any.downcast_ref::<UInt64Array>() {
+            return Ok(numbers.values().to_vec());
+        }
+        if let Some(numbers) = any.downcast_ref::<Int64Array>() {
+            let whole = |number: &i64| u64::try_from(*number).map_err(|_| damaged(number));
+            return numbers.values().iter().map(whole).collect();
+        }
+        let Some(texts) = any.downcast_ref::<StringArray>() else {
+            return Err(wrong_type(name, array.data_type()));
+        };
+        let whole = |row| texts.value(row).parse().map_err(|_| damaged(&texts.value(row)));
+        (0..texts.len()).map(whole).collect()
+    }
+
+    /// Numbers of 32 bits, in either of the types that versions of a schema gave them.
+    pub(crate) fn floats(&self, name: &str) -> Result<Vec<f32>, Fault> {
+        let array = self.column(name)?;
+        floats(array).ok_or_else(|| wrong_type(name, array.data_type()))
+    }
+
+    pub(crate) fn get<A: Array + 'static>(&self, name: &str) -> Result<&'a A, Fault> {
+        let array = self.column(name)?;
         array.as_any().downcast_ref().ok_or_else(|| wrong_type(name, array.data_type()))
     }
 
@@ -173,6 +233,20 @@ pub(crate) fn numbers<T: ArrowPrimitiveType>(
     let values = list.values().as_any().downcast_ref::<PrimitiveArray<T>>();
     let values = values.ok_or_else(|| wrong_type("list", list.data_type()))?;
     Ok(values.values()[bounds(list, row)].to_vec())
+}
+
+fn floats(array: &ArrayRef) -> Option<Vec<f32>> {
+    if let Some(numbers) = array.as_any().downcast_ref::<Float32Array>() {
+        return Some(numbers.values().to_vec());
+    }
+    let numbers = array.as_any().downcast_ref::<Float64Array>()?;
+    Some(numbers.values().iter().map(|number| *number as f32).collect())
+}
+
+/// Row `row` of a list of numbers of 32 bits, whichever way they are stored.
+pub(crate) fn float_list(list: &ListArray, row: usize) -> Result<Vec<f32>, Fault> {
+    let row = list.value(row);
+    floats(&row).ok_or_else(|| wrong_type("list", list.data_type()))
 }
 
 /// Row `row` of a list of truth values.

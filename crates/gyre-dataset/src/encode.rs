@@ -13,7 +13,7 @@ const ROLES: [(Role, &str); 4] = [
     (Role::Tool, "tool"),
 ];
 
-fn role_name(role: Role) -> &'static str {
+pub(crate) fn role_name(role: Role) -> &'static str {
     match role {
         Role::System => "system",
         Role::User => "user",

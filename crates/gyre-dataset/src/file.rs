@@ -54,6 +54,12 @@ impl Staged {
         &self.target
     }
 
+    /// Chooses the name that the file will have in its folder.
+    pub(crate) fn renamed(mut self, name: &str) -> Self {
+        self.target = self.target.with_file_name(name);
+        self
+    }
+
     /// Gives the file its name, in place of any file that has it. Its content
     /// must be on disk already. After this returns it survives a crash.
     pub(crate) fn publish(mut self) -> Result<(), DatasetError> {
@@ -113,6 +119,77 @@ pub(crate) fn digest_file(path: &Path) -> io::Result<(Digest, u64)> {
     }
 }
 
+/// What is fixed of a kind of file.
+#[derive(Clone, Copy)]
+pub(crate) struct Form {
+    /// Name and version of its schema.
+    pub(crate) schema: &'static str,
+    /// What its failpoints are called after.
+    pub(crate) label: &'static str,
+    /// Whether the file says which of its texts are JSON.
+    pub(crate) says_json: bool,
+}
+
+/// A writer of one form. All that could differ between two writings of the same
+/// rows is fixed.
+fn writer<W: io::Write + Send>(
+    sink: W,
+    form: Form,
+    first: &RecordBatch,
+) -> Result<ArrowWriter<W>, Fault> {
+    let properties = WriterProperties::builder()
+        .set_created_by("gyre".to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+        .set_key_value_metadata(Some(vec![KeyValue::new(
+            SCHEMA_KEY.to_owned(),
+            form.schema.to_owned(),
+        )]))
+        .build();
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties)
+        .with_skip_arrow_metadata(!form.says_json);
+    Ok(ArrowWriter::try_new_with_options(sink, first.schema(), options)?)
+}
+
+/// The digest and the size of a file that is not written.
+pub(crate) struct Unwritten {
+    writer: ArrowWriter<Counting>,
+}
+
+#[derive(Default)]
+struct Counting {
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl io::Write for Counting {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.hasher.update(buffer);
+        self.bytes += buffer.len() as u64;
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Unwritten {
+    pub(crate) fn new(form: Form, first: &RecordBatch) -> Result<Self, Fault> {
+        Ok(Self { writer: writer(Counting::default(), form, first)? })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Fault> {
+        Ok(self.writer.write(batch)?)
+    }
+
+    pub(crate) fn finish(self) -> Result<(Digest, u64), Fault> {
+        let Counting { hasher, bytes } = self.writer.into_inner()?;
+        Ok((Digest::from_bytes(hasher.finalize().into()), bytes))
+    }
+}
+
 /// Writes batches of one schema to a temporary file.
 pub(crate) struct ParquetFile {
     staged: Staged,
@@ -122,31 +199,18 @@ pub(crate) struct ParquetFile {
 }
 
 impl ParquetFile {
-    /// Begins a file of a schema, whose failpoints are called after a label;
-    /// `first` gives the columns and is not yet written.
+    /// Begins a file; `first` gives the columns and is not yet written.
     pub(crate) fn create(
         target: &Path,
-        (schema, label): (&str, &'static str),
+        form: Form,
         first: &RecordBatch,
     ) -> Result<Self, DatasetError> {
-        let staged = Staged::new(target, label);
+        let staged = Staged::new(target, form.label);
         staged.point("creating").at(target, "write")?;
         let file = File::create(staged.temporary()).at(target, "write")?;
-        // All that could differ between two writings of the same rows is fixed.
-        let properties = WriterProperties::builder()
-            .set_created_by("gyre".to_owned())
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).at(target, "write")?))
-            .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
-            .set_key_value_metadata(Some(vec![KeyValue::new(
-                SCHEMA_KEY.to_owned(),
-                schema.to_owned(),
-            )]))
-            .build();
-        let options =
-            ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let own = file.try_clone().at(target, "write")?;
-        let writer = ArrowWriter::try_new_with_options(own, first.schema(), options);
-        Ok(Self { writer: writer.at(target, "write")?, staged, file })
+        let writer = writer(own, form, first).at(target, "write")?;
+        Ok(Self { writer, staged, file })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), DatasetError> {
@@ -182,22 +246,22 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    /// Opens a file of the given schema.
-    pub(crate) fn open(source: Source, schema: &str, range: Range) -> Result<Self, DatasetError> {
+    /// Opens a file of one of the given schemas, of which the first is the newest.
+    pub(crate) fn open(source: Source, known: &[&str], range: Range) -> Result<Self, DatasetError> {
         let path = source.path.clone();
-        contain(|| Self::try_open(source, schema, range)).at(&path, "read")
+        contain(|| Self::try_open(source, known, range)).at(&path, "read")
     }
 
-    fn try_open(source: Source, schema: &str, range: Range) -> Result<Self, Fault> {
+    fn try_open(source: Source, known: &[&str], range: Range) -> Result<Self, Fault> {
         let path = source.path.clone();
         let builder = ParquetRecordBatchReaderBuilder::try_new(source.open()?)?;
         let metadata = builder.metadata().file_metadata();
         let pairs = metadata.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
         let found = pairs.iter().find(|pair| pair.key == SCHEMA_KEY);
         let found = found.and_then(|pair| pair.value.as_deref());
-        if found != Some(schema) {
+        if !found.is_some_and(|found| known.contains(&found)) {
             let found = found.unwrap_or("no schema of gyre's").to_owned();
-            return Err(Fault::Schema { found, known: schema.to_owned() });
+            return Err(Fault::Schema { found, known: known.join(" and ") });
         }
         let rows = u64::try_from(metadata.num_rows()).unwrap_or(0);
         let mut builder = builder.with_batch_size(ROWS_PER_BATCH).with_offset(range.offset);

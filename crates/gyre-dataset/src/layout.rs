@@ -1,5 +1,6 @@
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use gyre_types::{Digest, RunId, ShardId};
 use serde::{Deserialize, Serialize};
@@ -7,12 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::card::{self, Card};
 use crate::error::{At, DatasetError, Fault};
 use crate::file::write_whole;
+use crate::garbage::collect_garbage;
+use crate::view::{ManifestView, View, write_view};
 
-/// The version of `manifest.json` that this crate writes and reads.
-const MANIFEST_VERSION: u32 = 1;
+/// The version of `manifest.json` that this crate writes. It reads version 1 too,
+/// which knew neither views nor the card's digest.
+const MANIFEST_VERSION: u32 = 2;
 
-/// The folder of a run's dataset: `data/train-round-0001.parquet`, …,
-/// `README.md` and `manifest.json`.
+/// The folder of a run's dataset: `data/train-r0001-<digest>.parquet`, …, a
+/// folder for each [`View`], `README.md` and `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,
@@ -26,8 +30,22 @@ pub struct Manifest {
     pub format_version: u32,
     /// The run that made it.
     pub run: RunId,
+    /// Of `README.md`.
+    #[serde(default)]
+    pub card_sha256: Option<Digest>,
     /// Its shards, by round.
     pub shards: Vec<ManifestShard>,
+    /// The files of its views.
+    #[serde(default)]
+    pub views: Vec<ManifestView>,
+}
+
+impl Manifest {
+    /// The paths of all files but the card and the manifest.
+    pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
+        let shards = self.shards.iter().map(|shard| (shard.path.as_str(), shard.bytes));
+        shards.chain(self.views.iter().map(|view| (view.path.as_str(), view.bytes)))
+    }
 }
 
 /// A shard of a dataset.
@@ -64,23 +82,21 @@ impl Layout {
         self.root.join("data")
     }
 
+    /// The folder of a view.
+    pub fn view_dir(&self, view: View) -> PathBuf {
+        self.root.join(view.name())
+    }
+
     /// Makes the folders.
     ///
     /// # Errors
     ///
     /// When the file system does not let it.
     pub fn create(&self) -> Result<(), DatasetError> {
-        fs::create_dir_all(self.data_dir()).at(&self.data_dir(), "create")
-    }
-
-    /// Where the shard of a round lies. Later rounds never change it.
-    pub fn shard_path(&self, round: u32) -> PathBuf {
-        self.data_dir().join(Self::shard_name(round))
-    }
-
-    /// The name of the shard of a round, below the folder of the shards.
-    pub fn shard_name(round: u32) -> String {
-        format!("train-round-{round:04}.parquet")
+        for dir in View::ALL.map(|view| self.view_dir(view)).into_iter().chain([self.data_dir()]) {
+            fs::create_dir_all(&dir).at(&dir, "create")?;
+        }
+        Ok(())
     }
 
     /// Where a path of the manifest lies.
@@ -92,26 +108,88 @@ impl Layout {
         self.root.join("manifest.json")
     }
 
-    /// Writes the card and the manifest anew, each at once. They follow from
-    /// the list of published shards, so a crash between shard and index is
-    /// healed by calling this again.
+    /// Writes the card and the manifest anew, each at once, and what is missing
+    /// of the views before. They follow from the list of published shards, so a
+    /// crash between shard and index is healed by calling this again.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be written.
+    /// When the folder cannot be written, or a shard not be read whose views are
+    /// missing.
     pub fn write_index(&self, card: &Card, shards: &[ManifestShard]) -> Result<(), DatasetError> {
-        let mut shards = shards.to_vec();
-        shards.sort_by(|a, b| (a.round, &a.path).cmp(&(b.round, &b.path)));
-        let readme = card::render(card, &shards);
+        let shards = sorted(shards);
+        let inside = |shard: &ManifestShard| {
+            Path::new(&shard.path).components().all(|part| matches!(part, Component::Normal(_)))
+        };
+        if let Some(outside) = shards.iter().find(|shard| !inside(shard)) {
+            let fault = Fault::Damaged("its path leads out of the dataset".to_owned());
+            return Err(DatasetError::new(Path::new(&outside.path), "publish", fault));
+        }
+        let views = self.write_views(&shards)?;
+        let (readme, manifest) = index(card, shards, views);
         write_whole(&self.root.join("README.md"), readme.as_bytes())?;
-        let run = card.run.clone();
-        let manifest = Manifest { format_version: MANIFEST_VERSION, run, shards };
         let path = self.manifest_path();
         let damaged = |error: serde_json::Error| Fault::Damaged(error.to_string());
         let mut json =
             serde_json::to_string_pretty(&manifest).map_err(damaged).at(&path, "write")?;
         json.push('\n');
-        write_whole(&path, json.as_bytes())
+        write_whole(&path, json.as_bytes())?;
+        let named: HashSet<_> =
+            manifest.views.iter().map(|view| self.resolve(&view.path)).collect();
+        for view in View::ALL {
+            collect_garbage(&self.view_dir(view), &named)?;
+        }
+        Ok(())
+    }
+
+    /// The views of all shards; those that the manifest names and that are there
+    /// are not written again.
+    fn write_views(&self, shards: &[ManifestShard]) -> Result<Vec<ManifestView>, DatasetError> {
+        let known = self.read_manifest().map(|manifest| manifest.views).unwrap_or_default();
+        let known: BTreeMap<_, _> =
+            known.into_iter().map(|view| ((view.view, view.shard.clone()), view)).collect();
+        let mut views = Vec::new();
+        for view in View::ALL {
+            for shard in shards {
+                let there = known.get(&(view, shard.id.clone())).filter(|known| {
+                    let about = fs::metadata(self.resolve(&known.path));
+                    about.is_ok_and(|about| about.is_file() && about.len() == known.bytes)
+                });
+                views.push(match there {
+                    Some(known) => known.clone(),
+                    None => {
+                        let dir = self.view_dir(view);
+                        fs::create_dir_all(&dir).at(&dir, "create")?;
+                        write_view(&self.root, view, &self.resolve(&shard.path), shard)?
+                    }
+                });
+            }
+        }
+        Ok(views)
+    }
+
+    /// Whether the card and the manifest are those of these shards. The views
+    /// are taken from the manifest: [`crate::verify_dataset`] compares them with
+    /// their shards. An index of version 1 is not looked into.
+    ///
+    /// # Errors
+    ///
+    /// When the manifest cannot be read.
+    pub fn index_is_of(&self, card: &Card, shards: &[ManifestShard]) -> Result<bool, DatasetError> {
+        let found = self.read_manifest()?;
+        if found.format_version == 1 {
+            return Ok(true);
+        }
+        let shards = sorted(shards);
+        let of = |view: &ManifestView| (view.view, view.shard.clone());
+        let expected: Vec<_> = View::ALL
+            .into_iter()
+            .flat_map(|view| shards.iter().map(move |shard| (view, shard.id.clone())))
+            .collect();
+        if found.views.iter().map(of).collect::<Vec<_>>() != expected {
+            return Ok(false);
+        }
+        Ok(index(card, shards, found.views.clone()).1 == found)
     }
 
     /// Reads the manifest.
@@ -129,7 +207,7 @@ impl Layout {
         let text = fs::read_to_string(&path).at(&path, "read")?;
         let damaged = |error: serde_json::Error| Fault::Damaged(error.to_string());
         let version: Version = serde_json::from_str(&text).map_err(damaged).at(&path, "read")?;
-        if version.format_version != MANIFEST_VERSION {
+        if !(1..=MANIFEST_VERSION).contains(&version.format_version) {
             let fault = Fault::Schema {
                 found: format!("manifest version {}", version.format_version),
                 known: format!("manifest version {MANIFEST_VERSION}"),
@@ -138,4 +216,29 @@ impl Layout {
         }
         serde_json::from_str(&text).map_err(damaged).at(&path, "read")
     }
+}
+
+/// The name of a file with rows of a round, by its content. Loaders keep what
+/// they read under the names of files: equal names with other content would give
+/// the old rows.
+pub(crate) fn content_name(round: u32, sha256: &Digest) -> String {
+    format!("train-r{round:04}-{}.parquet", &sha256.to_hex()[..16])
+}
+
+fn sorted(shards: &[ManifestShard]) -> Vec<ManifestShard> {
+    let mut shards = shards.to_vec();
+    shards.sort_by(|a, b| (a.round, &a.path).cmp(&(b.round, &b.path)));
+    shards
+}
+
+fn index(card: &Card, shards: Vec<ManifestShard>, views: Vec<ManifestView>) -> (String, Manifest) {
+    let readme = card::render(card, &shards, &views);
+    let manifest = Manifest {
+        format_version: MANIFEST_VERSION,
+        run: card.run.clone(),
+        card_sha256: Some(Digest::of(readme.as_bytes())),
+        shards,
+        views,
+    };
+    (readme, manifest)
 }

@@ -18,6 +18,7 @@
 //!
 //! Nothing outside this crate names arrow or parquet.
 
+mod accepted;
 mod card;
 mod columns;
 mod encode;
@@ -32,6 +33,7 @@ mod shard;
 mod source;
 mod stats;
 mod verify;
+mod view;
 
 pub use card::Card;
 pub use error::{DatasetError, Fault};
@@ -44,3 +46,4 @@ pub use shard::{DatasetWriter, PublishedShard, SealedShard};
 pub use source::Source;
 pub use stats::{Quantiles, Stats, stats};
 pub use verify::{Problem, verify_dataset};
+pub use view::{ManifestView, View};

@@ -9,11 +9,12 @@ use gyre_types::{
 use crate::columns::{Columns, View, bounds, numbers, optional, parse};
 use crate::encode::{self, Messages};
 use crate::error::{At, DatasetError, Fault};
-use crate::file::{Batches, ParquetFile, ROWS_PER_BATCH, Range, digest_file};
+use crate::file::{Batches, Form, ParquetFile, ROWS_PER_BATCH, Range, digest_file};
 use crate::source::Source;
 
 /// The schema of parts. A later version reads this one too.
 const SCHEMA: &str = "part/1";
+const FORM: Form = Form { schema: SCHEMA, label: "part", says_json: false };
 
 /// A finished file of rollout bodies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub fn write_part(
 ) -> Result<PartFile, DatasetError> {
     let path = dir.join(format!("{name}.parquet"));
     let first = encode(&records[..records.len().min(ROWS_PER_BATCH)]).at(&path, "write")?;
-    let mut file = ParquetFile::create(&path, (SCHEMA, "part"), &first)?;
+    let mut file = ParquetFile::create(&path, FORM, &first)?;
     for chunk in records.chunks(ROWS_PER_BATCH) {
         file.write(&encode(chunk).at(&path, "write")?)?;
     }
@@ -102,7 +103,7 @@ pub fn read_record(source: impl Into<Source>, row: u32) -> Result<RolloutRecord,
 /// As [`read_part`].
 pub fn read_answers(source: impl Into<Source>) -> Result<Vec<String>, DatasetError> {
     let range = Range { column: Some("answer"), ..Range::default() };
-    let mut batches = Batches::open(source.into(), SCHEMA, range)?;
+    let mut batches = Batches::open(source.into(), &[SCHEMA], range)?;
     let mut answers = Vec::new();
     while let Some(batch) = batches.next(|batch| {
         let column = View::of(batch).text("answer")?;
@@ -114,7 +115,7 @@ pub fn read_answers(source: impl Into<Source>) -> Result<Vec<String>, DatasetErr
 }
 
 fn read_range(source: Source, range: Range) -> Result<PartReader, DatasetError> {
-    let batches = Batches::open(source, SCHEMA, range)?;
+    let batches = Batches::open(source, &[SCHEMA], range)?;
     Ok(PartReader { batches, ready: Vec::new().into_iter() })
 }
 

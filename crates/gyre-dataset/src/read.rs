@@ -1,7 +1,7 @@
 use crate::error::DatasetError;
 use crate::file::{Batches, Range};
 use crate::layout::Layout;
-use crate::row::{DatasetRow, SCHEMA, decode};
+use crate::row::{DatasetRow, READABLE, decode};
 use crate::source::Source;
 
 /// Streams the rows of one shard, in order.
@@ -11,7 +11,7 @@ use crate::source::Source;
 /// When the file is missing, damaged, or of another schema; the iterator's
 /// items fail when a row is damaged.
 pub fn read_shard(source: impl Into<Source>) -> Result<RowReader, DatasetError> {
-    let batches = Batches::open(source.into(), SCHEMA, Range::default())?;
+    let batches = Batches::open(source.into(), READABLE, Range::default())?;
     Ok(RowReader { batches, ready: Vec::new().into_iter() })
 }
 

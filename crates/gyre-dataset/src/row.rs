@@ -1,20 +1,21 @@
-use arrow_array::types::{Float32Type, UInt32Type};
-use arrow_array::{
-    BooleanArray, Float32Array, Float64Array, ListArray, RecordBatch, StringArray, UInt32Array,
-    UInt64Array,
-};
+use arrow_array::types::UInt32Type;
+use arrow_array::{BooleanArray, Float64Array, ListArray, RecordBatch, StringArray, UInt32Array};
 use gyre_types::{
     CheckpointId, Digest, InvalidReason, Judgement, Message, Role, RolloutId, RolloutRecord, Score,
     Seed, Split, Task, TaskId, Verdict,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::columns::{Columns, View, bools, bounds, numbers, optional, parse, texts};
+use crate::accepted::accepted_turn;
+use crate::columns::{Columns, View, bools, bounds, float_list, numbers, optional, parse, texts};
 use crate::encode::{self, Messages};
 use crate::error::Fault;
 
-/// The schema of shards. A later version reads this one too.
-pub(crate) const SCHEMA: &str = "dataset/1";
+/// The schema of shards.
+pub(crate) const SCHEMA: &str = "dataset/2";
+
+/// The schemas of shards that can be read.
+pub(crate) const READABLE: &[&str] = &[SCHEMA, "dataset/1"];
 
 /// One named check of a row's verdict, without what it saw, which may tell of
 /// hidden cases.
@@ -59,6 +60,7 @@ pub struct DatasetRow {
     pub sandbox_digest: Digest,
     pub task_digest: Digest,
     pub key_digest: Digest,
+    #[serde(serialize_with = "as_text")]
     pub seed: Seed,
     pub temperature: f32,
     pub prompt_tokens: Vec<u32>,
@@ -67,6 +69,27 @@ pub struct DatasetRow {
     pub loss_mask: Vec<bool>,
     pub fuel: u64,
     pub chain: Digest,
+}
+
+/// JSON readers make floating-point numbers of large integers, and round them.
+fn as_text<S: Serializer>(seed: &Seed, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&seed.0)
+}
+
+/// The nearest number of at most nine decimals: pandas, and `datasets` with it,
+/// writes ten to JSON and rounds the others away.
+fn nine_decimals(number: f64) -> f64 {
+    let rounded = (number * 1e9).round() / 1e9;
+    if rounded.is_finite() { rounded } else { number }
+}
+
+fn nine_decimals_of_32_bits(number: f32) -> f32 {
+    nine_decimals(decimal(number)) as f32
+}
+
+/// The number that people read: 0.7 and not 0.699999988079071.
+fn decimal(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(f64::from(number))
 }
 
 /// What a row is made from.
@@ -87,8 +110,12 @@ pub struct RowSource<'a> {
 }
 
 impl DatasetRow {
-    /// The row of a rollout. Tokens of all turns are joined, and each of them
-    /// was sampled, so the loss mask holds for all.
+    /// The row of a rollout. Tokens of all turns are joined; the loss mask holds
+    /// for those of the turn that gave the answer, so that nobody trains on a
+    /// program that a later turn had to repair.
+    ///
+    /// Numbers that are no integers are rounded to nine decimals, which every
+    /// reader keeps.
     pub fn of(source: RowSource<'_>) -> Self {
         let RowSource { record, task, judgement, verifier_digest, reward, tools } = source;
         let first_user = record.messages.iter().find(|message| message.role == Role::User);
@@ -96,8 +123,14 @@ impl DatasetRow {
         let mark = |check: &gyre_types::CheckResult| CheckMark {
             name: check.name.clone(),
             passed: check.passed,
-            weight: check.weight,
+            weight: nine_decimals(check.weight).max(1e-9),
         };
+        let accepted = accepted_turn(record);
+        let mask =
+            record.turns.iter().enumerate().flat_map(|(at, turn)| {
+                std::iter::repeat_n(Some(at) == accepted, turn.tokens.len())
+            });
+        let logprobs = record.turns.iter().flat_map(|turn| &turn.logprobs);
         Self {
             rollout_id: record.id.clone(),
             task_id: task.id.clone(),
@@ -114,8 +147,8 @@ impl DatasetRow {
             completion: record.answer.clone(),
             messages: record.messages.clone(),
             tools: tools.to_owned(),
-            verdict: judgement.verdict.clone(),
-            reward,
+            verdict: published(&judgement.verdict),
+            reward: nine_decimals(reward),
             checks: judgement.checks.iter().map(mark).collect(),
             policy_digest: record.policy.digest,
             checkpoint_id: record.policy.checkpoint.clone(),
@@ -124,10 +157,10 @@ impl DatasetRow {
             task_digest: task.digest,
             key_digest: task.key_digest,
             seed: record.seed,
-            temperature: record.sampling.temperature,
+            temperature: nine_decimals_of_32_bits(record.sampling.temperature),
             prompt_tokens: record.prompt_tokens.clone(),
-            loss_mask: vec![true; tokens.len()],
-            logprobs: record.turns.iter().flat_map(|turn| &turn.logprobs).copied().collect(),
+            loss_mask: mask.collect(),
+            logprobs: logprobs.map(|logprob| nine_decimals_of_32_bits(*logprob)).collect(),
             tokens,
             fuel: record.fuel,
             chain: record.chain,
@@ -145,6 +178,9 @@ impl DatasetRow {
         if !self.reward.is_finite() {
             return Some(format!("its reward is {}", self.reward));
         }
+        if i64::try_from(self.fuel).is_err() {
+            return Some(format!("its fuel is {}, more than 63 bits hold", self.fuel));
+        }
         if !self.logprobs.is_empty() && self.logprobs.len() != self.tokens.len() {
             let (logprobs, tokens) = (self.logprobs.len(), self.tokens.len());
             return Some(format!("it has {logprobs} logprobs for {tokens} tokens"));
@@ -154,6 +190,16 @@ impl DatasetRow {
             return Some(format!("its loss mask has {mask} entries for {tokens} tokens"));
         }
         None
+    }
+}
+
+fn published(verdict: &Verdict) -> Verdict {
+    match verdict {
+        Verdict::Fail { score } => {
+            let rounded = Score::new(nine_decimals(score.get()));
+            Verdict::Fail { score: rounded.unwrap_or(*score) }
+        }
+        other => other.clone(),
     }
 }
 
@@ -192,13 +238,15 @@ pub(crate) fn encode(all: &[DatasetRow]) -> Result<RecordBatch, Fault> {
     columns.text("sandbox_digest", rows().map(|r| r.sandbox_digest.to_hex()));
     columns.text("task_digest", rows().map(|r| r.task_digest.to_hex()));
     columns.text("key_digest", rows().map(|r| r.key_digest.to_hex()));
-    columns.u64("seed", rows().map(|r| r.seed.0));
-    columns.f32("temperature", rows().map(|r| r.temperature));
+    columns.text("seed", rows().map(|r| r.seed.0.to_string()));
+    columns.f64("temperature", rows().map(|r| decimal(r.temperature)));
     columns.u32_lists("prompt_tokens", rows().map(|r| r.prompt_tokens.as_slice()));
     columns.u32_lists("tokens", rows().map(|r| r.tokens.as_slice()));
-    columns.f32_lists("logprobs", rows().map(|r| r.logprobs.as_slice()));
+    let decimals = |row: &DatasetRow| row.logprobs.iter().map(|p| decimal(*p)).collect();
+    columns.f64_lists("logprobs", rows().map(decimals));
     columns.bool_lists("loss_mask", rows().map(|r| r.loss_mask.as_slice()));
-    columns.u64("fuel", rows().map(|r| r.fuel));
+    // More than that was objected to.
+    columns.i64("fuel", rows().map(|r| r.fuel.cast_signed()));
     columns.text("chain", rows().map(|r| r.chain.to_hex()));
     columns.finish()
 }
@@ -228,12 +276,11 @@ pub(crate) fn decode(batch: &RecordBatch) -> Result<Vec<DatasetRow>, Fault> {
     let (policy, checkpoint) = (text("policy_digest")?, text("checkpoint_id")?);
     let (verifier, sandbox) = (text("verifier_digest")?, text("sandbox_digest")?);
     let (task_digest, key_digest) = (text("task_digest")?, text("key_digest")?);
-    let seed: &UInt64Array = view.get("seed")?;
-    let temperature: &Float32Array = view.get("temperature")?;
+    let (seed, temperature) = (view.whole_numbers("seed")?, view.floats("temperature")?);
     let prompt_tokens: &ListArray = view.get("prompt_tokens")?;
     let (tokens, logprobs) = (view.get::<ListArray>("tokens")?, view.get::<ListArray>("logprobs")?);
     let loss_mask: &ListArray = view.get("loss_mask")?;
-    let (fuel, chain) = (view.get::<UInt64Array>("fuel")?, text("chain")?);
+    let (fuel, chain) = (view.whole_numbers("fuel")?, text("chain")?);
     let decode = |row: usize| {
         Ok(DatasetRow {
             rollout_id: parse(rollout_id.value(row))?,
@@ -260,13 +307,13 @@ pub(crate) fn decode(batch: &RecordBatch) -> Result<Vec<DatasetRow>, Fault> {
             sandbox_digest: parse(sandbox.value(row))?,
             task_digest: parse(task_digest.value(row))?,
             key_digest: parse(key_digest.value(row))?,
-            seed: Seed(seed.value(row)),
-            temperature: temperature.value(row),
+            seed: Seed(seed[row]),
+            temperature: temperature[row],
             prompt_tokens: numbers::<UInt32Type>(prompt_tokens, row)?,
             tokens: numbers::<UInt32Type>(tokens, row)?,
-            logprobs: numbers::<Float32Type>(logprobs, row)?,
+            logprobs: float_list(logprobs, row)?,
             loss_mask: bools(loss_mask, row)?,
-            fuel: fuel.value(row),
+            fuel: fuel[row],
             chain: parse(chain.value(row))?,
         })
     };

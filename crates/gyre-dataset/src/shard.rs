@@ -5,15 +5,20 @@ use std::path::{Path, PathBuf};
 use gyre_types::{Digest, RolloutId, ShardId};
 
 use crate::error::{At, DatasetError, Fault};
-use crate::file::{ParquetFile, ROWS_PER_BATCH, Staged, digest_file};
+use crate::file::{Form, ParquetFile, ROWS_PER_BATCH, Staged, digest_file};
+use crate::layout::content_name;
 use crate::read::read_shard;
 use crate::row::{DatasetRow, encode};
+
+const FORM: Form = Form { schema: crate::row::SCHEMA, label: "shard", says_json: false };
 
 /// Writes one shard, row by row, to a temporary file.
 ///
 /// Holds the rows of one batch and what the file's encoder holds of one row group,
 /// and the ids of all rows. Dropping it removes the file.
 pub struct DatasetWriter {
+    round: u32,
+    /// Where the file would lie without its digest in its name.
     path: PathBuf,
     file: Option<ParquetFile>,
     waiting: Vec<DatasetRow>,
@@ -23,10 +28,12 @@ pub struct DatasetWriter {
 }
 
 impl DatasetWriter {
-    /// Begins the shard that will be at `path`; see [`crate::Layout::shard_path`].
-    pub fn new(path: &Path) -> Self {
+    /// Begins a shard with rows of a round, in this folder. It is named by its
+    /// content, `train-r0001-<digest>.parquet`, once that is known.
+    pub fn new(dir: &Path, round: u32) -> Self {
         Self {
-            path: path.to_owned(),
+            round,
+            path: dir.join(format!("train-r{round:04}.parquet")),
             file: None,
             waiting: Vec::new(),
             rollouts: Vec::new(),
@@ -59,10 +66,7 @@ impl DatasetWriter {
         let batch = encode(&mem::take(&mut self.waiting)).at(&self.path, "write")?;
         let file = match &mut self.file {
             Some(file) => file,
-            none => {
-                let form = (crate::row::SCHEMA, "shard");
-                none.insert(ParquetFile::create(&self.path, form, &batch)?)
-            }
+            none => none.insert(ParquetFile::create(&self.path, FORM, &batch)?),
         };
         file.write(&batch)
     }
@@ -83,9 +87,10 @@ impl DatasetWriter {
         let staged = file.finish()?;
         self.verify(staged.temporary()).at(&self.path, "write")?;
         let (sha256, bytes) = digest_file(staged.temporary()).at(&self.path, "write")?;
+        let staged = staged.renamed(&content_name(self.round, &sha256));
         let shard = PublishedShard {
             id: ShardId::from_digest(&sha256),
-            path: self.path.clone(),
+            path: staged.target().to_owned(),
             sha256,
             bytes,
             rollouts: mem::take(&mut self.rollouts),

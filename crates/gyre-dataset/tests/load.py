@@ -55,7 +55,7 @@ def report(name, rows):
 
 def main(root):
     files = [str(path) for path in sorted(Path(root, "data").glob("*.parquet"))]
-    report("datasets", datasets.load_dataset(root, split="train").select_columns(COLUMNS))
+    report("datasets", datasets.load_dataset(root, "records", split="train").select_columns(COLUMNS))
 
     frame = pandas.concat([pandas.read_parquet(f, columns=COLUMNS) for f in files])
     report("pandas", frame.to_dict("records"))

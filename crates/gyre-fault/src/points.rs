@@ -68,6 +68,13 @@ pub const POINTS: &[Point] = &[
     file(Run, "shard::renaming"),
     file(Run, "shard::renamed"),
     file(Run, "shard::published"),
+    // What trainers take of a shard, once a transaction names it.
+    file(Run, "view::creating"),
+    file(Run, "view::written"),
+    file(Run, "view::synced"),
+    file(Run, "view::renaming"),
+    file(Run, "view::renamed"),
+    file(Run, "view::published"),
     file(Run, "index::creating"),
     file(Run, "index::written"),
     file(Run, "index::synced"),
@@ -122,6 +129,10 @@ pub const POINTS: &[Point] = &[
     file(Driver, "object::put"),
     file(Driver, "object::removing"),
     file(Driver, "object::removed"),
+    // The dataset in the object store: before its first file, and before what it
+    // no longer names is removed.
+    file(Driver, "publish::beginning"),
+    file(Driver, "publish::indexed"),
     before(Driver, "close::committing"),
     after(Driver, "close::committed"),
     // Of a worker: that it is there, and still is, each claim, the checkpoint that it fetched,

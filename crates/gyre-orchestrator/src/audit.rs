@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 
-use gyre_dataset::{Layout, read_shard, verify_dataset};
+use gyre_dataset::read_shard;
 use gyre_learner::Checkpoint;
 use gyre_lineage::{
     AuditRules, Finding, RolloutFilter, RolloutWithVerdict, RunRow, RunStatus, ShardRow, TaskFilter,
@@ -15,6 +15,7 @@ use gyre_types::{Digest, PartId, RolloutId, RunId, Split, StoredPath};
 use crate::error::Error;
 use crate::inspect;
 use crate::project::Project;
+use crate::runner::verify_published;
 
 const PAGE: u32 = 5_000;
 
@@ -235,8 +236,7 @@ impl Audit<'_> {
         // A run that was killed between a commit and its index is sound: the
         // next start writes the index anew.
         if !shards.is_empty() && self.run.status != RunStatus::Active {
-            let layout = Layout::new(&self.project.data.dataset(&self.run.id));
-            for problem in verify_dataset(&layout)? {
+            for problem in verify_published(self.project, self.run)? {
                 self.found(3, problem.code, problem.detail, vec![]);
             }
         }

@@ -174,8 +174,10 @@ fn unreferenced(project: &Project, run: &RunId) -> Result<Vec<PathBuf>, Error> {
         found.extend(unnamed(&root.join(kind), &known)?);
     }
     let dataset = Layout::new(&project.data.dataset(run));
-    let superseded = dataset.root().join("superseded");
-    for folder in [dataset.root(), &dataset.data_dir(), &superseded] {
+    // The second is where earlier versions put them.
+    let superseded = [project.data.superseded(run), dataset.root().join("superseded")];
+    let published = [dataset.root().to_owned(), dataset.data_dir()];
+    for folder in published.iter().chain(&superseded) {
         found.extend(gyre_dataset::find_garbage(folder, &known)?);
     }
     Ok(found)

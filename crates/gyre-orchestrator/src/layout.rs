@@ -17,7 +17,8 @@ use gyre_types::{Digest, RunId, Split, StoredPath};
 /// verifiers/<digest>.wasm             registered verifiers; `.json` for Python
 /// store/                              where files pass to and from workers
 /// cache/                              what a worker fetched
-/// runs/<run>/dataset/                 the published dataset
+/// datasets/<run>/                     the published dataset
+/// runs/<run>/superseded/              shards that a revocation took out of it
 /// runs/<run>/rollouts/round-0001/…    every rollout, in Parquet
 /// runs/<run>/checkpoints/round-0001/  the candidate of the round
 /// ```
@@ -108,9 +109,18 @@ impl DataDir {
         self.root.join("runs").join(run.as_str())
     }
 
-    /// A run's published dataset.
+    /// A run's published dataset. Its folder has the run's name, since loaders
+    /// keep what they read under the names of folders; one that an earlier
+    /// version began stays where it is.
     pub fn dataset(&self, run: &RunId) -> PathBuf {
-        self.run(run).join("dataset")
+        let before = self.run(run).join("dataset");
+        if before.is_dir() { before } else { self.root.join("datasets").join(run.as_str()) }
+    }
+
+    /// The shards that a revocation took out of a run's dataset: evidence, which
+    /// nobody publishes by handing on the dataset's folder.
+    pub fn superseded(&self, run: &RunId) -> PathBuf {
+        self.run(run).join("superseded")
     }
 
     /// The folder of a round's rollouts.

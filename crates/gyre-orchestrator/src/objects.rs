@@ -1,11 +1,12 @@
 //! Where files pass between the driver of a run and its workers: a folder, or a
 //! bucket.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gyre_dataset::Layout;
 use gyre_learner::Checkpoint;
 use gyre_types::{Digest, RunId};
 use object_store::aws::AmazonS3Builder;
@@ -123,6 +124,44 @@ impl Objects {
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             found => found.map(|_| true).map_err(failed("look at", name)),
         }
+    }
+
+    /// Has the published prefix of a run hold what its manifest names, and nothing
+    /// else. Files come before the card that names them, and what it no longer
+    /// names goes last, so that a reader finds a whole dataset at any moment.
+    pub(crate) fn publish(&self, run: &RunId, dataset: &Layout) -> Result<(), Error> {
+        use futures_util::TryStreamExt;
+        let prefix = format!("datasets/{run}");
+        let folder = self.key(&prefix);
+        let listed = self.store.list(Some(&folder)).map_ok(|object| (object.location, object.size));
+        let listed: HashMap<Key, u64> =
+            self.runtime.block_on(listed.try_collect()).map_err(failed("list", &prefix))?;
+        let mut named = HashSet::new();
+        // Nothing is published before the first commit that names a shard.
+        if dataset.root().join("manifest.json").is_file() {
+            point("publish::beginning", "write", &prefix)?;
+            let manifest = dataset.read_manifest()?;
+            for (path, bytes) in manifest.files() {
+                let name = format!("{prefix}/{path}");
+                let key = self.key(&name);
+                // Names tell of content, but for those of earlier versions.
+                let is_there = manifest.format_version > 1 && listed.get(&key) == Some(&bytes);
+                if !is_there {
+                    self.put(&name, &dataset.resolve(path))?;
+                }
+                named.insert(key);
+            }
+            for index in ["README.md", "manifest.json"] {
+                let name = format!("{prefix}/{index}");
+                self.put(&name, &dataset.resolve(index))?;
+                named.insert(self.key(&name));
+            }
+            point("publish::indexed", "write", &prefix)?;
+        }
+        for key in listed.keys().filter(|key| !named.contains(*key)) {
+            self.delete(key)?;
+        }
+        Ok(())
     }
 
     /// The objects that workers put there for a run.

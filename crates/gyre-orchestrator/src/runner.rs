@@ -36,6 +36,7 @@ use crate::workshop::Workshop;
 
 pub(crate) use budget::RoundLimit;
 use correct::check_not_revoked;
+pub(crate) use curate::verify_published;
 use fleet::Fleet;
 pub(crate) use fleet::{Piece, Said, VERSION, queue_location, queue_name};
 pub(crate) use garbage::{named_paths, reconcile, remove, unnamed};
@@ -350,8 +351,10 @@ impl<'o> Runner<'o> {
         let new = NewEvent { round, kind: event.kind().to_owned(), body };
         let alarms = rows.alarms.clone();
         self.commit(Commit { events: vec![new], ..rows })?;
-        if matches!(event, RoundEvent::Curated { .. }) {
-            self.write_index()?;
+        match event {
+            RoundEvent::Curated { .. } => self.write_index()?,
+            RoundEvent::Failed { .. } => self.drop_unpublished()?,
+            _ => {}
         }
         self.observer.observe(&Progress::Recorded {
             run: &self.run.id,

@@ -14,7 +14,13 @@ fn finds(code: &str, plant: impl FnOnce(&Path)) {
 }
 
 fn shard(data: &Path) -> PathBuf {
-    data.join("runs/small-1/dataset/data/train-round-0001.parquet")
+    shard_of(data, 1)
+}
+
+/// The file of a round's shard, as the lineage names it.
+fn shard_of(data: &Path, round: u32) -> PathBuf {
+    let path = sql(data, &format!("SELECT path FROM shards WHERE round = {round}"));
+    data.join(path.trim())
 }
 
 fn part(data: &Path) -> PathBuf {
@@ -45,6 +51,50 @@ fn a_changed_part() {
 }
 
 #[test]
+fn a_changed_card() {
+    finds("card_changed", |data| {
+        let card = data.join("datasets/small-1/README.md");
+        let text = fs::read_to_string(&card).unwrap();
+        fs::write(card, text.replacen("    - sft/", "    - ../sft/", 1)).unwrap();
+    });
+}
+
+/// With its digest put into the manifest: the shard says what a view holds.
+#[test]
+fn a_changed_view() {
+    finds("view_changed", |data| {
+        let dataset = data.join("datasets/small-1");
+        let manifest = dataset.join("manifest.json");
+        let text = fs::read_to_string(&manifest).unwrap();
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let [first, second] = [0, 1].map(|at| read["views"][at].clone());
+        let [path, other] =
+            [&first, &second].map(|view| dataset.join(view["path"].as_str().unwrap()));
+        fs::copy(other, path).unwrap();
+        let changed = ["sha256", "bytes"].iter().fold(text, |text, key| {
+            text.replace(&first[*key].to_string(), &second[*key].to_string())
+        });
+        fs::write(manifest, changed).unwrap();
+    });
+}
+
+/// A manifest that leaves out a shard, and a card that says the same.
+#[test]
+fn an_index_of_other_shards() {
+    finds("index_differs", |data| {
+        let dataset = data.join("datasets/small-1");
+        let card = dataset.join("README.md");
+        let text = fs::read_to_string(&card).unwrap().replace("task_categories", "categories");
+        let manifest = dataset.join("manifest.json");
+        let mut read: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(&manifest).unwrap()).unwrap();
+        read["card_sha256"] = gyre_types::Digest::of(text.as_bytes()).to_string().into();
+        fs::write(card, text).unwrap();
+        fs::write(manifest, read.to_string()).unwrap();
+    });
+}
+
+#[test]
 fn a_doubled_row() {
     let doubled = "INSERT INTO shard_rows SELECT s.run, s.shard, h.row_count, s.rollout \
                    FROM shard_rows s JOIN shards h ON h.run = s.run AND h.id = s.shard \
@@ -58,8 +108,7 @@ fn a_doubled_row() {
 #[test]
 fn a_shard_with_the_rows_of_another() {
     finds("rows_differ", |data| {
-        let other = data.join("runs/small-1/dataset/data/train-round-0002.parquet");
-        fs::copy(other, shard(data)).unwrap();
+        fs::copy(shard_of(data, 2), shard(data)).unwrap();
         sql(
             data,
             "UPDATE shards SET sha256 = (SELECT o.sha256 FROM shards o WHERE o.round = 2) \

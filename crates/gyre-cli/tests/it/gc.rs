@@ -18,7 +18,7 @@ fn what_nothing_names_is_shown_and_then_removed() {
     let state = clean_state(data);
     let stray = [
         "runs/small-1/rollouts/round-0001/stray.parquet",
-        "runs/small-1/dataset/data/train-round-0099.parquet",
+        "datasets/small-1/data/train-r0099-0123456789abcdef.parquet",
         "runs/small-1/checkpoints/round-0099/model.safetensors",
     ];
     for path in stray {

@@ -104,7 +104,7 @@ fn people_get_tables() {
         (&["status"][..], &[RUN, "finished"][..]),
         (&["rounds"], &["held-out pass@1", "base"]),
         (&["audit"], &["clean"]),
-        (&["dataset", "ls"], &["train-round-0001", "rows in"]),
+        (&["dataset", "ls"], &["train-r0001-", "rows in"]),
         (&["dataset", "head"], &["roll-", "round 1"]),
         (&["dataset", "stats"], &["distinct tasks", "fuel"]),
         (&["task", "ls", "--run", RUN, "--split", "gate"], &["task-", "gate"]),

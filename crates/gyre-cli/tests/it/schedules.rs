@@ -145,18 +145,19 @@ fn a_start_puts_right_what_a_killed_service_left() {
         names.filter(|entry| entry.file_name().to_string_lossy().starts_with(".tmp-")).count()
     };
     assert_eq!(temporary(&run.join("rollouts/round-0000")), 1);
-    for half in ["dataset/data", "checkpoints/round-0001.partial"] {
-        fs::create_dir_all(run.join(half)).unwrap();
+    let published = place.folder().join("data/datasets/small-1/data");
+    for half in [&published, &run.join("checkpoints/round-0001.partial")] {
+        fs::create_dir_all(half).unwrap();
     }
-    let shard = run.join("dataset/data/train-round-0001.parquet");
+    let shard = published.join("train-r0001-0123456789abcdef.parquet");
     fs::write(&shard, b"PAR1 and no more").unwrap();
-    fs::write(run.join("dataset/data/.tmp-train-round-0002.parquet"), b"PAR1").unwrap();
+    fs::write(published.join(".tmp-train-r0002.parquet"), b"PAR1").unwrap();
     fs::write(run.join("checkpoints/round-0001.partial/model.safetensors"), b"half").unwrap();
 
     let mut running = serve(&place, &config, "");
     assert_eq!(until(&mut running, "serving")["reconciled"][0], "small-1");
     assert_eq!(temporary(&run.join("rollouts/round-0000")), 0);
-    assert_eq!(temporary(&run.join("dataset/data")), 0);
+    assert_eq!(temporary(&published), 0);
     assert!(!shard.exists());
     assert!(!run.join("checkpoints/round-0001.partial").exists());
     // The tick is taken at once: its holder is known to be dead.

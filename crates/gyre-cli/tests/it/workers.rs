@@ -62,8 +62,8 @@ fn after_events(running: &mut Running, count: usize) {
 #[track_caller]
 pub(crate) fn ends_like_a_local_run(place: &Place) {
     assert_eq!(place.clean().unwrap(), clean_state(&finished().data));
-    // What was published is in the store too, byte for byte.
-    let published = place.folder().join("data/runs").join(RUN).join("dataset");
+    // What was published is in the store too, byte for byte, and nothing else.
+    let published = place.folder().join("data/datasets").join(RUN);
     let stored = place.folder().join("store/datasets").join(RUN);
     let mut folders = vec![std::path::PathBuf::new()];
     while let Some(folder) = folders.pop() {
@@ -81,6 +81,18 @@ pub(crate) fn ends_like_a_local_run(place: &Place) {
             }
         }
     }
+    let count = |folder: &Path| {
+        let mut left = vec![folder.to_owned()];
+        let mut files = 0;
+        while let Some(folder) = left.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { left.push(path) } else { files += 1 }
+            }
+        }
+        files
+    };
+    assert_eq!(count(&stored), count(&published));
     let work = place.folder().join("store/work");
     let mut left = vec![work];
     while let Some(folder) = left.pop() {

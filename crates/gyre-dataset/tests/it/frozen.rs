@@ -4,9 +4,10 @@
 
 use std::path::PathBuf;
 
-use gyre_dataset::{read_part, read_shard};
+use gyre_dataset::{DatasetRow, read_part, read_shard};
+use gyre_types::Digest;
 
-use crate::scenario::{record, row};
+use crate::scenario::{publish, record, row};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -22,5 +23,25 @@ fn a_part_of_version_1_reads() {
 fn a_shard_of_version_1_reads() {
     let read: Vec<_> =
         read_shard(&fixture("dataset-1.parquet")).unwrap().map(Result::unwrap).collect();
+    let written = |number| {
+        // Version 1 masked no turn, and rounded no number.
+        let DatasetRow { logprobs, tokens, .. } = row(number);
+        let logprobs = (0..logprobs.len()).map(|_| 0.0).collect();
+        DatasetRow { logprobs, loss_mask: vec![true; tokens.len()], tokens, ..row(number) }
+    };
+    let read: Vec<_> = read
+        .into_iter()
+        .map(|row| DatasetRow { logprobs: vec![0.0; row.logprobs.len()], ..row })
+        .collect();
+    assert_eq!(read, (0..12).map(written).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_shard_of_version_2_reads_and_is_written_so_today() {
+    let frozen = fixture("dataset-2.parquet");
+    let read: Vec<_> = read_shard(&frozen).unwrap().map(Result::unwrap).collect();
     assert_eq!(read, (0..12).map(row).collect::<Vec<_>>());
+    let folder = tempfile::tempdir().unwrap();
+    let written = publish(folder.path(), 1, 0..12);
+    assert_eq!(Digest::of(&std::fs::read(frozen).unwrap()), written.sha256);
 }

@@ -110,10 +110,95 @@ pub(crate) fn row(number: u32) -> DatasetRow {
     })
 }
 
-pub(crate) fn publish(path: &Path, rows: impl Iterator<Item = u32>) -> PublishedShard {
-    let mut writer = DatasetWriter::new(path);
-    rows.for_each(|number| writer.push(row(number)).unwrap());
+/// Publishes the rows of these numbers as a shard of a round.
+pub(crate) fn publish(dir: &Path, round: u32, rows: impl Iterator<Item = u32>) -> PublishedShard {
+    publish_rows(dir, round, rows.map(row))
+}
+
+pub(crate) fn publish_rows(
+    dir: &Path,
+    round: u32,
+    rows: impl Iterator<Item = DatasetRow>,
+) -> PublishedShard {
+    let mut writer = DatasetWriter::new(dir, round);
+    rows.for_each(|row| writer.push(row).unwrap());
     writer.seal().unwrap().publish().unwrap()
+}
+
+/// A program that no template and no quoting may change: quotes of both kinds,
+/// backslashes, fences, braces, letters beyond ASCII.
+fn program(number: u32) -> String {
+    format!(
+        "def f(x):\n    \"\"\"Adds {number} to 'x' ```like\nthis```, {{{{ π }}}} {{% x %}}.\"\"\"\n\t\n    \
+         return {{\"a\\n'b'\": x + {number}}} if x < {number} else '\\\\é'\n"
+    )
+}
+
+/// What every first program of a repaired episode holds.
+pub(crate) const WRONG: &str = "return 'a wrong program'";
+
+const TOOLS: &str = r#"[
+    {"type": "function", "function": {"name": "run_examples", "description": "Run a program.",
+        "parameters": {"type": "object", "properties": {"code": {"type": "string",
+        "description": "A program."}}, "required": ["code"], "additionalProperties": false}}},
+    {"type": "function", "function": {"name": "submit", "description": "Hand in the program.",
+        "parameters": {"type": "object", "properties": {"code": {"type": "string",
+        "description": "A program."}}, "required": ["code"], "additionalProperties": false}}}
+]"#;
+
+/// A row of an episode as Gyre makes it: handed in at once, repaired, or run
+/// and then handed in.
+pub(crate) fn episode(number: u32) -> DatasetRow {
+    let code = program(number);
+    let call = |turn: u32, name: &str, code: &str| {
+        let mut said = message(Role::Assistant, "");
+        said.tool_calls = vec![ToolCall {
+            id: format!("call-{turn}"),
+            name: name.to_owned(),
+            arguments: serde_json::json!({ "code": code }).to_string(),
+        }];
+        said
+    };
+    let told = |content: &str| {
+        let mut told = message(Role::Tool, content);
+        told.tool_call_id = Some("call-0".to_owned());
+        told
+    };
+    let asked = message(Role::User, &format!("Write f, which adds {number}."));
+    let messages = match number % 3 {
+        0 => vec![asked, call(0, "submit", &code)],
+        1 => {
+            let wrong = format!("def f(x):\n    {WRONG}\n");
+            let first = call(0, "run_examples", &wrong);
+            vec![asked, first, told("0 of 3 examples agree"), call(1, "submit", &code)]
+        }
+        _ => {
+            let first = call(0, "run_examples", &code);
+            vec![asked, first, told("all examples agree"), call(1, "submit", &code)]
+        }
+    };
+    let turns = messages.iter().filter(|message| message.role == Role::Assistant).count() as u32;
+    let mut record = record(number);
+    record.turns = (0..turns)
+        .map(|turn| TurnRecord {
+            tokens: vec![100 + turn; 3],
+            logprobs: vec![],
+            finish: FinishReason::Stop,
+            fuel: 1,
+            chain: digest("chain"),
+        })
+        .collect();
+    record.messages = messages;
+    record.answer = code;
+    let judgement = Judgement { verdict: Verdict::Pass, checks: vec![], fuel: 1, guests: 1 };
+    DatasetRow::of(RowSource {
+        record: &record,
+        task: &task(number),
+        judgement: &judgement,
+        verifier_digest: digest("verifier"),
+        reward: 1.0,
+        tools: TOOLS,
+    })
 }
 
 pub(crate) fn card() -> Card {
@@ -128,7 +213,7 @@ pub(crate) fn card() -> Card {
 pub(crate) fn manifest_shard(round: u32, shard: &PublishedShard) -> ManifestShard {
     ManifestShard {
         id: shard.id.clone(),
-        path: format!("data/{}", Layout::shard_name(round)),
+        path: format!("data/{}", shard.path.file_name().unwrap().to_str().unwrap()),
         sha256: shard.sha256,
         bytes: shard.bytes,
         rows: shard.rollouts.len() as u64,
@@ -140,11 +225,18 @@ pub(crate) fn manifest_shard(round: u32, shard: &PublishedShard) -> ManifestShar
 pub(crate) fn dataset(root: &Path) -> Layout {
     let layout = Layout::new(root);
     layout.create().unwrap();
-    let first = publish(&layout.shard_path(1), 0..1_500);
-    let second = publish(&layout.shard_path(2), 1_500..2_000);
+    let first = publish(&layout.data_dir(), 1, 0..1_500);
+    let second = publish(&layout.data_dir(), 2, 1_500..2_000);
     let shards = [manifest_shard(2, &second), manifest_shard(1, &first)];
     layout.write_index(&card(), &shards).unwrap();
     layout
+}
+
+/// The file of the only shard of a round.
+pub(crate) fn shard_of(layout: &Layout, round: u32) -> std::path::PathBuf {
+    let shards = layout.read_manifest().unwrap().shards;
+    let shard = shards.into_iter().find(|shard| shard.round == round).unwrap();
+    layout.resolve(&shard.path)
 }
 
 /// The names in a folder, sorted.

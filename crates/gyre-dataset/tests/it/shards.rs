@@ -2,22 +2,23 @@ use std::collections::HashSet;
 use std::fs;
 
 use gyre_dataset::{
-    DatasetWriter, Fault, Layout, Quantiles, collect_garbage, head, read_shard, stats,
-    verify_dataset,
+    DatasetWriter, Fault, Quantiles, collect_garbage, head, read_shard, stats, verify_dataset,
 };
 use gyre_types::{Digest, InvalidReason, ShardId, Split, Verdict};
 
-use crate::scenario::{card, dataset, manifest_shard, names, publish, row};
+use crate::scenario::{
+    WRONG, card, dataset, episode, manifest_shard, names, publish, row, shard_of,
+};
 
 #[test]
 fn rows_read_back_and_carry_no_detail() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(Layout::shard_name(1));
-    let shard = publish(&path, 0..1_100);
-    let bytes = fs::read(&path).unwrap();
+    let shard = publish(folder.path(), 1, 0..1_100);
+    let path = &shard.path;
+    let bytes = fs::read(path).unwrap();
     assert_eq!((shard.sha256, shard.bytes), (Digest::of(&bytes), bytes.len() as u64));
     assert_eq!(shard.id, ShardId::from_digest(&shard.sha256));
-    let reader = read_shard(&path).unwrap();
+    let reader = read_shard(path).unwrap();
     assert_eq!(reader.rows(), 1_100);
     let read: Vec<_> = reader.map(Result::unwrap).collect();
     let written: Vec<_> = (0..1_100).map(row).collect();
@@ -25,29 +26,32 @@ fn rows_read_back_and_carry_no_detail() {
     let rollouts: Vec<_> = written.iter().map(|row| row.rollout_id.clone()).collect();
     assert_eq!(shard.rollouts, rollouts);
     assert!(!format!("{read:?}").contains("SECRET"));
-    assert_eq!(names(folder.path()), ["train-round-0001.parquet"]);
+    let name = format!("train-r0001-{}.parquet", &shard.sha256.to_hex()[..16]);
+    assert_eq!(names(folder.path()), [name]);
 }
 
 #[test]
 fn the_same_rows_give_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
-    let first = publish(&folder.path().join("a.parquet"), 0..700);
-    let second = publish(&folder.path().join("b.parquet"), 0..700);
-    assert_eq!((first.sha256, first.rollouts), (second.sha256, second.rollouts));
+    let first = publish(folder.path(), 1, 0..700);
+    let second = publish(folder.path(), 1, 0..700);
+    assert_eq!(first, second);
+    let other = publish(folder.path(), 1, 0..699);
+    assert_ne!(first.path, other.path, "another content has another name");
 }
 
 #[test]
 fn an_empty_shard_is_a_shard() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.parquet");
-    assert_eq!(publish(&path, 0..0).rollouts, []);
-    assert_eq!(read_shard(&path).unwrap().count(), 0);
+    let shard = publish(folder.path(), 1, 0..0);
+    assert_eq!(shard.rollouts, []);
+    assert_eq!(read_shard(&shard.path).unwrap().count(), 0);
 }
 
 #[test]
 fn rows_that_may_not_be_trained_on_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = DatasetWriter::new(&folder.path().join("a.parquet"));
+    let mut writer = DatasetWriter::new(folder.path(), 1);
     let held_out = |split| gyre_dataset::DatasetRow { split, ..row(1) };
     let mut invalid = row(1);
     invalid.verdict =
@@ -56,6 +60,8 @@ fn rows_that_may_not_be_trained_on_are_refused() {
     unweighed.reward = f64::NAN;
     let mut unmasked = row(7);
     unmasked.loss_mask.push(true);
+    let mut endless = row(1);
+    endless.fuel = 1 << 63;
     let mut unlogged = row(8);
     unlogged.logprobs.pop();
     writer.push(row(0)).unwrap();
@@ -64,6 +70,7 @@ fn rows_that_may_not_be_trained_on_are_refused() {
         (held_out(Split::Test), "is a held-out task (test)"),
         (invalid, "it has no verdict (infrastructure: lost)"),
         (unweighed, "its reward is NaN"),
+        (endless, "its fuel is 9223372036854775808, more than 63 bits hold"),
         (unmasked, "its loss mask has 1 entries for 0 tokens"),
         (unlogged, "it has 2 logprobs for 3 tokens"),
         (row(0), "it is in the shard already"),
@@ -84,15 +91,14 @@ fn rows_that_may_not_be_trained_on_are_refused() {
 #[test]
 fn what_is_not_published_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.parquet");
-    let mut writer = DatasetWriter::new(&path);
+    let mut writer = DatasetWriter::new(folder.path(), 1);
     (0..600).for_each(|number| writer.push(row(number)).unwrap());
-    assert_eq!(names(folder.path()), [".tmp-a.parquet"]);
+    assert_eq!(names(folder.path()), [".tmp-train-r0001.parquet"]);
     let sealed = writer.seal().unwrap();
-    assert_eq!(names(folder.path()), [".tmp-a.parquet"]);
+    assert_eq!(names(folder.path()), [".tmp-train-r0001.parquet"]);
     drop(sealed);
     assert_eq!(names(folder.path()), [""; 0]);
-    let mut writer = DatasetWriter::new(&path);
+    let mut writer = DatasetWriter::new(folder.path(), 1);
     (0..600).for_each(|number| writer.push(row(number)).unwrap());
     drop(writer);
     assert_eq!(names(folder.path()), [""; 0]);
@@ -102,15 +108,23 @@ fn what_is_not_published_leaves_no_file() {
 fn the_folder_is_a_dataset_with_card_and_manifest() {
     let folder = tempfile::tempdir().unwrap();
     let layout = dataset(folder.path());
-    assert_eq!(names(folder.path()), ["README.md", "data", "manifest.json"]);
-    assert_eq!(names(&layout.data_dir()), ["train-round-0001.parquet", "train-round-0002.parquet"]);
+    let whole = ["README.md", "data", "manifest.json", "prompt_completion", "sft", "sft_tools"];
+    assert_eq!(names(folder.path()), whole);
     let manifest = layout.read_manifest().unwrap();
+    for (path, _) in manifest.files() {
+        assert!(layout.resolve(path).is_file(), "{path}");
+    }
+    assert_eq!(manifest.files().count(), 8);
     let rows: Vec<_> = manifest.shards.iter().map(|shard| (shard.round, shard.rows)).collect();
     assert_eq!(rows, [(1, 1_500), (2, 500)]);
     let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
-    for expected in ["license: unknown", "path: data/train-*.parquet", "- rows: 2000", "1K<n<10K"] {
+    for expected in ["license: unknown", "- rows: 2000", "1K<n<10K", "config_name: sft_tools"] {
         assert!(readme.contains(expected), "{readme}");
     }
+    for (path, _) in manifest.files() {
+        assert!(readme.contains(&format!("    - {path}\n")), "{path} is not listed: {readme}");
+    }
+    assert!(!readme.contains("*.parquet"), "files are listed one by one: {readme}");
     assert_eq!(verify_dataset(&layout).unwrap(), []);
 }
 
@@ -128,7 +142,7 @@ fn the_index_follows_from_the_shards() {
 fn verification_finds_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let layout = dataset(folder.path());
-    let first = layout.shard_path(1);
+    let first = shard_of(&layout, 1);
     let whole = fs::read(&first).unwrap();
     let codes = || -> Vec<_> {
         verify_dataset(&layout).unwrap().into_iter().map(|problem| problem.code).collect()
@@ -147,7 +161,25 @@ fn verification_finds_what_is_wrong() {
     fs::remove_file(layout.data_dir().join("train-extra.parquet")).unwrap();
     assert_eq!(codes(), [""; 0]);
 
+    let card_file = folder.path().join("README.md");
+    let as_written = fs::read(&card_file).unwrap();
+    fs::write(&card_file, "---\n---\n").unwrap();
+    assert_eq!(codes(), ["card_changed"]);
+    fs::write(&card_file, as_written).unwrap();
+    for view in layout.read_manifest().unwrap().views {
+        let path = layout.resolve(&view.path);
+        let as_written = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(codes(), ["view_missing"]);
+        fs::write(&path, &whole).unwrap();
+        assert_eq!(codes(), ["view_changed"]);
+        fs::write(&path, as_written).unwrap();
+    }
+    assert_eq!(codes(), [""; 0]);
+
     let mut shards = layout.read_manifest().unwrap().shards;
+    assert!(layout.index_is_of(&card(), &shards).unwrap());
+    assert!(!layout.index_is_of(&card(), &shards[1..]).unwrap());
     shards[0].rows += 1;
     layout.write_index(&card(), &shards).unwrap();
     assert_eq!(codes(), ["shard_rows"]);
@@ -160,13 +192,14 @@ fn garbage_is_what_no_transaction_named() {
     let folder = tempfile::tempdir().unwrap();
     let layout = dataset(folder.path());
     let data = layout.data_dir();
-    fs::write(data.join(".tmp-train-round-0003.parquet"), "half").unwrap();
+    fs::write(data.join(".tmp-train-r0003.parquet"), "half").unwrap();
     fs::write(data.join("notes.txt"), "mine").unwrap();
-    let known = HashSet::from([layout.shard_path(1)]);
+    let known = HashSet::from([shard_of(&layout, 1)]);
     let removed = collect_garbage(&data, &known).unwrap();
-    let expected = [data.join(".tmp-train-round-0003.parquet"), layout.shard_path(2)];
+    let expected = [data.join(".tmp-train-r0003.parquet"), shard_of(&layout, 2)];
     assert_eq!(removed, expected);
-    assert_eq!(names(&data), ["notes.txt", "train-round-0001.parquet"]);
+    let kept = shard_of(&layout, 1).file_name().unwrap().to_str().unwrap().to_owned();
+    assert_eq!(names(&data), ["notes.txt".to_owned(), kept]);
     assert_eq!(collect_garbage(&data, &known).unwrap(), [""; 0].map(std::path::PathBuf::from));
     let nowhere = folder.path().join("nowhere");
     assert!(collect_garbage(&nowhere, &known).unwrap().is_empty());
@@ -199,11 +232,38 @@ fn head_and_stats_read_over_shards() {
 fn a_later_round_changes_no_earlier_shard() {
     let folder = tempfile::tempdir().unwrap();
     let layout = dataset(folder.path());
-    let before = fs::read(layout.shard_path(1)).unwrap();
-    let third = publish(&layout.shard_path(3), 2_000..2_010);
+    let before = fs::read(shard_of(&layout, 1)).unwrap();
+    let third = publish(&layout.data_dir(), 3, 2_000..2_010);
     let mut shards = layout.read_manifest().unwrap().shards;
     shards.push(manifest_shard(3, &third));
     layout.write_index(&card(), &shards).unwrap();
-    assert_eq!(fs::read(layout.shard_path(1)).unwrap(), before);
+    assert_eq!(fs::read(shard_of(&layout, 1)).unwrap(), before);
     assert_eq!(verify_dataset(&layout).unwrap(), []);
+}
+
+#[test]
+fn only_the_turn_that_gave_the_answer_carries_loss() {
+    let trained_on = |number| {
+        let row = episode(number);
+        let marked = row.tokens.iter().zip(&row.loss_mask).filter(|(_, trained)| **trained);
+        marked.map(|(token, _)| *token).collect::<Vec<_>>()
+    };
+    assert_eq!(trained_on(0), [100; 3], "handed in at once");
+    assert_eq!(trained_on(1), [101; 3], "repaired: the first program was wrong");
+    assert_eq!(trained_on(2), [101; 3], "run, and then handed in");
+    assert!(format!("{:?}", episode(1)).contains(WRONG));
+    assert_eq!(episode(1).tokens, [100, 100, 100, 101, 101, 101]);
+}
+
+#[test]
+fn what_is_not_published_any_more_leaves_the_views() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = dataset(folder.path());
+    let shards = layout.read_manifest().unwrap().shards;
+    layout.write_index(&card(), &shards[1..]).unwrap();
+    fs::remove_file(layout.resolve(&shards[0].path)).unwrap();
+    assert_eq!(verify_dataset(&layout).unwrap(), []);
+    for view in gyre_dataset::View::ALL {
+        assert_eq!(names(&layout.view_dir(view)).len(), 1, "{view:?}");
+    }
 }

@@ -157,7 +157,8 @@ impl Runner<'_> {
             }
         }
         // What a process left undone that was killed after its last commit.
-        self.collect_garbage()
+        self.collect_garbage()?;
+        self.write_index()
     }
 
     fn rewrite(&mut self, revocation: &RevocationRow, old: ShardRow) -> Result<(), Error> {
@@ -166,17 +167,21 @@ impl Runner<'_> {
             return Err(self.unreadable(old.id.to_string(), "its round has no plan"));
         };
         let selection = self.selection(&plan)?;
+        let successor = match selection.chosen.accepted.is_empty() {
+            true => None,
+            false => Some(self.publish(old.round, self.rows(&selection)?)?),
+        };
+        if successor.as_ref().is_some_and(|(shard, _)| shard.id == old.id) {
+            // Judged again, every row is what it was.
+            return Ok(());
+        }
         let resolved = self.project.data.resolve(&old.path);
         let file = resolved.map_err(|error| self.unreadable(old.id.to_string(), error))?;
         let moved_to = self.set_aside(&file)?;
         gyre_fault::io_point("revoke::set_aside").map_err(io("set aside", &file))?;
         let mut commit = self.empty_commit();
         let mut rewrite = ShardRewrite { shard: old.id, moved_to, successor: None };
-        if !selection.chosen.accepted.is_empty() {
-            let rows = self.rows(&selection)?;
-            let name =
-                format!("train-round-{:04}-revised-{:02}.parquet", old.round, revocation.ordinal);
-            let (shard, shard_rows) = self.publish(old.round, &name, rows)?;
+        if let Some((shard, shard_rows)) = successor {
             rewrite.successor = Some(shard.id.clone());
             commit.shards.push(shard);
             commit.shard_rows = shard_rows;
@@ -193,7 +198,7 @@ impl Runner<'_> {
     /// Gives a shard's file its second name, outside the folder that is
     /// published. The first one is taken away once the lineage knows.
     fn set_aside(&self, file: &Path) -> Result<StoredPath, Error> {
-        let folder = self.project.data.dataset(&self.run.id).join("superseded");
+        let folder = self.project.data.superseded(&self.run.id);
         fs::create_dir_all(&folder).map_err(io("make", &folder))?;
         let name = file.file_name().unwrap_or_default();
         let aside = folder.join(name);

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use gyre_dataset::{Card, DatasetRow, DatasetWriter, Layout, ManifestShard, RowSource, read_part};
+use gyre_dataset::{
+    Card, DatasetRow, DatasetWriter, Layout, ManifestShard, Problem, RowSource, read_part,
+};
 use gyre_lineage::{RolloutWithVerdict, RunRow, ShardRow, ShardRowRef, VerdictRow};
 use gyre_round::{
     Curated, CurationCandidate, RoundEvent, RoundPlan, RoundState, VerdictKind, curate,
@@ -12,7 +14,7 @@ use gyre_types::{Judgement, PartId, RolloutId, RolloutRecord, Split, Task, TaskI
 use super::generate::planned;
 use super::{Done, Runner};
 use crate::error::Error;
-use crate::project::{Project, io};
+use crate::project::Project;
 
 /// What was chosen of a round's rollouts.
 pub(super) struct Selection {
@@ -41,8 +43,7 @@ impl Runner<'_> {
             };
         }
         let rows = self.rows(&selection)?;
-        let (shard, shard_rows) =
-            self.publish(plan.round, &Layout::shard_name(plan.round), rows)?;
+        let (shard, shard_rows) = self.publish(plan.round, rows)?;
         let mut done =
             Done { event: event(shard.rows, Some(shard.id.clone())), rows: self.empty_commit() };
         done.rows.shard_rows = shard_rows;
@@ -75,19 +76,15 @@ impl Runner<'_> {
     pub(super) fn publish(
         &self,
         round: u32,
-        name: &str,
         rows: Vec<DatasetRow>,
     ) -> Result<(ShardRow, Vec<ShardRowRef>), Error> {
         let layout = Layout::new(&self.project.data.dataset(&self.run.id));
         layout.create()?;
-        let mut writer = DatasetWriter::new(&layout.data_dir().join(name));
+        let mut writer = DatasetWriter::new(&layout.data_dir(), round);
         for row in rows {
             writer.push(row)?;
         }
         let file = writer.seal()?.publish()?;
-        if let Some(objects) = self.objects()? {
-            objects.put(&format!("datasets/{}/data/{name}", self.run.id), &file.path)?;
-        }
         let shard = ShardRow {
             id: file.id,
             round,
@@ -106,17 +103,24 @@ impl Runner<'_> {
         Ok((shard, rows))
     }
 
+    /// Writes the index of what transactions name, and has the object store hold
+    /// just that. Comes after a commit, so that nothing is handed on that is not
+    /// recorded; a process that ended in between leaves it to the next start.
     pub(super) fn write_index(&self) -> Result<(), Error> {
         write_index(&self.project, &self.run)?;
-        let folder = self.project.data.dataset(&self.run.id);
-        let Some(objects) = self.objects()?.filter(|_| folder.is_dir()) else { return Ok(()) };
-        for entry in folder.read_dir().map_err(io("list", &folder))? {
-            let path = entry.map_err(io("list", &folder))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if path.is_file() {
-                objects.put(&format!("datasets/{}/{name}", self.run.id), &path)?;
-            }
+        match self.objects()? {
+            Some(objects) => objects
+                .publish(&self.run.id, &Layout::new(&self.project.data.dataset(&self.run.id))),
+            None => Ok(()),
         }
+    }
+
+    /// Removes the shard that a round wrote and then did not publish.
+    pub(super) fn drop_unpublished(&self) -> Result<(), Error> {
+        let shards = crate::inspect::shards(&self.project, &self.run.id)?;
+        let named = shards.iter().filter_map(|shard| self.project.data.place(&shard.path));
+        let layout = Layout::new(&self.project.data.dataset(&self.run.id));
+        gyre_dataset::collect_garbage(&layout.data_dir(), &named.collect())?;
         Ok(())
     }
 
@@ -171,6 +175,26 @@ pub(super) fn write_index(project: &Project, run: &RunRow) -> Result<(), Error> 
     if shards.is_empty() {
         return Ok(());
     }
+    let (card, shards) = published(project, run, shards);
+    Ok(Layout::new(&project.data.dataset(&run.id)).write_index(&card, &shards)?)
+}
+
+/// Compares the published folder with what the lineage names: every file, and
+/// the card and the manifest themselves.
+pub(crate) fn verify_published(project: &Project, run: &RunRow) -> Result<Vec<Problem>, Error> {
+    let layout = Layout::new(&project.data.dataset(&run.id));
+    let mut problems = gyre_dataset::verify_dataset(&layout)?;
+    let (card, shards) = published(project, run, crate::inspect::shards(project, &run.id)?);
+    // What cannot be read is among the problems already.
+    if let Ok(false) = layout.index_is_of(&card, &shards) {
+        let path = layout.root().join("manifest.json");
+        let detail = format!("{} is not what the lineage names", path.display());
+        problems.push(Problem { code: "index_differs", path, detail });
+    }
+    Ok(problems)
+}
+
+fn published(project: &Project, run: &RunRow, shards: Vec<ShardRow>) -> (Card, Vec<ManifestShard>) {
     let folder = project.data.dataset(&run.id);
     let shard = |shard: ShardRow| ManifestShard {
         path: match project.data.place(&shard.path) {
@@ -190,7 +214,7 @@ pub(super) fn write_index(project: &Project, run: &RunRow) -> Result<(), Error> 
         fingerprint: run.fingerprint,
         license: "other".to_owned(),
     };
-    Ok(Layout::new(&folder).write_index(&card, &current.collect::<Vec<_>>())?)
+    (card, current.collect())
 }
 
 fn candidate(row: &RolloutWithVerdict, task: &Task) -> Option<CurationCandidate> {

@@ -57,7 +57,9 @@ fn collect(project: &Project, run: &RunRow) -> Result<(), Error> {
     let dataset = Layout::new(&project.data.dataset(&run.id));
     gyre_dataset::collect_garbage(dataset.root(), &known)?;
     gyre_dataset::collect_garbage(&dataset.data_dir(), &known)?;
-    gyre_dataset::collect_garbage(&dataset.root().join("superseded"), &known)?;
+    for superseded in [project.data.superseded(&run.id), dataset.root().join("superseded")] {
+        gyre_dataset::collect_garbage(&superseded, &known)?;
+    }
     write_index(project, run)
 }
 

@@ -1,0 +1,250 @@
+//! What of a shard a trainer takes, in the forms that trainers take.
+//!
+//! Views follow from shards: the same shard gives the same bytes.
+
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+use gyre_types::{Digest, Message, Role, ShardId, Verdict};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::accepted::accepted_message;
+use crate::columns::Columns;
+use crate::error::{At, DatasetError, Fault};
+use crate::file::{Form, ParquetFile, ROWS_PER_BATCH, Unwritten, digest_file};
+use crate::layout::{ManifestShard, content_name};
+use crate::read::read_shard;
+use crate::row::DatasetRow;
+
+/// A view of a dataset: one configuration of its Hugging Face folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum View {
+    /// A plain conversation: the task, and the answer in a code fence.
+    Sft,
+    /// The whole conversation with its tool calls, and the tools.
+    SftTools,
+    /// The plain conversation in two columns: the task, and the answer.
+    PromptCompletion,
+}
+
+impl View {
+    /// Every view.
+    pub const ALL: [Self; 3] = [Self::Sft, Self::SftTools, Self::PromptCompletion];
+
+    /// The name of the configuration, and of the folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sft => "sft",
+            Self::SftTools => "sft_tools",
+            Self::PromptCompletion => "prompt_completion",
+        }
+    }
+
+    fn form(self) -> Form {
+        let schema = match self {
+            Self::Sft => "sft/1",
+            Self::SftTools => "sft_tools/1",
+            Self::PromptCompletion => "prompt_completion/1",
+        };
+        Form { schema, label: "view", says_json: self == Self::SftTools }
+    }
+
+    fn encode(self, rows: &[DatasetRow]) -> Result<RecordBatch, Fault> {
+        let mut columns = Columns::default();
+        match self {
+            Self::Sft => {
+                let whole = rows.iter().map(|row| [question(row), vec![answer(row)]].concat());
+                plain(&mut columns, "messages", whole.collect())?;
+            }
+            Self::PromptCompletion => {
+                plain(&mut columns, "prompt", rows.iter().map(question).collect())?;
+                let answers = rows.iter().map(|row| vec![answer(row)]);
+                plain(&mut columns, "completion", answers.collect())?;
+            }
+            Self::SftTools => with_tools(&mut columns, rows),
+        }
+        columns.text("rollout_id", rows.iter().map(|row| row.rollout_id.as_str()));
+        columns.finish()
+    }
+}
+
+/// A file of a view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestView {
+    /// The view.
+    pub view: View,
+    /// The shard that it follows from.
+    pub shard: ShardId,
+    /// Relative to the dataset's folder, with `/` between folders.
+    pub path: String,
+    /// Of the whole file.
+    pub sha256: Digest,
+    /// The file's size.
+    pub bytes: u64,
+    /// Its rows: those of the shard that passed.
+    pub rows: u64,
+}
+
+/// Writes the file of one view of a shard below `root`.
+pub(crate) fn write_view(
+    root: &Path,
+    view: View,
+    file: &Path,
+    shard: &ManifestShard,
+) -> Result<ManifestView, DatasetError> {
+    let dir = root.join(view.name());
+    let target = dir.join(content_name(shard.round, &shard.sha256));
+    let mut out = None;
+    let mut rows = 0;
+    batches(file, |batch| {
+        rows += batch.len() as u64;
+        let batch = view.encode(batch).at(&target, "write")?;
+        let out = match &mut out {
+            Some(out) => out,
+            none => none.insert(ParquetFile::create(&target, view.form(), &batch)?),
+        };
+        out.write(&batch)
+    })?;
+    let Some(out) = out else {
+        unreachable!("every shard has a batch");
+    };
+    let staged = out.finish()?;
+    let (sha256, bytes) = digest_file(staged.temporary()).at(&target, "write")?;
+    let name = content_name(shard.round, &sha256);
+    let path = format!("{}/{name}", view.name());
+    staged.renamed(&name).publish()?;
+    Ok(ManifestView { view, shard: shard.id.clone(), path, sha256, bytes, rows })
+}
+
+/// What [`write_view`] would write: its digest and size.
+pub(crate) fn digest_view(view: View, file: &Path) -> Result<(Digest, u64), DatasetError> {
+    let mut out = None;
+    batches(file, |batch| {
+        let batch = view.encode(batch).at(file, "read")?;
+        let out = match &mut out {
+            Some(out) => out,
+            none => none.insert(Unwritten::new(view.form(), &batch).at(file, "read")?),
+        };
+        out.write(&batch).at(file, "read")
+    })?;
+    let Some(out) = out else {
+        unreachable!("every shard has a batch");
+    };
+    out.finish().at(file, "read")
+}
+
+/// The rows of a shard that views show, some at a time; at least one batch,
+/// which may be empty.
+fn batches(
+    file: &Path,
+    mut each: impl FnMut(&[DatasetRow]) -> Result<(), DatasetError>,
+) -> Result<(), DatasetError> {
+    let mut ready = Vec::new();
+    let mut begun = false;
+    for row in read_shard(file)? {
+        let row = row?;
+        if row.verdict != Verdict::Pass || row.completion.trim().is_empty() {
+            continue;
+        }
+        ready.push(row);
+        if ready.len() == ROWS_PER_BATCH {
+            each(&ready)?;
+            begun = true;
+            ready.clear();
+        }
+    }
+    if begun && ready.is_empty() { Ok(()) } else { each(&ready) }
+}
+
+/// Role and content.
+type Plain = (Role, String);
+
+/// What came before the first answer: standing instructions and the task.
+fn question(row: &DatasetRow) -> Vec<Plain> {
+    let before = row.messages.iter().take_while(|message| message.role == Role::System);
+    let standing = before.map(|message| (Role::System, message.content.clone()));
+    let task = if row.prompt.is_empty() { &row.instruction } else { &row.prompt };
+    standing.chain([(Role::User, task.clone())]).collect()
+}
+
+/// The answer in a fence that is longer than any inside it.
+fn answer(row: &DatasetRow) -> Plain {
+    let code = &row.completion;
+    let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat((longest + 1).max(3));
+    let end = if code.ends_with('\n') { "" } else { "\n" };
+    (Role::Assistant, format!("{fence}python\n{code}{end}{fence}"))
+}
+
+fn plain(columns: &mut Columns, name: &str, lists: Vec<Vec<Plain>>) -> Result<(), Fault> {
+    let all = || lists.iter().flatten();
+    let mut items = Columns::default();
+    items.text("role", all().map(|(role, _)| crate::encode::role_name(*role)));
+    items.text("content", all().map(|(_, content)| content));
+    columns.struct_lists(name, lists.iter().map(Vec::len), items)
+}
+
+/// The whole conversation, and the same in two: all before the turn that gave
+/// the answer, and that turn. Messages are JSON, since a struct would give each
+/// the keys of all, and templates ask whether a key is there.
+fn with_tools(columns: &mut Columns, rows: &[DatasetRow]) {
+    let told = |row: &DatasetRow| -> Vec<String> {
+        let named = |message| chat_message(message, &row.messages).to_string();
+        row.messages.iter().map(named).collect()
+    };
+    let accepted = |row: &DatasetRow| accepted_message(&row.messages, &row.completion);
+    columns.json_lists("messages", rows.iter().map(told));
+    let before = |row: &DatasetRow| {
+        let end = accepted(row).unwrap_or(row.messages.len());
+        told(row).into_iter().take(end).collect()
+    };
+    columns.json_lists("prompt", rows.iter().map(before));
+    let turn = |row: &DatasetRow| {
+        let at = accepted(row).unwrap_or(row.messages.len());
+        told(row).into_iter().skip(at).take(1).collect()
+    };
+    columns.json_lists("completion", rows.iter().map(turn));
+    let tools = |row: &DatasetRow| {
+        let tools: Vec<Value> = serde_json::from_str(&row.tools).unwrap_or_default();
+        tools.iter().map(Value::to_string).collect()
+    };
+    columns.json_lists("tools", rows.iter().map(tools));
+}
+
+/// A message as chat APIs and templates have it: with the keys that it needs.
+fn chat_message(message: &Message, all: &[Message]) -> Value {
+    let mut fields = Map::new();
+    fields.insert("role".to_owned(), json!(crate::encode::role_name(message.role)));
+    fields.insert("content".to_owned(), json!(message.content));
+    if !message.tool_calls.is_empty() {
+        let call = |call: &gyre_types::ToolCall| {
+            json!({
+                "id": call.id,
+                "type": "function",
+                "function": { "name": call.name, "arguments": arguments(&call.arguments) },
+            })
+        };
+        let calls = message.tool_calls.iter().map(call).collect();
+        fields.insert("tool_calls".to_owned(), Value::Array(calls));
+    }
+    if let Some(id) = &message.tool_call_id {
+        fields.insert("tool_call_id".to_owned(), json!(id));
+        let mut calls = all.iter().flat_map(|message| &message.tool_calls);
+        if let Some(called) = calls.find(|call| call.id == *id) {
+            fields.insert("name".to_owned(), json!(called.name));
+        }
+    }
+    Value::Object(fields)
+}
+
+/// Arguments as the object that they are; what a policy wrote that is none
+/// stands in one.
+fn arguments(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(arguments)) => Value::Object(arguments),
+        _ => json!({ "arguments": text }),
+    }
+}

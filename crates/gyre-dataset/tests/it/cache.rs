@@ -1,0 +1,58 @@
+//! `datasets` keeps what it read, under the names of folders, configurations and
+//! files: with one cache, every publication gives its own rows.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use gyre_dataset::{Layout, ManifestShard, head};
+use gyre_types::{Digest, Verdict};
+
+use crate::python::python;
+use crate::scenario::{card, manifest_shard, publish};
+
+/// What every configuration must give, read here.
+fn expected(layout: &Layout) -> Vec<String> {
+    let rows = head(layout, usize::MAX).unwrap();
+    let told = |name: &str, passes: bool| {
+        let mut ids = String::new();
+        let of = rows.iter().filter(|row| !passes || row.verdict == Verdict::Pass);
+        let count = of.map(|row| writeln!(ids, "{}", row.rollout_id).unwrap()).count();
+        format!("{name} {count} {}", Digest::of(ids.as_bytes()))
+    };
+    let views = ["sft", "sft_tools", "prompt_completion"].map(|name| told(name, true));
+    [told("records", false)].into_iter().chain(views).collect()
+}
+
+fn begun(root: &Path, rows: std::ops::Range<u32>) -> (Layout, ManifestShard) {
+    let layout = Layout::new(root);
+    layout.create().unwrap();
+    let shard = manifest_shard(1, &publish(&layout.data_dir(), 1, rows));
+    layout.write_index(&card(), std::slice::from_ref(&shard)).unwrap();
+    (layout, shard)
+}
+
+#[test]
+fn one_cache_serves_every_publication_its_own_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let check = |layout: &Layout, when: &str| {
+        let loaded = python("ids.py", &cache, &[layout.root().as_os_str()]);
+        assert_eq!(loaded, expected(layout), "{when}");
+    };
+    let (first, shard) = begun(&folder.path().join("one/quick-1"), 0..40);
+    check(&first, "a run");
+    let (second, _) = begun(&folder.path().join("one/quick-2"), 40..90);
+    check(&second, "another run");
+    // Of another data folder, with the same name and as many rows.
+    let (namesake, _) = begun(&folder.path().join("two/quick-1"), 100..140);
+    check(&namesake, "its namesake");
+
+    let later = manifest_shard(2, &publish(&first.data_dir(), 2, 200..220));
+    first.write_index(&card(), &[shard, later.clone()]).unwrap();
+    check(&first, "after another round");
+
+    // A revocation: the first shard without some of its rows.
+    let revised = manifest_shard(1, &publish(&first.data_dir(), 1, 10..40));
+    first.write_index(&card(), &[revised, later]).unwrap();
+    check(&first, "after a revocation");
+}
