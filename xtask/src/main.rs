@@ -13,6 +13,7 @@ mod differential;
 mod lint;
 mod memory;
 mod million;
+mod real;
 mod services;
 mod step;
 mod test;
@@ -29,12 +30,16 @@ usage: cargo xtask <command>
   differential      variants of HumanEval's solutions, judged by Python and by Gyre:
                     downloads the problems, or takes `differential FILE`
   memory [ROUNDS]   a run of 200 rounds: the most memory that each took
+  real              TRL trains two steps on what a small run publishes
   lint              rustfmt, clippy, and cargo-deny where it is installed
   help              this text
 
 `test` uses cargo-nextest where it is installed, and `cargo test` otherwise.
 It starts a PostgreSQL of its own and stops it again; a Python environment with
 the tools that read datasets is made once and kept in the temporary folder.
+`real` makes one of its own, with torch, in the user's cache folder, which takes
+minutes and a gigabyte: GYRE_TORCH_INDEX names a package index with builds for
+CPUs alone, GYRE_REAL_PYTHON an interpreter that has everything already.
 The compiler's target for verifiers is added by rustup.
 What is missing is installed where that is possible (Debian, as root), and
 named where it is not.";
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
         ["memory", rounds] if rounds.parse::<usize>().is_ok() => {
             memory::run(rounds.parse().unwrap_or(memory::ROUNDS))
         }
+        ["real"] => real::run(),
         ["lint"] => lint::run(),
         [] | ["help" | "--help" | "-h"] => {
             say!("{HELP}");

@@ -73,10 +73,16 @@ impl Postgres {
 /// Prepares a Python environment with the tools that datasets are made for, and
 /// gives its interpreter.
 pub(crate) fn python() -> Result<String, ServiceError> {
-    if !succeeds(command("python3").args(["-c", "import ensurepip, venv"])) {
-        install("Python with venv", "python3-venv")?;
-    }
+    venv()?;
     Ok(last_line(&mut script(".ci/python-env")?)?)
+}
+
+/// Sees to a Python that can make environments.
+pub(crate) fn venv() -> Result<(), ServiceError> {
+    if succeeds(command("python3").args(["-c", "import ensurepip, venv"])) {
+        return Ok(());
+    }
+    install("Python with venv", "python3-venv")
 }
 
 /// Sees to the program with which tests plant corruptions in a data folder.

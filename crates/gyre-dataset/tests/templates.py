@@ -37,7 +37,8 @@ def forms(code):
     """A program as templates quote it: as it is, as JSON, as Python does."""
     code = code.strip()
     quoted = [json.dumps(code, ensure_ascii=ascii)[1:-1] for ascii in (False, True)]
-    return [code, *quoted, repr(code)[1:-1]]
+    single = code.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return [code, *quoted, repr(code)[1:-1], single]
 
 
 def holds(text, code):

@@ -25,6 +25,7 @@ mod openapi;
 mod plugin_fixture;
 mod plugins;
 mod postgres;
+mod published;
 mod revoke;
 mod schedule_pages;
 mod schedules;

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::audits::comparing;
 use crate::faults::{KILL, Kind, Walk, asked_for, faults};
+use crate::published::{files, same};
 use crate::support::{
     Database, Ran, clean_state, clean_state_with, copy, gyre, on, repository, run, sql, text,
 };
@@ -253,6 +254,34 @@ fn a_component_judges_again_in_a_revoked_ones_place() {
     let planted = Planted::ran(None);
     planted.register_component();
     revoked_to_the_last_row(&planted, "comparing");
+}
+
+#[test]
+fn revoked_rows_leave_the_object_store() {
+    let planted = Planted::new(None);
+    let store = planted.folder.path().join("store");
+    let config = fs::read_to_string(planted.config()).unwrap();
+    let named = format!("{config}\n[workers]\nstore = {:?}\n", store.to_str().unwrap());
+    fs::write(planted.config(), named).unwrap();
+    planted.on(["run", "--config", planted.config().to_str().unwrap(), "--json"]).ok();
+    let (published, stored) =
+        (planted.data().join("datasets/small-1"), store.join("datasets/small-1"));
+    same(&published, &stored);
+    let before = files(&stored);
+
+    run(&mut planted.revoking(&wrong_verifier(&planted)[..8])).ok();
+    let stale = planted.sql("SELECT path FROM shards WHERE superseded = 1");
+    assert!(!stale.trim().is_empty());
+    for path in stale.lines() {
+        let name = Path::new(path).file_name().unwrap();
+        let poisoned = Path::new("data").join(name);
+        assert!(before.contains(&poisoned), "{path} was published");
+        assert!(!files(&stored).contains(&poisoned), "{path} is in the store");
+        assert!(!files(&published).contains(&poisoned), "{path} is published");
+        let card = fs::read_to_string(stored.join("README.md")).unwrap();
+        assert!(!card.contains(name.to_str().unwrap()), "{card}");
+    }
+    same(&published, &stored);
 }
 
 #[test]

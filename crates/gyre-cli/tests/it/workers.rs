@@ -7,6 +7,7 @@ use std::time::Duration;
 use gyre_fault::{Process, Step};
 
 use crate::faults::{KILL, Kind, Place, Walk, asked_for, faults};
+use crate::published::same;
 use crate::support::{RUN, Ran, Running, SMALL, clean_state, finished, repository, run, sql};
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -65,34 +66,7 @@ pub(crate) fn ends_like_a_local_run(place: &Place) {
     // What was published is in the store too, byte for byte, and nothing else.
     let published = place.folder().join("data/datasets").join(RUN);
     let stored = place.folder().join("store/datasets").join(RUN);
-    let mut folders = vec![std::path::PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(published.join(&folder)).unwrap() {
-            let name = folder.join(entry.unwrap().file_name());
-            if published.join(&name).is_dir() {
-                folders.push(name);
-            } else {
-                let [ours, theirs] = [&published, &stored].map(|root| root.join(&name));
-                assert_eq!(
-                    std::fs::read(ours).unwrap(),
-                    std::fs::read(theirs).unwrap(),
-                    "{name:?}"
-                );
-            }
-        }
-    }
-    let count = |folder: &Path| {
-        let mut left = vec![folder.to_owned()];
-        let mut files = 0;
-        while let Some(folder) = left.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() { left.push(path) } else { files += 1 }
-            }
-        }
-        files
-    };
-    assert_eq!(count(&stored), count(&published));
+    same(&published, &stored);
     let work = place.folder().join("store/work");
     let mut left = vec![work];
     while let Some(folder) = left.pop() {
