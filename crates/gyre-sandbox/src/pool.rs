@@ -37,8 +37,8 @@ const FUEL_PER_SECOND_MIN: u64 = 1_000_000_000;
 /// How long it is until a worker that could not be started is tried again: twice
 /// as long each time, so that all tries take some three seconds.
 const RESTART_WAIT: Duration = Duration::from_millis(100);
-/// Tries to start a worker after which its work fails, if no other worker lives.
-const RESTARTS_MAX: u32 = 6;
+/// Tries to start a worker after which its work fails.
+const RESTARTS_MAX: u32 = 1;
 
 /// One request, and where its answer goes.
 pub(crate) struct Envelope {
@@ -352,8 +352,7 @@ impl Dispatcher {
     fn back_off(&mut self, batch: Vec<Envelope>, error: &SandboxError) {
         self.restarts += 1;
         tracing::error!(%error, restarts = self.restarts, "a sandbox worker cannot be replaced");
-        let hopeless =
-            self.restarts >= RESTARTS_MAX && self.shared.alive.load(Ordering::Relaxed) == 0;
+        let hopeless = self.restarts >= RESTARTS_MAX;
         let (again, lost): (Vec<_>, Vec<_>) =
             batch.into_iter().partition(|envelope| !hopeless && envelope.request.is_for_anyone());
         for envelope in lost {

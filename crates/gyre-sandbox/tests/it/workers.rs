@@ -191,42 +191,6 @@ fn a_program_that_is_no_worker_is_named() {
     }
 }
 
-/// A worker that cannot be started again gives its work to the others, and takes
-/// none meanwhile.
-#[test]
-fn what_a_worker_cannot_do_another_does() {
-    drop(sandbox());
-    let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("worker");
-    fs::copy(env!("CARGO_BIN_EXE_gyre-sandbox-worker"), &program).unwrap();
-    let kind = WorkerKind::Process(WorkerProgram {
-        path: program.clone(),
-        arguments: vec![gyre_sandbox::WORKER_ARGUMENT.into()],
-    });
-    let config = SandboxConfig {
-        workers: NonZeroUsize::new(2).unwrap(),
-        worker_kind: kind,
-        live_max: 8,
-        ..config(&warm_cache())
-    };
-    let sandbox = Sandbox::open(&config, &|_| {}).unwrap();
-    fs::remove_file(&program).unwrap();
-    signal(sandbox.worker_processes()[0], Signal::KILL);
-    let jobs = |count| vec![quick("print(1)"); count];
-    for report in sandbox.execute(jobs(300)) {
-        assert_eq!(report.unwrap().steps[0].stdout, "1\n");
-    }
-    assert_eq!(sandbox.worker_processes().len(), 1);
-    // With none left the work fails, by name.
-    signal(only_worker(&sandbox), Signal::KILL);
-    for report in sandbox.execute(jobs(3)) {
-        assert!(matches!(report, Err(SandboxError::WorkerNotStarted { .. })), "{report:?}");
-    }
-    // And is done once there is a worker again.
-    fs::copy(env!("CARGO_BIN_EXE_gyre-sandbox-worker"), &program).unwrap();
-    assert_eq!(report(&sandbox, quick("print(1)")).steps[0].stdout, "1\n");
-}
-
 /// A worker whose address space is bounded from outside, in KiB.
 fn cramped(kib: u64) -> Result<Sandbox, SandboxError> {
     drop(sandbox());
