@@ -2,6 +2,7 @@ use async_trait::async_trait;
 
 use crate::error::Cause;
 use crate::schema::Table;
+use crate::transport::Transport;
 use crate::{QueryLimits, QueryRows, StoreError};
 
 /// One value on its way to or from a database.
@@ -97,6 +98,19 @@ pub(crate) trait Database: Send + Sync {
     /// cannot write.
     async fn query(&self, statement: &str, limits: &QueryLimits) -> Result<QueryRows, Failure>;
 
+    /// Makes or renews what `query` runs as: nothing where the file is all that
+    /// it could reach.
+    async fn confine_queries(&self) -> Result<(), Failure>;
+
+    /// Whether that is in place.
+    async fn are_queries_confined(&self) -> Result<bool, Failure>;
+
+    /// Bounds the memory that the database takes within this process.
+    async fn bound_memory(&self, bytes: u64) -> Result<(), Failure>;
+
+    /// How what is said to it is protected; nothing where it is a file.
+    async fn transport(&self) -> Result<Option<Transport>, Failure>;
+
     /// Closes all connections.
     async fn close(&self);
 }
@@ -143,12 +157,22 @@ pub(crate) struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailureClass {
     Unreachable,
+    /// No connection as protected as was asked for.
+    Tls,
+    /// A pooler in between lends connections for too short a time.
+    Pooled,
     Refused,
+    /// The login lacks a right.
+    Denied,
+    /// A query has no role to run as.
+    Unconfined,
     Unwritable,
     Locked,
     DiskFull,
     Corrupt,
     Constraint,
+    /// It would take more memory than it may.
+    Memory,
     /// A query of a person's own is refused.
     Query,
     Other,
@@ -164,14 +188,19 @@ impl Failure {
         let cause = self.cause;
         match self.class {
             FailureClass::Unreachable => StoreError::Unreachable { database, cause },
+            FailureClass::Tls => StoreError::Insecure { database, cause },
+            FailureClass::Pooled => StoreError::Pooled { database, cause },
             FailureClass::Refused => StoreError::Refused { database, cause },
+            FailureClass::Denied => StoreError::Denied { database, cause },
+            FailureClass::Unconfined => StoreError::Unconfined { database, cause },
             FailureClass::Unwritable => StoreError::Unwritable { database, cause },
             FailureClass::Locked => StoreError::Locked { database, cause },
             FailureClass::DiskFull => StoreError::DiskFull { database, cause },
             FailureClass::Corrupt => StoreError::Corrupt { database, cause },
-            FailureClass::Constraint | FailureClass::Query | FailureClass::Other => {
-                StoreError::Database { database, cause }
-            }
+            FailureClass::Constraint
+            | FailureClass::Memory
+            | FailureClass::Query
+            | FailureClass::Other => StoreError::Database { database, cause },
         }
     }
 }

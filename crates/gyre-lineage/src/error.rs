@@ -20,10 +20,60 @@ pub enum StoreError {
         #[source]
         cause: Cause,
     },
+    /// No connection could be made that is as protected as the URL asks for, or
+    /// as one that leaves this machine must be.
+    #[error(
+        "no secure connection to the database {database} could be made; check sslmode, \
+         sslrootcert, sslcert and sslkey in its URL"
+    )]
+    Insecure {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// What is wrong.
+        #[source]
+        cause: Cause,
+    },
+    /// A pooler lends the server's connections for a transaction at a time.
+    #[error(
+        "the database {database} is behind a pooler in transaction mode, on which leases, \
+         migrations and prepared statements do not hold; use session mode (PgBouncer: pool_mode \
+         = session), or the server's own port"
+    )]
+    Pooled {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// How that showed.
+        #[source]
+        cause: Cause,
+    },
+    /// The login may connect, but lacks a right to what it is to do.
+    #[error(
+        "the login of the database {database} lacks a right; grant it, or use the login that owns \
+         the tables"
+    )]
+    Denied {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// Which.
+        #[source]
+        cause: Cause,
+    },
+    /// People's own SQL has no role of its own to run as.
+    #[error(
+        "queries of the database {database} run as the role gyre_reader, which may read the views \
+         alone and is not set up; `gyre db migrate` does it (docs/sql.md says what it needs)"
+    )]
+    Unconfined {
+        /// Without its password.
+        database: DatabaseUrl,
+        /// What is missing.
+        #[source]
+        cause: Cause,
+    },
     /// The server refused the user, the password or the database's name.
     #[error(
-        "the database {database} refused the connection; check user, password, the database's \
-         name and the user's rights"
+        "the database {database} refused the connection; check user, password and the database's \
+         name"
     )]
     Refused {
         /// Without its password.

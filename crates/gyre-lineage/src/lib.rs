@@ -16,6 +16,8 @@
 //! - Lists are pages: memory does not grow with the number of rollouts, and what
 //!   the index tables hold follows from other rows alone.
 //! - No message shows the password of a database URL.
+//! - What leaves this machine is encrypted, unless the URL says otherwise.
+//! - People's own SQL runs with no right but to read the views.
 //!
 //! Nothing outside this crate names sqlx.
 
@@ -50,6 +52,7 @@ mod statement;
 mod store;
 mod taint;
 mod tick;
+mod transport;
 mod words;
 mod work;
 mod workers;
@@ -78,5 +81,6 @@ pub use schedule::{NewSchedule, ScheduleRow, ScheduleStatus, TickDecision};
 pub use store::Store;
 pub use taint::{Touched, TouchedCheckpoint, TouchedVerdicts, nobody};
 pub use tick::{TickEvent, TickKind, TickRow, TickState};
+pub use transport::{ServerTls, TlsMode, Transport};
 pub use work::{Delivery, WorkClaim, WorkKey, WorkOffer, WorkRow, WorkState};
 pub use workers::{FleetRow, NewWorker, WorkerRow, WorkerStatus};

@@ -57,7 +57,7 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 /// Replaces what stands between the user and the last `@` of the authority,
-/// and the value of any `password` option.
+/// and the value of any option that holds a secret.
 fn redact(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, r)| (s, r));
     let (address, options) = match rest.split_once('?') {
@@ -87,11 +87,15 @@ fn redact(url: &str) -> String {
 
 fn redact_option(option: &str) -> String {
     match option.split_once('=') {
-        Some((name, _)) if name.eq_ignore_ascii_case("password") => format!("{name}=***"),
+        Some((name, value)) if is_secret(name) || value.contains("BEGIN") => format!("{name}=***"),
         // The tail of a password that held a `?` would look like an option.
         _ if option.contains('@') => "***".to_owned(),
         _ => option.to_owned(),
     }
+}
+
+fn is_secret(name: &str) -> bool {
+    ["password", "sslpassword"].iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
 #[cfg(test)]
@@ -116,6 +120,8 @@ mod tests {
             ("postgres://ann:hunter2@db:5432/gyre", "postgres://ann:***@db:5432/gyre"),
             ("postgres://ann@db/gyre", "postgres://ann@db/gyre"),
             ("postgres://db/gyre?password=hunter2&x=1", "postgres://db/gyre?password=***&x=1"),
+            ("postgres://db/gyre?sslpassword=hunter2", "postgres://db/gyre?sslpassword=***"),
+            ("postgres://db/d?sslkey=-----BEGIN+KEY-----hunter2", "postgres://db/d?sslkey=***"),
             ("postgres://ann:hunter2@@db/gyre", "postgres://ann:***@db/gyre"),
             ("postgres://ann:x/hunter2@db/gyre", "postgres://ann:***@db/gyre"),
         ] {

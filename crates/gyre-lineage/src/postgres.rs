@@ -1,60 +1,74 @@
+mod address;
+mod reader;
+mod session;
+
+use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Postgres, Row as _, SqlSafeStr,
-    Statement, TypeInfo, ValueRef,
+    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Postgres, Row as _, TypeInfo,
 };
 
 use crate::database::{Cell, Database, Failure, FailureClass, Query, Row, Transaction};
 use crate::migrations;
-use crate::query::{self, QueryLimits, QueryRows, Room};
+use crate::query::{QueryLimits, QueryRows};
 use crate::schema::{Table, Type};
+use crate::transport::{ServerTls, TlsMode, Transport};
+use address::Address;
+use session::{PathLost, SCHEMA, Session};
 
 /// How long the first connection may take before the server counts as unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a statement waits for another's lock; as with SQLite.
-const LOCK_TIMEOUT_MS: u32 = 30_000;
-
 /// Rows per `INSERT`; bounds the memory of one statement on both sides.
 const ROWS_PER_INSERT: usize = 5_000;
-
-/// The schema that holds Gyre's tables, unless the URL sets a search path.
-const SCHEMA: &str = "gyre";
 
 pub(crate) struct PostgresDatabase {
     pool: PgPool,
     options: PgConnectOptions,
-    owns_schema: bool,
+    session: Arc<Session>,
+    address: Address,
+    /// Decided when the database was opened, and kept from then on.
+    tls: TlsMode,
 }
 
 impl PostgresDatabase {
     pub(crate) async fn open(url: &str) -> Result<Self, Failure> {
-        let options: PgConnectOptions = url.parse().map_err(failure)?;
-        let set = options.get_options().unwrap_or_default();
-        let owns_schema = !set.contains("search_path");
-        let mut options = options
-            .application_name("gyre")
-            // A list takes milliseconds: to compile it would take a hundred times that.
-            .options([("lock_timeout", LOCK_TIMEOUT_MS.to_string().as_str()), ("jit", "off")]);
-        if owns_schema {
-            options = options.options([("search_path", SCHEMA)]);
-        }
+        let address = Address::read(url)?;
+        // The pool would go on trying a closed port; one connection says at once.
+        let (mut connection, tls) = first_connection(&address).await?;
+        let options = address.with(tls);
+        session::refuse_shared(&mut connection, &options).await?;
+        connection.close().await.map_err(failure)?;
+        let session = Arc::new(address.session.clone());
+        let begun = Arc::clone(&session);
         let pool = PgPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(CONNECT_TIMEOUT)
+            .after_connect(move |connection, _| {
+                let session = Arc::clone(&begun);
+                Box::pin(async move { session.begin(connection).await })
+            })
             .connect_lazy_with(options.clone());
-        let database = Self { pool, options, owns_schema };
-        // The pool would go on trying a closed port; one connection says at once.
-        database.connect().await?.close().await.map_err(failure)?;
-        Ok(database)
+        Ok(Self { pool, options, session, address, tls })
+    }
+
+    /// The URL for whoever else connects: with the protection that was decided on.
+    pub(crate) fn url(&self) -> String {
+        self.address.url(self.tls)
     }
 
     async fn connect(&self) -> Result<PgConnection, Failure> {
-        connect(&self.options).await
+        self.connect_with(&self.options).await
+    }
+
+    async fn connect_with(&self, options: &PgConnectOptions) -> Result<PgConnection, Failure> {
+        let mut connection = connect(options).await?;
+        self.session.begin(&mut connection).await.map_err(failure)?;
+        Ok(connection)
     }
 
     /// The schema's version; none in a new database.
@@ -62,9 +76,25 @@ impl PostgresDatabase {
         let table = "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('_sqlx_migrations')";
         let count: i64 = sqlx::query_scalar(table).fetch_one(&self.pool).await.map_err(failure)?;
         if count == 0 {
+            self.refuse_misplaced().await?;
             return Ok(None);
         }
         sqlx::query_scalar(migrations::READ_VERSION).fetch_one(&self.pool).await.map_err(failure)
+    }
+
+    /// Refuses to begin anew beside a lineage that an older Gyre put into
+    /// `public`, behind a pooler that passed over what it was told.
+    async fn refuse_misplaced(&self) -> Result<(), Failure> {
+        let misplaced = "SELECT COUNT(*) FROM pg_class WHERE oid IN \
+            (to_regclass('public.grading_keys'), to_regclass('public.checkpoint_shards'))";
+        let misplaced: i64 =
+            sqlx::query_scalar(misplaced).fetch_one(&self.pool).await.map_err(failure)?;
+        if self.session.owns_schema() && misplaced == 2 {
+            let why = "its lineage lies in the schema public, where a pooler had an older gyre put \
+                it; docs/operations.md says how to move it to the schema gyre";
+            return Err(Failure::new(FailureClass::Other, why));
+        }
+        Ok(())
     }
 
     /// Migrates under an advisory lock, on a connection of its own that may
@@ -72,9 +102,9 @@ impl PostgresDatabase {
     /// are rows, which is no news for a log.
     pub(crate) async fn migrate(&self, version: i64) -> Result<(), Failure> {
         let options = self.options.clone().disable_statement_logging();
-        let mut connection = connect(&options).await?;
+        let mut connection = self.connect_with(&options).await?;
         let mut migrator = migrations::postgres();
-        if self.owns_schema {
+        if self.session.owns_schema() {
             migrator.create_schema(SCHEMA);
         }
         let migrated = migrator.run_direct(Some(version), &mut connection, false).await;
@@ -87,11 +117,52 @@ impl PostgresDatabase {
     }
 }
 
+/// Makes a connection in the mode that is asked for. Where TLS is only
+/// preferred, this decides whether it is used from now on.
+async fn first_connection(address: &Address) -> Result<(PgConnection, TlsMode), Failure> {
+    let tried = match address.tls {
+        TlsMode::Prefer => TlsMode::Require,
+        asked => asked,
+    };
+    match connect(&address.with(tried)).await {
+        Ok(connection) => Ok((connection, tried)),
+        Err(failure) if !offers_no_tls(&failure) => Err(failure),
+        Err(_) if address.tls == TlsMode::Prefer => {
+            if !address.is_local {
+                let host = address.options.get_host();
+                tracing::warn!(
+                    host,
+                    "the database's server offers no TLS: what is said to it can be read on the \
+                     way, as sslmode=prefer allows"
+                );
+            }
+            Ok((connect(&address.with(TlsMode::Disable)).await?, TlsMode::Disable))
+        }
+        Err(_) => {
+            let why = "the server offers no TLS, and what is said to it could be read on the way; \
+                turn TLS on there, or allow plaintext with sslmode=disable";
+            Err(Failure::new(FailureClass::Tls, why))
+        }
+    }
+}
+
+/// Whether the server answered that it has no TLS: the driver has no type for it.
+fn offers_no_tls(failure: &Failure) -> bool {
+    let said = matches!(failure.cause.downcast_ref(), Some(sqlx::Error::Tls(said))
+        if said.to_string() == "server does not support TLS");
+    failure.class == FailureClass::Tls && said
+}
+
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
-    match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+    let connected = match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
         Ok(connected) => connected.map_err(failure),
         Err(elapsed) => Err(Failure::new(FailureClass::Unreachable, elapsed)),
-    }
+    };
+    connected.map_err(|failure| match failure.class {
+        // The right to connect to this database.
+        FailureClass::Denied => Failure { class: FailureClass::Refused, ..failure },
+        _ => failure,
+    })
 }
 
 #[async_trait]
@@ -148,79 +219,46 @@ impl Database for PostgresDatabase {
 
     async fn query(&self, statement: &str, limits: &QueryLimits) -> Result<QueryRows, Failure> {
         let mut connection = self.connect().await?;
-        let answered = answer(&mut connection, statement, limits).await;
+        let answered = reader::answer(&mut connection, statement, limits).await;
         // The answer is whole, or an error: nothing hangs on a clean goodbye.
         let _ = connection.close().await;
         answered
     }
 
+    async fn confine_queries(&self) -> Result<(), Failure> {
+        let mut connection = self.connect().await?;
+        let done = reader::install(&mut connection).await;
+        let _ = connection.close().await;
+        done
+    }
+
+    async fn are_queries_confined(&self) -> Result<bool, Failure> {
+        let mut connection = self.pool.acquire().await.map_err(failure)?;
+        reader::is_installed(&mut connection).await
+    }
+
+    async fn bound_memory(&self, _bytes: u64) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn transport(&self) -> Result<Option<Transport>, Failure> {
+        let own = "SELECT version, cipher, client_dn FROM pg_stat_ssl \
+            WHERE pid = pg_backend_pid() AND ssl";
+        let row = sqlx::query(own).fetch_optional(&self.pool).await.map_err(failure)?;
+        let server = row.map(|row| {
+            Ok(ServerTls {
+                version: row.try_get(0)?,
+                cipher: row.try_get(1)?,
+                client: row.try_get::<Option<String>, _>(2)?.filter(|name| !name.is_empty()),
+            })
+        });
+        let server = server.transpose().map_err(failure)?;
+        Ok(Some(Transport { mode: self.tls, is_local: self.address.is_local, server }))
+    }
+
     async fn close(&self) {
         self.pool.close().await;
     }
-}
-
-/// Rows asked of a cursor at a time.
-const ROWS_PER_FETCH: u32 = 500;
-
-/// Reads through a cursor: it takes one statement that only reads, and no more
-/// rows are made than are asked for.
-async fn answer(
-    connection: &mut PgConnection,
-    statement: &str,
-    limits: &QueryLimits,
-) -> Result<QueryRows, Failure> {
-    let slow = |error: sqlx::Error| match error.as_database_error().and_then(|e| e.code()) {
-        Some(code) if code == "57014" => query::too_slow(limits),
-        _ => failure(error),
-    };
-    let begin = format!(
-        "SET statement_timeout = {}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        limits.timeout.as_millis().max(1)
-    );
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await.map_err(failure)?;
-    // Safe: the transaction can only read, and what it reads is the asker's.
-    let text = AssertSqlSafe(statement.to_owned()).into_sql_str();
-    let prepared = connection.prepare(text).await.map_err(slow)?;
-    let names = prepared.columns().iter().map(|column| column.name().to_owned());
-    let mut answer = QueryRows::new(names.collect());
-    let declare = format!("DECLARE gyre_query NO SCROLL CURSOR FOR {statement}");
-    sqlx::query(AssertSqlSafe(declare)).execute(&mut *connection).await.map_err(slow)?;
-    let fetch = format!("FETCH FORWARD {ROWS_PER_FETCH} FROM gyre_query");
-    let mut room = Room::new(limits);
-    loop {
-        // Asked in this way, the server sends every type as its text.
-        let rows = sqlx::raw_sql(AssertSqlSafe(fetch.clone())).fetch_all(&mut *connection);
-        let rows = rows.await.map_err(slow)?;
-        for row in &rows {
-            let values = (0..row.len()).map(|index| value(row, index)).collect::<Result<_, _>>();
-            if !room.take(&mut answer, values.map_err(failure)?) {
-                return Ok(answer);
-            }
-        }
-        if rows.is_empty() {
-            return Ok(answer);
-        }
-    }
-}
-
-/// A value as JSON has it, from the server's text. A whole `numeric`, such as
-/// the sum of a column, is a whole number.
-fn value(row: &PgRow, index: usize) -> Result<Value, sqlx::Error> {
-    let raw = row.try_get_raw(index)?;
-    if raw.is_null() {
-        return Ok(Value::Null);
-    }
-    let text = raw.as_str().map_err(sqlx::Error::Decode)?;
-    let number = |text: &str| match text.parse::<i64>() {
-        Ok(whole) => Value::from(whole),
-        Err(_) => text.parse::<f64>().map_or_else(|_| Value::from(text), query::real),
-    };
-    Ok(match row.column(index).type_info().name() {
-        "BOOL" => Value::from(text == "t"),
-        "INT2" | "INT4" | "INT8" | "OID" | "NUMERIC" => number(text),
-        "FLOAT4" | "FLOAT8" => text.parse().map_or_else(|_| Value::from(text), query::real),
-        _ => Value::from(text),
-    })
 }
 
 struct PostgresTransaction(sqlx::Transaction<'static, Postgres>);
@@ -378,13 +416,17 @@ fn read(row: &PgRow) -> Result<Row, Failure> {
 /// Sorts SQLSTATE codes (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 fn failure(error: sqlx::Error) -> Failure {
     let class = match &error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed => FailureClass::Unreachable,
+        sqlx::Error::Tls(_) => FailureClass::Tls,
+        // A handshake that failed; nothing else says so of a server's bytes.
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => FailureClass::Tls,
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+            FailureClass::Unreachable
+        }
+        sqlx::Error::Configuration(error) if error.is::<PathLost>() => FailureClass::Pooled,
         sqlx::Error::Configuration(_) => FailureClass::Refused,
         sqlx::Error::Database(e) => match e.code().as_deref() {
-            Some("28000" | "28P01" | "3D000" | "42501") => FailureClass::Refused,
+            Some("28000" | "28P01" | "3D000") => FailureClass::Refused,
+            Some("42501") => FailureClass::Denied,
             Some("53100") => FailureClass::DiskFull,
             Some("55P03" | "40P01" | "40001") => FailureClass::Locked,
             Some("53300" | "57P01" | "57P02" | "57P03") => FailureClass::Unreachable,

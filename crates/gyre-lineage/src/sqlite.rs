@@ -19,6 +19,7 @@ use crate::database::{Cell, Database, Failure, FailureClass, Query, Row, Transac
 use crate::migrations;
 use crate::query::{self, QueryLimits, QueryRows, Room};
 use crate::schema::Table;
+use crate::transport::Transport;
 
 /// How long a statement waits for another process's write to end. Our own
 /// writes take milliseconds; a backup or a stopped process may take longer.
@@ -229,6 +230,24 @@ impl Database for SqliteDatabase {
         }
     }
 
+    async fn confine_queries(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn are_queries_confined(&self) -> Result<bool, Failure> {
+        Ok(true)
+    }
+
+    async fn bound_memory(&self, bytes: u64) -> Result<(), Failure> {
+        let bound = format!("PRAGMA hard_heap_limit = {bytes}");
+        let bound = sqlx::query(AssertSqlSafe(bound)).fetch_all(&self.readers).await;
+        bound.map(drop).map_err(failure)
+    }
+
+    async fn transport(&self) -> Result<Option<Transport>, Failure> {
+        Ok(None)
+    }
+
     async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
@@ -350,6 +369,7 @@ fn failure(error: sqlx::Error) -> Failure {
         Some(3 | 8 | 10 | 14 | 23) => FailureClass::Unwritable,
         Some(11 | 26) => FailureClass::Corrupt,
         Some(19) => FailureClass::Constraint,
+        Some(7) => FailureClass::Memory,
         _ => FailureClass::Other,
     };
     Failure::new(class, error)

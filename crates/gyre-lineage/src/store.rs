@@ -7,6 +7,7 @@ use crate::error::StoreError;
 use crate::migrations;
 use crate::postgres::PostgresDatabase;
 use crate::sqlite::SqliteDatabase;
+use crate::transport::Transport;
 use crate::{DatabaseUrl, database::Failure};
 
 /// The lineage of all runs in one database. Cheap to clone; clones share the
@@ -17,6 +18,8 @@ use crate::{DatabaseUrl, database::Failure};
 pub struct Store {
     pub(crate) database: Arc<dyn Database>,
     url: DatabaseUrl,
+    /// With what was decided when it was opened.
+    resolved: DatabaseUrl,
 }
 
 impl Store {
@@ -35,28 +38,45 @@ impl Store {
     /// Opens a database and brings its schema to a version, if it is behind it.
     pub(crate) async fn open_at(url: &DatabaseUrl, version: i64) -> Result<Self, StoreError> {
         let at = |failure: Failure| failure.at(url);
-        let database: Arc<dyn Database> = match url {
+        let (database, resolved): (Arc<dyn Database>, _) = match url {
             DatabaseUrl::Sqlite(path) => {
                 let database = SqliteDatabase::open(path).await.map_err(at)?;
                 if is_behind(url, database.version().await.map_err(at)?, version)? {
                     database.migrate(version).await.map_err(|failure| migration(url, failure))?;
                 }
-                Arc::new(database)
+                (Arc::new(database), url.clone())
             }
             DatabaseUrl::Postgres(text) => {
                 let database = PostgresDatabase::open(text).await.map_err(at)?;
                 if is_behind(url, database.version().await.map_err(at)?, version)? {
                     database.migrate(version).await.map_err(|failure| migration(url, failure))?;
                 }
-                Arc::new(database)
+                let resolved = DatabaseUrl::Postgres(database.url());
+                (Arc::new(database), resolved)
             }
         };
-        Ok(Self { database, url: url.clone() })
+        Ok(Self { database, url: url.clone(), resolved })
     }
 
     /// Which database this is; shown without its password.
     pub fn url(&self) -> &DatabaseUrl {
         &self.url
+    }
+
+    /// Where others of this process connect, with the same protection: its
+    /// `sslmode` is what was decided when the store was opened.
+    pub fn resolved_url(&self) -> &DatabaseUrl {
+        &self.resolved
+    }
+
+    /// How what is said to the database is protected on its way; nothing where
+    /// it is a file.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn transport(&self) -> Result<Option<Transport>, StoreError> {
+        self.database.transport().await.map_err(|failure| self.fail(failure))
     }
 
     /// Closes all connections; clones stop working too.

@@ -12,6 +12,7 @@ mod garbage;
 mod generate;
 mod judge;
 mod lease;
+mod owner;
 mod plan;
 mod recheck;
 mod roll_out;
@@ -42,7 +43,7 @@ pub(crate) use fleet::{Piece, Said, VERSION, queue_location, queue_name};
 pub(crate) use garbage::{named_paths, reconcile, remove, unnamed};
 pub(crate) use generate::TaskSet;
 pub(crate) use lease::HeldLease;
-pub(crate) use lease::{host, is_dead, owner};
+pub(crate) use owner::{host, is_dead, owner};
 
 /// Milliseconds since 1970, as the binary reads them.
 pub type Clock = fn() -> i64;

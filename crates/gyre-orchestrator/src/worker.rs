@@ -120,7 +120,7 @@ impl Worker {
         let inner = &self.0;
         let project = &inner.project;
         let pulse = Pulse { every: inner.options.heartbeat, ..Pulse::default() };
-        let location = queue_location(project.store.url());
+        let location = queue_location(project.store.resolved_url());
         let name = queue_name(&inner.announced.sandbox_digest);
         let queue = project.wait(gyre_queue::open(&location, &name, pulse))?;
         let heart = project.runtime().spawn(beat(inner.clone()));

@@ -6,13 +6,18 @@ use apalis::prelude::{
     BackendExt, Filter, ListTasks, Status, TaskSink, TaskSinkError, WorkerBuilder,
     WorkerBuilderExt, WorkerError,
 };
-use apalis_postgres::{Config, PgConnectOptions, PgPool, PostgresStorage};
+use apalis_postgres::{Config, PgConnectOptions, PostgresStorage};
 use async_trait::async_trait;
 use futures_util::stream;
+use sqlx::Executor as _;
+use sqlx::postgres::PgPoolOptions;
 
 use crate::error::{failed, point};
 use crate::job::{Hands, dead, handle, task};
 use crate::{Handler, Job, LOOK_EVERY, Pulse, Queue, QueueError, Stop};
+
+/// Begins with what a pooler may have left of whoever was here before.
+const SET_PATH: &str = "DEALLOCATE ALL; SET search_path = apalis, public";
 
 pub(crate) struct PostgresQueue {
     storage: PostgresStorage<Job>,
@@ -28,9 +33,13 @@ impl PostgresQueue {
     ) -> Result<Self, QueueError> {
         let options = PgConnectOptions::from_str(url).map_err(failed("open", shown))?;
         // All that the engine makes, extensions too, lies in its own schema.
-        let options =
-            options.application_name("gyre queue").options([("search_path", "apalis,public")]);
-        let pool = PgPool::connect_with(options).await.map_err(failed("open", shown))?;
+        // It is told so once it is connected: poolers refuse such options of the
+        // start-up packet, or pass over them.
+        let options = options.application_name("gyre queue").extra_float_digits(None);
+        let pool = PgPoolOptions::new().after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(SET_PATH).await.map(drop) })
+        });
+        let pool = pool.connect_with(options).await.map_err(failed("open", shown))?;
         PostgresStorage::setup(&pool).await.map_err(failed("migrate", shown))?;
         let config = Config::default()
             .queue(name)

@@ -24,6 +24,13 @@ fn migrate(global: &Global) -> anyhow::Result<()> {
     let runtime = session::runtime()?;
     let project = session::open_project(global, &runtime, None)?;
     let version = project.wait(project.store.schema_version())?;
+    match project.wait(project.store.confine_queries()) {
+        // The schema stands; only `gyre query` waits for somebody who may make roles.
+        Err(error @ StoreError::Unconfined { .. }) => {
+            tracing::warn!(why = %error, "`gyre query` is not set up");
+        }
+        done => done?,
+    }
     if global.json {
         return output::json(&json!({ "schema_version": version }));
     }

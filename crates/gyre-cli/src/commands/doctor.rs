@@ -159,5 +159,13 @@ fn database(global: &Global) -> anyhow::Result<String> {
     let runtime = session::runtime()?;
     let project: Project = session::open_project(global, &runtime, None)?;
     let runs = project.wait(project.store.runs(1_000))?.len();
-    Ok(format!("{} answers, {runs} runs", project.store.url()))
+    let mut detail = format!("{} answers, {runs} runs", project.store.url());
+    if let Some(transport) = project.wait(project.store.transport())? {
+        let queries = match project.wait(project.store.are_queries_confined())? {
+            true => "queries run as gyre_reader",
+            false => "queries have no role to run as yet (`gyre db migrate` makes it)",
+        };
+        detail.push_str(&format!("; {transport}; {queries}"));
+    }
+    Ok(detail)
 }

@@ -12,6 +12,9 @@ use crate::{output, session};
 /// A longer text is no query that a person wrote.
 const SQL_BYTES_MAX: u64 = 1 << 20;
 
+/// What SQLite may take for a query, which PostgreSQL's server bounds itself.
+const MEMORY_BYTES_MAX: u64 = 128 << 20;
+
 /// Answers a person's own SQL over the views of the lineage.
 pub(crate) fn query(global: &Global, args: &QueryArgs) -> anyhow::Result<()> {
     let sql = match args.sql.as_str() {
@@ -20,6 +23,7 @@ pub(crate) fn query(global: &Global, args: &QueryArgs) -> anyhow::Result<()> {
     };
     let runtime = session::runtime()?;
     let project = session::open_existing(global, &runtime)?;
+    project.wait(project.store.bound_memory(MEMORY_BYTES_MAX))?;
     let limits =
         QueryLimits { rows_max: args.limit, timeout: args.timeout, ..QueryLimits::default() };
     let answer = project.wait(project.store.query(&sql, &limits)).map_err(|error| match error {

@@ -35,6 +35,9 @@ fn a_query_that_would_write_is_refused() {
     ] {
         on(data, ["query", sql]).fails(2, &["the query is refused", words, "docs/sql.md"]);
     }
+    // Two gigabytes, of which none is taken.
+    let huge = "SELECT length(hex(randomblob(400000000)))";
+    on(data, ["query", huge]).fails(2, &["the query is refused", "more memory than a query may"]);
     let left = on(data, ["query", "--json", "SELECT COUNT(*) FROM gyre_v1_runs"]).ok().json();
     assert_eq!(left["rows"], json!([[1]]));
 }

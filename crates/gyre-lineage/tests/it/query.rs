@@ -6,13 +6,15 @@ use gyre_lineage::{DatabaseUrl, QueryLimits, QueryRows, StoreError};
 use serde_json::json;
 
 use crate::scenario::write;
-use crate::support::{TestDatabase, on_both, texts};
+use crate::support::{TestDatabase, execute, on_both, texts};
 
 on_both!(
     the_views_tell_what_the_store_tells,
     every_view_is_documented_and_answers,
     values_of_every_type_arrive,
     what_would_write_is_refused,
+    a_query_reads_the_views_and_nothing_else,
+    a_query_without_its_role_is_refused,
     answers_are_bounded,
     a_query_that_takes_too_long_is_ended,
 );
@@ -177,6 +179,55 @@ async fn what_would_write_is_refused(db: &TestDatabase) {
     assert_eq!(runs[0].id, recorded.run);
     let kept = "SELECT COUNT(*) FROM gyre_v1_rollouts";
     assert_eq!(ask(db, kept).await.rows, [[json!(recorded.rollouts.len())]]);
+}
+
+/// The login of these tests is a superuser: none of its powers is left to a query,
+/// and none can be taken back from within one.
+async fn a_query_reads_the_views_and_nothing_else(db: &TestDatabase) {
+    write(&db.store, "r").await;
+    if let DatabaseUrl::Sqlite(_) = &db.url {
+        return;
+    }
+    for (sql, why) in [
+        ("SELECT * FROM grading_keys", "the views alone: error returned from database: permission"),
+        ("SELECT pg_read_file('/etc/passwd')", "permission denied"),
+        ("SELECT lo_import('/etc/passwd')", "permission denied"),
+        ("SELECT pg_create_physical_replication_slot('gyre')", "replication"),
+        (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'gyre'",
+            "superuser",
+        ),
+        ("SELECT set_config('session_authorization', 'gyre', true)", "security-definer"),
+        (
+            "SELECT set_config('role', 'none', true), \
+             query_to_xml('SELECT pg_read_file(''/etc/passwd'')', true, true, '')",
+            "security-definer",
+        ),
+        ("SELECT 1) q --", "syntax"),
+    ] {
+        let reason = refused(db, sql).await;
+        assert!(reason.contains(why), "{sql}: {reason}");
+    }
+    let slots = ask(db, "SELECT COUNT(*) FROM pg_replication_slots WHERE slot_name = 'gyre'").await;
+    assert_eq!(slots.rows, [[json!(0)]]);
+    let duplicate = ask(db, "SELECT 1 AS a, 2 AS a -- a comment at the end").await;
+    assert_eq!((duplicate.columns.len(), json!(duplicate.rows)), (2, json!([[1, 2]])));
+}
+
+async fn a_query_without_its_role_is_refused(db: &TestDatabase) {
+    if let DatabaseUrl::Sqlite(_) = &db.url {
+        return;
+    }
+    assert!(db.store.are_queries_confined().await.unwrap());
+    execute(&db.url, "DROP FUNCTION gyre_query(text, integer, bigint, bigint)").await;
+    assert!(!db.store.are_queries_confined().await.unwrap());
+    let refused = db.store.query("SELECT 1", &QueryLimits::default()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unconfined { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("`gyre db migrate` does it"), "{refused}");
+    // Made again, as often as one likes.
+    db.store.confine_queries().await.unwrap();
+    db.store.confine_queries().await.unwrap();
+    assert_eq!(ask(db, "SELECT COUNT(*) FROM gyre_v1_runs").await.rows, [[json!(0)]]);
 }
 
 const MANY: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \

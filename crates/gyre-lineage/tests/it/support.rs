@@ -71,6 +71,7 @@ impl TestDatabase {
     pub(crate) async fn create(backend: Backend) -> Self {
         let Place { url, folder, server } = Place::make(backend).await;
         let store = Store::open(&url).await.unwrap();
+        store.confine_queries().await.unwrap();
         Self { url, store, folder, server }
     }
 

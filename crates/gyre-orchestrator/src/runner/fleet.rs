@@ -129,7 +129,7 @@ impl Runner<'_> {
         let store = self.config.workers.store.as_deref();
         let objects = Objects::open(store, &project.data, project.runtime())?;
         let sandbox = self.workshop.sandbox.digest();
-        let location = queue_location(project.store.url());
+        let location = queue_location(project.store.resolved_url());
         let name = queue_name(&sandbox);
         let opening = gyre_queue::open(&location, &name, Pulse::default());
         let queue = project.wait(opening)?;

@@ -6,6 +6,7 @@ use gyre_lineage::{Lease, StoreError};
 use gyre_types::RunId;
 
 use super::Clock;
+use super::owner::{is_dead, owner};
 use crate::error::Error;
 use crate::project::Project;
 
@@ -24,8 +25,8 @@ pub(crate) struct HeldLease {
 }
 
 impl HeldLease {
-    /// Takes the lease on a run. A holder on this machine whose process is gone
-    /// is dead: there is no need to wait until its lease expires.
+    /// Takes the lease on a run. A holder that is known to be a process of this
+    /// machine which is gone is dead: there is no need to wait until its lease expires.
     pub(crate) fn acquire(project: &Project, run: &RunId, clock: Clock) -> Result<Self, Error> {
         let owner = owner();
         let store = &project.store;
@@ -63,33 +64,4 @@ async fn renew(project: Project, lease: Lease, clock: Clock) {
             tracing::warn!(%error, "the lease could not be renewed");
         }
     }
-}
-
-/// Host, process and when it started: enough to know later whether it still lives.
-pub(crate) fn owner() -> String {
-    let pid = std::process::id();
-    format!("{}/{pid}/{}", host(), started(pid).unwrap_or_default())
-}
-
-/// Whether a holder is a process of this machine that is gone.
-pub(crate) fn is_dead(owner: &str) -> bool {
-    let mut parts = owner.split('/');
-    let (Some(on), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next()) else {
-        return false;
-    };
-    let Ok(pid) = pid.parse() else { return false };
-    on == host() && started(pid).as_deref() != Some(start)
-}
-
-/// The name of this machine.
-pub(crate) fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().replace('/', "-")
-}
-
-/// The time at which a process started, in the kernel's ticks since boot.
-fn started(pid: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold spaces: count the fields after it.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
 }
