@@ -70,6 +70,11 @@ impl Postgres {
     }
 }
 
+/// Sees to PgBouncer, behind which tests reach their PostgreSQL, and gives its program.
+pub(crate) fn pgbouncer() -> Result<String, ServiceError> {
+    Ok(last_line(&mut script(".ci/pgbouncer")?)?)
+}
+
 /// Prepares a Python environment with the tools that datasets are made for, and
 /// gives its interpreter.
 pub(crate) fn python() -> Result<String, ServiceError> {
@@ -91,6 +96,14 @@ pub(crate) fn sqlite() -> Result<(), ServiceError> {
         return Ok(());
     }
     install("sqlite3", "sqlite3")
+}
+
+/// Sees to the program with which tests sign certificates.
+pub(crate) fn openssl() -> Result<(), ServiceError> {
+    if succeeds(command("openssl").arg("version")) {
+        return Ok(());
+    }
+    install("openssl", "openssl")
 }
 
 /// Sees to the program that checks the unit in docs/deploy/.

@@ -15,6 +15,7 @@ pub(crate) enum Lint {
 /// What the tests are told of the services, by environment.
 struct Services {
     postgres: Option<Postgres>,
+    pgbouncer: Option<String>,
     python: Option<String>,
     chromium: Option<String>,
 }
@@ -27,10 +28,12 @@ pub(crate) fn run(lint: Lint) -> ExitCode {
     }
     let services = Services {
         postgres: steps.run("postgres", Postgres::start),
+        pgbouncer: steps.run("pgbouncer", services::pgbouncer),
         python: steps.run("python", services::python),
         chromium: steps.run("chromium", services::chromium),
     };
     steps.run("sqlite3", services::sqlite);
+    steps.run("openssl", services::openssl);
     steps.run("systemd-analyze", services::systemd);
     steps.run("iproute2", services::iproute);
     steps.run("wasm32-wasip2", services::wasm_target);
@@ -53,7 +56,7 @@ pub(crate) fn run(lint: Lint) -> ExitCode {
 pub(crate) fn crash() -> ExitCode {
     let mut steps = Steps::default();
     let postgres = steps.run("postgres", Postgres::start);
-    let services = Services { postgres, python: None, chromium: None };
+    let services = Services { postgres, pgbouncer: None, python: None, chromium: None };
     steps.run("sqlite3", services::sqlite);
     if steps.run("build", build_cli).is_some() {
         steps.run("crash harness", || {
@@ -108,6 +111,9 @@ impl Services {
     fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         if let Some(postgres) = &self.postgres {
             command.env("GYRE_TEST_POSTGRES_URL", &postgres.url);
+        }
+        if let Some(pgbouncer) = &self.pgbouncer {
+            command.env("GYRE_TEST_PGBOUNCER", pgbouncer);
         }
         if let Some(python) = &self.python {
             command.env("GYRE_TEST_PYTHON", python);

@@ -29,7 +29,7 @@ impl Store {
     /// Takes the lease on a run: where nobody has it, or its holder released
     /// it or let it expire.
     ///
-    /// `owner` is shown to others; host, process id and start time make a good
+    /// `owner` is shown to others; where it runs, process id and start time make a good
     /// one.
     ///
     /// # Errors

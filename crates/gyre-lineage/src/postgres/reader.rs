@@ -60,7 +60,7 @@ pub(super) async fn answer(
         return Err(Failure::new(FailureClass::Unconfined, why));
     }
     let begin = format!(
-        "SET statement_timeout = {}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = {}",
         limits.timeout.as_millis().max(1)
     );
     connection.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await.map_err(failure)?;

@@ -1,6 +1,7 @@
 //! The store against both real databases.
 //!
 //! The PostgreSQL half needs a server: `GYRE_TEST_POSTGRES_URL=$(.ci/postgres up)`.
+//! and PgBouncer: `GYRE_TEST_PGBOUNCER=$(.ci/pgbouncer)`.
 
 mod audit;
 mod backup;
@@ -8,6 +9,7 @@ mod conformance;
 mod errors;
 mod listing;
 mod migrations;
+mod pooler;
 mod processes;
 mod query;
 mod registry;
@@ -15,4 +17,5 @@ mod revocation;
 mod scenario;
 mod schedules;
 mod support;
+mod tls;
 mod work;
