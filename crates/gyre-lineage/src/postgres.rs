@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
-use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Postgres, Row as _, TypeInfo,
-};
+use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Postgres, Row as _, TypeInfo};
 
 use crate::database::{Cell, Database, Failure, FailureClass, Query, Row, Transaction};
 use crate::migrations;
@@ -148,7 +146,7 @@ async fn first_connection(address: &Address) -> Result<(PgConnection, TlsMode), 
 
 /// Whether the server answered that it has no TLS: the driver has no type for it.
 fn offers_no_tls(failure: &Failure) -> bool {
-    let said = matches!(failure.cause.downcast_ref(), Some(sqlx::Error::Tls(said))
+    let said = matches!(failure.cause.downcast_ref::<sqlx::Error>(), Some(sqlx::Error::Tls(said))
         if said.to_string() == "server does not support TLS");
     failure.class == FailureClass::Tls && said
 }
@@ -246,7 +244,7 @@ impl Database for PostgresDatabase {
             WHERE pid = pg_backend_pid() AND ssl";
         let row = sqlx::query(own).fetch_optional(&self.pool).await.map_err(failure)?;
         let server = row.map(|row| {
-            Ok(ServerTls {
+            Ok::<_, sqlx::Error>(ServerTls {
                 version: row.try_get(0)?,
                 cipher: row.try_get(1)?,
                 client: row.try_get::<Option<String>, _>(2)?.filter(|name| !name.is_empty()),

@@ -38,13 +38,13 @@ impl Store {
     /// Opens a database and brings its schema to a version, if it is behind it.
     pub(crate) async fn open_at(url: &DatabaseUrl, version: i64) -> Result<Self, StoreError> {
         let at = |failure: Failure| failure.at(url);
-        let (database, resolved): (Arc<dyn Database>, _) = match url {
+        let (database, resolved) = match url {
             DatabaseUrl::Sqlite(path) => {
                 let database = SqliteDatabase::open(path).await.map_err(at)?;
                 if is_behind(url, database.version().await.map_err(at)?, version)? {
                     database.migrate(version).await.map_err(|failure| migration(url, failure))?;
                 }
-                (Arc::new(database), url.clone())
+                (Arc::new(database) as Arc<dyn Database>, url.clone())
             }
             DatabaseUrl::Postgres(text) => {
                 let database = PostgresDatabase::open(text).await.map_err(at)?;
@@ -52,7 +52,7 @@ impl Store {
                     database.migrate(version).await.map_err(|failure| migration(url, failure))?;
                 }
                 let resolved = DatabaseUrl::Postgres(database.url());
-                (Arc::new(database), resolved)
+                (Arc::new(database) as Arc<dyn Database>, resolved)
             }
         };
         Ok(Self { database, url: url.clone(), resolved })

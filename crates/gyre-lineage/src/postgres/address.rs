@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::failure;
@@ -70,7 +69,7 @@ impl Address {
         let options: PgConnectOptions = base.parse().map_err(failure)?;
         // What the environment adds (PGOPTIONS, PGSSLROOTCERT, PGSSLMODE).
         session.take(options.get_options().unwrap_or_default());
-        has_roots |= options.to_url_lossy().query_pairs().any(|(name, _)| name == "sslrootcert");
+        has_roots |= are_roots_in_environment();
         let asked = asked.or(match options.get_ssl_mode() {
             PgSslMode::Prefer => None,
             PgSslMode::Disable => Some(TlsMode::Disable),
@@ -136,6 +135,12 @@ fn mode(value: &str) -> Result<TlsMode, Failure> {
             return Err(Failure::new(FailureClass::Tls, why));
         }
     })
+}
+
+/// The driver reads the variable, as every client of PostgreSQL does.
+#[expect(clippy::disallowed_methods, reason = "what the driver reads must be known here")]
+fn are_roots_in_environment() -> bool {
+    std::env::var_os("PGSSLROOTCERT").is_some()
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt;
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
 use sqlx::{
-    AssertSqlSafe, Column, Connection, Executor, Row as _, SqlSafeStr, Statement, TypeInfo,
+    AssertSqlSafe, Column, Connection, Executor, Postgres, SqlSafeStr, Statement, TypeInfo,
 };
 
 use super::failure;
@@ -72,15 +72,16 @@ pub(super) async fn answer(
     let mut answer = QueryRows::new(names.collect());
     let mut room = Room::new(limits);
     let bytes_max = i64::try_from(limits.bytes_max).unwrap_or(i64::MAX);
-    let mut rows = sqlx::query_scalar("SELECT * FROM gyre_query($1, $2, $3, $4)")
-        .bind(statement)
-        // A statement has at most 1,664 columns.
-        .bind(types.len() as i32)
-        .bind(i64::from(limits.rows_max))
-        .bind(bytes_max)
-        .fetch(connection);
+    let mut rows = sqlx::query_scalar::<Postgres, Vec<Option<String>>>(
+        "SELECT * FROM gyre_query($1, $2, $3, $4)",
+    )
+    .bind(statement)
+    // A statement has at most 1,664 columns.
+    .bind(i32::try_from(types.len()).unwrap_or(i32::MAX))
+    .bind(i64::from(limits.rows_max))
+    .bind(bytes_max)
+    .fetch(connection);
     while let Some(row) = rows.try_next().await.map_err(slow)? {
-        let row: Vec<Option<String>> = row;
         let values = row.into_iter().zip(&types).map(|(text, kind)| value(text, kind));
         if !room.take(&mut answer, values.collect()) {
             break;

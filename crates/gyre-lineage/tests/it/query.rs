@@ -189,13 +189,13 @@ async fn a_query_reads_the_views_and_nothing_else(db: &TestDatabase) {
         return;
     }
     for (sql, why) in [
-        ("SELECT * FROM grading_keys", "the views alone: error returned from database: permission"),
+        ("SELECT * FROM grading_keys", "denied for table grading_keys"),
         ("SELECT pg_read_file('/etc/passwd')", "permission denied"),
         ("SELECT lo_import('/etc/passwd')", "permission denied"),
         ("SELECT pg_create_physical_replication_slot('gyre')", "replication"),
         (
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'gyre'",
-            "superuser",
+            "terminate",
         ),
         ("SELECT set_config('session_authorization', 'gyre', true)", "security-definer"),
         (
