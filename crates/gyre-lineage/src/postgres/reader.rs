@@ -75,7 +75,7 @@ pub(super) async fn answer(
     let mut rows = sqlx::query_scalar::<Postgres, Vec<Option<String>>>(
         "SELECT * FROM gyre_query($1, $2, $3, $4)",
     )
-    .bind(statement)
+    .bind(statement.to_owned())
     // A statement has at most 1,664 columns.
     .bind(i32::try_from(types.len()).unwrap_or(i32::MAX))
     .bind(i64::from(limits.rows_max))
