@@ -62,7 +62,7 @@ impl Host {
         let (credentials, rest) = server.rsplit_once('@').expect("the URL names a user");
         let (address, database) = rest.split_once('/').expect("the URL names a database");
         let port = relay(&self.gateway, address);
-        let url = format!("{credentials}@{}:{port}/{database}", self.gateway);
+        let url = format!("{credentials}@{}:{port}/{database}?sslmode=disable", self.gateway);
         let mut command = as_gyre(Command::new("ip"));
         command.args(["netns", "exec", &self.name, env!("CARGO_BIN_EXE_gyre")]);
         command.arg("--data-dir").arg(place.folder().join(&self.name)).arg("--database").arg(url);
