@@ -72,7 +72,7 @@ pub(super) async fn answer(
     let mut answer = QueryRows::new(names.collect());
     let mut room = Room::new(limits);
     let bytes_max = i64::try_from(limits.bytes_max).unwrap_or(i64::MAX);
-    let mut rows = sqlx::query_scalar::<Postgres, Vec<Option<String>>>(
+    let mut rows = sqlx::query_scalar::<Postgres, Option<Vec<Option<String>>>>(
         "SELECT * FROM gyre_query($1, $2, $3, $4)",
     )
     .bind(statement.to_owned())
@@ -82,6 +82,11 @@ pub(super) async fn answer(
     .bind(bytes_max)
     .fetch(connection);
     while let Some(row) = rows.try_next().await.map_err(slow)? {
+        // The function stopped before the end.
+        let Some(row) = row else {
+            answer.truncated = true;
+            break;
+        };
         let values = row.into_iter().zip(&types).map(|(text, kind)| value(text, kind));
         if !room.take(&mut answer, values.collect()) {
             break;

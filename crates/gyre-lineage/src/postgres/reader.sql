@@ -62,8 +62,12 @@ BEGIN
             LOOP
                 RETURN NEXT cells;
                 sent := sent + 1;
-                size := size + COALESCE(length(array_to_string(cells, '')), 0);
-                EXIT WHEN sent > rows_max OR size > bytes_max;
+                size := size + COALESCE(octet_length(array_to_string(cells, '')), 0);
+                IF sent > rows_max OR size > bytes_max THEN
+                    -- Says that there may be more.
+                    RETURN NEXT NULL::text[];
+                    EXIT;
+                END IF;
             END LOOP;
         END
         $body$
