@@ -273,3 +273,80 @@ fn dependency_lines(manifest: &str) -> Vec<&str> {
     }
     lines
 }
+
+/// Ways of turning a value into JSON, and what swallows the error of one: a
+/// `null` would be stored, sent or digested in the place of what failed.
+const WRITES_JSON: &[&str] =
+    &["to_value(", "serde_json::to_string(", "serde_json::to_vec(", "to_json("];
+const SWALLOWS: &[&str] = &[
+    ".unwrap_or_default(",
+    ".unwrap_or(",
+    ".unwrap_or_else(|_|",
+    ".map_or(",
+    ".ok()",
+    ".is_ok()",
+    ".into_iter()",
+];
+
+#[test]
+fn no_value_that_cannot_be_written_becomes_a_null() {
+    for (name, package) in workspace() {
+        let folder = package.manifest.parent().expect("a manifest lies in a folder").join("src");
+        for (path, source) in sources(&folder) {
+            let swallowed = swallowed(&source);
+            assert!(
+                swallowed.is_empty(),
+                "{name}: {} passes over a value that cannot be written as JSON; use \
+                 gyre_types::to_json and `?`: {swallowed:?}",
+                path.display()
+            );
+        }
+    }
+    for bad in [
+        "serde_json::to_value(&event).unwrap_or_default()",
+        "serde_json::to_value(f(a, (b)))\n        .ok()\n        .and_then(g)",
+        "to_json(\"a key\", &key).unwrap_or(Value::Null)",
+        "serde_json::to_vec(&names).unwrap_or_else(|_| vec![])",
+    ] {
+        assert_eq!(swallowed(bad).len(), 1, "{bad}");
+    }
+    for good in [
+        "to_json(\"a key\", &key)?",
+        "serde_json::to_value(&a).map_err(f)?; b.unwrap_or_default()",
+        "fn to_value(&self) -> Value { self.x.ok() }",
+    ] {
+        assert!(swallowed(good).is_empty(), "{good}");
+    }
+}
+
+/// The calls of a source that write JSON and pass over why they could not.
+fn swallowed(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for call in WRITES_JSON {
+        for (at, _) in source.match_indices(call) {
+            let Some(end) = closing(&source[at + call.len()..]) else { continue };
+            let after = at + call.len() + end;
+            let next: String = source[after..].chars().filter(|c| !c.is_whitespace()).collect();
+            if SWALLOWS.iter().any(|swallow| next.starts_with(swallow)) {
+                found.push(source[at..after].to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// Where the parenthesis that was opened before `text` is closed.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 1;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at + 1);
+        }
+    }
+    None
+}

@@ -141,7 +141,7 @@ fn code_of(error: &Error) -> u8 {
         Error::WorkerRefused { .. } => 24,
         Error::DeadWork { .. } => 25,
         Error::Object { .. } => 43,
-        Error::Episode(_) => 1,
+        Error::Episode(_) | Error::Json(_) => 1,
     }
 }
 

@@ -86,7 +86,10 @@ fn body(event: &RoundEvent) -> serde_json::Value {
             "champion": plan.champion,
             "tasks": plan.slots.len(),
         }),
-        event => serde_json::to_value(event).unwrap_or_default(),
+        // A line that cannot be written says so, and no run ends for it.
+        event => serde_json::to_value(event).unwrap_or_else(
+            |error| serde_json::json!({ "event": event.kind(), "unwritable": error.to_string() }),
+        ),
     }
 }
 

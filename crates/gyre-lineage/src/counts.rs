@@ -2,8 +2,7 @@ use gyre_types::{CheckpointId, Purpose, RunId, TaskId};
 
 use crate::cells::{NEWEST_VERDICT, Reason, convert};
 use crate::database::{Query, Row};
-use crate::listing::push_among;
-use crate::page::PAGE_ROWS_MAX;
+use crate::page::{PAGE_ROWS_MAX, push_among};
 use crate::{Store, StoreError};
 
 /// Sums over rollouts by their newest verdict.

@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::cells::{Reason, convert, read_outcome};
 use crate::counts::count;
 use crate::database::{Cell, Query, Row};
-use crate::page::PAGE_ROWS_MAX;
-use crate::{Store, StoreError, VerdictCount};
+use crate::page::{PAGE_ROWS_MAX, page, push_page};
+use crate::{All, Cursor, Page, Store, StoreError, VerdictCount};
 
 /// An attempt at an impossible task.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,24 +75,30 @@ const CANARY: &str = "rollout, round, task, made_from, checkpoint, verdict, scor
     verifier_digest, checks, body, grading_key";
 
 impl Store {
-    /// The attempts at impossible tasks of one round, or of all, by round.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails or holds a row that is not ours.
-    pub async fn canaries(
+    /// All attempts at impossible tasks of one round, or of every round, by round.
+    pub fn canaries(&self, run: &RunId, round: Option<u32>) -> All<CanaryRow> {
+        let run = run.clone();
+        All::new(self, move |store, after, rows| {
+            let run = run.clone();
+            Box::pin(async move { store.canaries_page(&run, round, after.as_ref(), rows).await })
+        })
+    }
+
+    async fn canaries_page(
         &self,
         run: &RunId,
         round: Option<u32>,
-        limit: u32,
-    ) -> Result<Vec<CanaryRow>, StoreError> {
+        after: Option<&Cursor>,
+        rows: u32,
+    ) -> Result<Page<CanaryRow>, StoreError> {
         let mut query = Query::new(&format!("SELECT {CANARY} FROM canaries WHERE run = "));
         query.arg(run.as_str());
         if let Some(round) = round {
             query.push(" AND round = ").arg(round);
         }
-        query.push(" ORDER BY round, rollout LIMIT ").arg(limit.min(PAGE_ROWS_MAX));
-        convert("canaries", self.fetch(query).await?, read_canary)
+        let rows = push_page(&mut query, ("round", "rollout"), after, rows);
+        let found = convert("canaries", self.fetch(query).await?, read_canary)?;
+        Ok(page(found, rows, |row| (row.round, row.rollout.to_string())))
     }
 
     /// How the attempts at impossible tasks ended, by round.
@@ -130,23 +136,41 @@ impl Store {
         })
     }
 
-    /// What a run's rounds noticed of their verifiers, by round.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails or holds a row that is not ours.
-    pub async fn alarms(&self, run: &RunId, limit: u32) -> Result<Vec<AlarmRow>, StoreError> {
+    /// All that a run's rounds noticed of their verifiers, by round.
+    pub fn alarms(&self, run: &RunId) -> All<AlarmRow> {
+        let run = run.clone();
+        All::new(self, move |store, after, rows| {
+            let run = run.clone();
+            Box::pin(async move { store.alarms_page(&run, after.as_ref(), rows).await })
+        })
+    }
+
+    async fn alarms_page(
+        &self,
+        run: &RunId,
+        after: Option<&Cursor>,
+        rows: u32,
+    ) -> Result<Page<AlarmRow>, StoreError> {
         let mut query = Query::new("SELECT round, kind, subject, body FROM alarms WHERE run = ");
-        query.arg(run.as_str()).push(" ORDER BY round, kind, subject LIMIT ");
-        query.arg(limit.min(PAGE_ROWS_MAX));
-        convert("alarms", self.fetch(query).await?, |row| {
+        query.arg(run.as_str());
+        // No kind holds a line's end, so that both parts fit in the cursor's id.
+        if let Some((cursor, (kind, subject))) =
+            after.and_then(|cursor| Some((cursor, cursor.id.split_once('\n')?)))
+        {
+            query.push(" AND (round, kind, subject) > (").arg(cursor.round).push(", ");
+            query.arg(kind).push(", ").arg(subject).push(")");
+        }
+        let rows = rows.clamp(1, PAGE_ROWS_MAX);
+        query.push(" ORDER BY round, kind, subject LIMIT ").arg(rows + 1);
+        let found = convert("alarms", self.fetch(query).await?, |row| {
             Ok(AlarmRow {
                 round: row.int()?,
                 kind: row.text()?,
                 subject: row.text()?,
                 body: row.json()?,
             })
-        })
+        })?;
+        Ok(page(found, rows, |row| (row.round, format!("{}\n{}", row.kind, row.subject))))
     }
 
     /// Why rollouts have no verdict, by their newest one: one entry for each

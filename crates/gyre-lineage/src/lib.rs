@@ -13,7 +13,7 @@
 //! - A file exists only once a commit names it; the store never reads one.
 //! - Verdicts, events, gates and promotions are only ever appended.
 //! - The crate knows no clock: times are arguments.
-//! - Lists are pages: memory does not grow with the number of rollouts, and what
+//! - Lists are pages, and [`All`] walks every page: memory does not grow with the number of rollouts, and what
 //!   the index tables hold follows from other rows alone.
 //! - No message shows the password of a database URL.
 //! - What leaves this machine is encrypted, unless the URL says otherwise.
@@ -21,6 +21,7 @@
 //!
 //! Nothing outside this crate names sqlx.
 
+mod all;
 mod audit;
 mod backup;
 mod cells;
@@ -57,6 +58,7 @@ mod words;
 mod work;
 mod workers;
 
+pub use all::All;
 pub use audit::{AuditRules, Finding};
 pub use backup::{BackupSummary, restore};
 pub use claim::{Settlement, TickClaim, TickLease};

@@ -9,11 +9,11 @@ use gyre_types::RunId;
 
 use crate::cells::{convert, read_rollout, read_task};
 use crate::database::{Query, Transaction};
-use crate::page::{PAGE_ROWS_MAX, page};
-use crate::read::{push_page, select_rollouts};
+use crate::page::{PAGE_ROWS_MAX, page, push_among, push_page};
+use crate::read::select_rollouts;
 use crate::rows::{RolloutWithVerdict, TaskRow};
 use crate::words::Named;
-use crate::{Cursor, Page, RolloutFilter, Store, StoreError, TaskFilter, VerdictFilter};
+use crate::{All, Cursor, Page, RolloutFilter, Store, StoreError, TaskFilter, VerdictFilter};
 
 /// Pages above this are read straight from the rollouts: whoever asks for
 /// thousands of rows wants most of them.
@@ -23,12 +23,24 @@ const INDEXED_ROWS_MAX: u32 = 1_000;
 pub(crate) const FEW: u64 = 4_000;
 
 impl Store {
-    /// Tasks by round and id, without their grading keys.
+    /// All tasks that a filter lets through, by round and id, without their
+    /// grading keys.
+    pub fn tasks(&self, run: &RunId, filter: &TaskFilter) -> All<TaskRow> {
+        let run = run.clone();
+        let filter = filter.clone();
+        All::new(self, move |store, after, rows| {
+            let run = run.clone();
+            let filter = filter.clone();
+            Box::pin(async move { store.tasks_page(&run, &filter, after.as_ref(), rows).await })
+        })
+    }
+
+    /// Tasks by round and id, without their grading keys, a page at a time.
     ///
     /// # Errors
     ///
     /// When the database fails or holds a row that is not ours.
-    pub async fn tasks(
+    pub async fn tasks_page(
         &self,
         run: &RunId,
         filter: &TaskFilter,
@@ -52,12 +64,24 @@ impl Store {
         Ok(page(rows, limit, |row| (row.round, row.task.id.to_string())))
     }
 
-    /// Rollouts by round and id, each with its newest verdict.
+    /// All rollouts that a filter lets through, by round and id, each with its newest
+    /// verdict.
+    pub fn rollouts(&self, run: &RunId, filter: &RolloutFilter) -> All<RolloutWithVerdict> {
+        let run = run.clone();
+        let filter = filter.clone();
+        All::new(self, move |store, after, rows| {
+            let run = run.clone();
+            let filter = filter.clone();
+            Box::pin(async move { store.rollouts_page(&run, &filter, after.as_ref(), rows).await })
+        })
+    }
+
+    /// Rollouts by round and id, each with its newest verdict, a page at a time.
     ///
     /// # Errors
     ///
     /// When the database fails or holds a row that is not ours.
-    pub async fn rollouts(
+    pub async fn rollouts_page(
         &self,
         run: &RunId,
         filter: &RolloutFilter,
@@ -322,19 +346,6 @@ fn stored(verdict: VerdictFilter) -> &'static str {
         VerdictFilter::Fail => "fail",
         VerdictFilter::Invalid => "invalid",
     }
-}
-
-/// Restricts a column to some values; to none where there are none.
-pub(crate) fn push_among<'v>(
-    query: &mut Query,
-    column: &str,
-    values: impl Iterator<Item = &'v str>,
-) {
-    query.push(" AND ").push(column).push(" IN (''");
-    for value in values {
-        query.push(", ").arg(value);
-    }
-    query.push(")");
 }
 
 /// A pattern for `LIKE … ESCAPE '!'` that finds a text anywhere.

@@ -1,6 +1,7 @@
 use gyre_types::{CheckpointId, Digest, Purpose, Split, TaskId};
 
 use crate::StoreError;
+use crate::database::{Cell, Query};
 
 /// One page of a list, in a stable order.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +60,52 @@ pub(crate) fn page<T>(
         Cursor { round, id }
     });
     Page { rows, next }
+}
+
+/// Orders by round and id, starts after the cursor, and asks for one row more
+/// than the page holds. Gives the page's size.
+pub(crate) fn push_page(
+    query: &mut Query,
+    (round, id): (&str, &str),
+    after: Option<&Cursor>,
+    limit: u32,
+) -> u32 {
+    let limit = limit.clamp(1, PAGE_ROWS_MAX);
+    if let Some(cursor) = after {
+        query.push(&format!(" AND ({round}, {id}) > (")).arg(cursor.round).push(", ");
+        query.arg(cursor.id.as_str()).push(")");
+    }
+    query.push(&format!(" ORDER BY {round}, {id} LIMIT ")).arg(limit + 1);
+    limit
+}
+
+/// Orders by one column, starts after a value of it, and asks for one row more
+/// than the page holds. Gives the page's size.
+pub(crate) fn push_after(
+    query: &mut Query,
+    column: &str,
+    after: Option<impl Into<Cell>>,
+    limit: u32,
+) -> u32 {
+    let limit = limit.clamp(1, PAGE_ROWS_MAX);
+    if let Some(after) = after {
+        query.push(" AND ").push(column).push(" > ").arg(after);
+    }
+    query.push(" ORDER BY ").push(column).push(" LIMIT ").arg(limit + 1);
+    limit
+}
+
+/// Restricts a column to some values; to none where there are none.
+pub(crate) fn push_among<'v>(
+    query: &mut Query,
+    column: &str,
+    values: impl Iterator<Item = &'v str>,
+) {
+    query.push(" AND ").push(column).push(" IN (''");
+    for value in values {
+        query.push(", ").arg(value);
+    }
+    query.push(")");
 }
 
 /// Which tasks to list; all of them by default.

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use gyre_types::{CheckpointId, PartId, RolloutId, RunId, ShardId, TaskId};
 use serde_json::Value;
 
@@ -7,12 +9,15 @@ use crate::cells::{
     read_task, read_verdict,
 };
 use crate::database::Query;
-use crate::page::{PAGE_ROWS_MAX, page};
+use crate::page::{PAGE_ROWS_MAX, page, push_after, push_among, push_page};
 use crate::rows::{
     CheckpointRow, EventRow, GateRow, PartRow, PromotionRow, RolloutWithVerdict, ShardRow,
     ShardRowRef, TaskRow, VerdictRow,
 };
-use crate::{Cursor, Page, Store, StoreError, TaskFilter};
+use crate::{All, Cursor, Page, Store, StoreError, TaskFilter};
+
+/// Checkpoints whose shards are asked for at once: bounds a statement's arguments.
+const EDGES_OF: usize = 500;
 
 // What every list shares: a limit above `PAGE_ROWS_MAX` counts as that.
 impl Store {
@@ -27,12 +32,26 @@ impl Store {
         convert("events", self.fetch(query).await?, read_event)
     }
 
+    /// All events of a run, in order.
+    pub fn events(&self, run: &RunId) -> All<EventRow> {
+        let run = run.clone();
+        All::new(self, move |store, after, rows| {
+            let run = run.clone();
+            Box::pin(async move {
+                // The cursor's id is the number, which outgrows a round's.
+                let seq = after.and_then(|cursor| cursor.id.parse().ok()).unwrap_or(0);
+                let events = store.events_after(&run, seq, rows.saturating_add(1)).await?;
+                Ok(page(events, rows, |event| (event.round, event.seq.to_string())))
+            })
+        })
+    }
+
     /// At most `limit` events after number `after_seq`, in order.
     ///
     /// # Errors
     ///
     /// When the database fails or holds a row that is not ours.
-    pub async fn events(
+    pub async fn events_after(
         &self,
         run: &RunId,
         after_seq: u64,
@@ -40,7 +59,7 @@ impl Store {
     ) -> Result<Vec<EventRow>, StoreError> {
         let mut query = select(EVENT, "events", run);
         query.push(" AND seq > ").arg(after_seq).push(" ORDER BY seq LIMIT ");
-        query.arg(limit.min(PAGE_ROWS_MAX));
+        query.arg(limit.min(PAGE_ROWS_MAX + 1));
         convert("events", self.fetch(query).await?, read_event)
     }
 
@@ -58,13 +77,27 @@ impl Store {
         convert("events", self.fetch(query).await?, read_event)
     }
 
-    /// Tasks as [`Store::tasks`] lists them, each with its grading key. The keys
+    /// All tasks that a filter lets through, by round and id, each with its grading key.
+    /// The keys stay on the host.
+    pub fn tasks_with_keys(&self, run: &RunId, filter: &TaskFilter) -> All<(TaskRow, Value)> {
+        let run = run.clone();
+        let filter = filter.clone();
+        All::new(self, move |store, after, rows| {
+            let run = run.clone();
+            let filter = filter.clone();
+            Box::pin(async move {
+                store.tasks_with_keys_page(&run, &filter, after.as_ref(), rows).await
+            })
+        })
+    }
+
+    /// Tasks as [`Store::tasks_page`] lists them, each with its grading key. The keys
     /// stay on the host.
     ///
     /// # Errors
     ///
     /// When the database fails or holds a row that is not ours.
-    pub async fn tasks_with_keys(
+    pub async fn tasks_with_keys_page(
         &self,
         run: &RunId,
         filter: &TaskFilter,
@@ -135,12 +168,12 @@ impl Store {
         Ok(rows.into_iter().flatten().collect())
     }
 
-    /// All verdicts of a run by rollout and revision.
+    /// The verdicts of a run by rollout and revision, a page at a time.
     ///
     /// # Errors
     ///
     /// When the database fails or holds a row that is not ours.
-    pub async fn verdicts_of_run(
+    pub async fn verdicts_page(
         &self,
         run: &RunId,
         after: Option<&Cursor>,
@@ -159,20 +192,25 @@ impl Store {
         Ok(page(rows, limit, |row: &VerdictRow| (row.revision, row.rollout.to_string())))
     }
 
-    /// Files of rollout bodies, by id. `after` is the last id of the page before.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails or holds a row that is not ours.
-    pub async fn parts(
+    /// All files of rollout bodies, by id.
+    pub fn parts(&self, run: &RunId) -> All<PartRow> {
+        let run = run.clone();
+        All::new(self, move |store, after, rows| {
+            let run = run.clone();
+            Box::pin(async move { store.parts_page(&run, after.as_ref(), rows).await })
+        })
+    }
+
+    async fn parts_page(
         &self,
         run: &RunId,
-        after: Option<&PartId>,
-        limit: u32,
-    ) -> Result<Vec<PartRow>, StoreError> {
+        after: Option<&Cursor>,
+        rows: u32,
+    ) -> Result<Page<PartRow>, StoreError> {
         let mut query = select(PART, "parts", run);
-        push_after(&mut query, "id", after.map(PartId::as_str), limit);
-        convert("parts", self.fetch(query).await?, read_part)
+        let rows = push_after(&mut query, "id", after.map(|cursor| cursor.id.as_str()), rows);
+        let found = convert("parts", self.fetch(query).await?, read_part)?;
+        Ok(page(found, rows, |part| (0, part.id.to_string())))
     }
 
     /// A file of rollout bodies, if the run has it.
@@ -186,12 +224,21 @@ impl Store {
         Ok(convert("parts", self.fetch(query).await?, read_part)?.pop())
     }
 
-    /// Published shards by round and id.
+    /// All published shards, by round and id.
+    pub fn shards(&self, run: &RunId) -> All<ShardRow> {
+        let run = run.clone();
+        All::new(self, move |store, after, rows| {
+            let run = run.clone();
+            Box::pin(async move { store.shards_page(&run, after.as_ref(), rows).await })
+        })
+    }
+
+    /// Published shards by round and id, a page at a time.
     ///
     /// # Errors
     ///
     /// When the database fails or holds a row that is not ours.
-    pub async fn shards(
+    pub async fn shards_page(
         &self,
         run: &RunId,
         after: Option<&Cursor>,
@@ -203,33 +250,46 @@ impl Store {
         Ok(page(rows, limit, |row| (row.round, row.id.to_string())))
     }
 
-    /// What the rows of a shard came from, in order, from row `from` on.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails or holds a row that is not ours.
-    pub async fn shard_rows(
-        &self,
-        run: &RunId,
-        shard: &ShardId,
-        from: u32,
-        limit: u32,
-    ) -> Result<Vec<ShardRowRef>, StoreError> {
-        let mut query = select("row_index, rollout", "shard_rows", run);
-        query.push(" AND shard = ").arg(shard.as_str());
-        query.push(" AND row_index >= ").arg(from).push(" ORDER BY row_index LIMIT ");
-        query.arg(limit.min(PAGE_ROWS_MAX));
-        convert("shard_rows", self.fetch(query).await?, |row| {
-            Ok(ShardRowRef { shard: shard.clone(), row: row.int()?, rollout: row.parse()? })
+    /// What the rows of a shard came from, in order.
+    pub fn shard_rows(&self, run: &RunId, shard: &ShardId) -> All<ShardRowRef> {
+        let (run, shard) = (run.clone(), shard.clone());
+        All::new(self, move |store, after, rows| {
+            let (run, shard) = (run.clone(), shard.clone());
+            Box::pin(async move { store.shard_rows_page(&run, &shard, after.as_ref(), rows).await })
         })
     }
 
-    /// Checkpoints by round and id, each with the shards that it was trained on.
+    async fn shard_rows_page(
+        &self,
+        run: &RunId,
+        shard: &ShardId,
+        after: Option<&Cursor>,
+        rows: u32,
+    ) -> Result<Page<ShardRowRef>, StoreError> {
+        let mut query = select("row_index, rollout", "shard_rows", run);
+        query.push(" AND shard = ").arg(shard.as_str());
+        let rows = push_after(&mut query, "row_index", after.map(|cursor| cursor.round), rows);
+        let found = convert("shard_rows", self.fetch(query).await?, |row| {
+            Ok(ShardRowRef { shard: shard.clone(), row: row.int()?, rollout: row.parse()? })
+        })?;
+        Ok(page(found, rows, |row| (row.row, String::new())))
+    }
+
+    /// All checkpoints by round and id, each with the shards that it was trained on.
+    pub fn checkpoints(&self, run: &RunId) -> All<CheckpointRow> {
+        let run = run.clone();
+        All::new(self, move |store, after, rows| {
+            let run = run.clone();
+            Box::pin(async move { store.checkpoints_page(&run, after.as_ref(), rows).await })
+        })
+    }
+
+    /// Checkpoints by round and id, a page at a time.
     ///
     /// # Errors
     ///
     /// When the database fails or holds a row that is not ours.
-    pub async fn checkpoints(
+    pub async fn checkpoints_page(
         &self,
         run: &RunId,
         after: Option<&Cursor>,
@@ -239,8 +299,20 @@ impl Store {
         let limit = push_page(&mut query, ("round", "id"), after, limit);
         let rows = convert("checkpoints", self.fetch(query).await?, read_checkpoint)?;
         let mut page = page(rows, limit, |row| (row.round, row.id.to_string()));
-        for checkpoint in &mut page.rows {
-            checkpoint.shards = self.checkpoint_shards(run, &checkpoint.id).await?;
+        for checkpoints in page.rows.chunks_mut(EDGES_OF) {
+            let mut query = select("checkpoint, shard", "checkpoint_shards", run);
+            push_among(&mut query, "checkpoint", checkpoints.iter().map(|row| row.id.as_str()));
+            query.push(" ORDER BY checkpoint, shard");
+            let edges = convert("checkpoint_shards", self.fetch(query).await?, |row| {
+                Ok((row.parse::<CheckpointId>()?, row.parse::<ShardId>()?))
+            })?;
+            let mut shards: HashMap<CheckpointId, Vec<ShardId>> = HashMap::new();
+            for (checkpoint, shard) in edges {
+                shards.entry(checkpoint).or_default().push(shard);
+            }
+            for checkpoint in checkpoints {
+                checkpoint.shards = shards.remove(&checkpoint.id).unwrap_or_default();
+            }
         }
         Ok(page)
     }
@@ -275,36 +347,57 @@ impl Store {
         convert("checkpoint_shards", self.fetch(query).await?, |row| row.parse())
     }
 
-    /// The gates' decisions, one a round, after round `after`.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails or holds a row that is not ours.
-    pub async fn gates(
-        &self,
-        run: &RunId,
-        after: Option<u32>,
-        limit: u32,
-    ) -> Result<Vec<GateRow>, StoreError> {
-        let mut query = select(GATE, "gates", run);
-        push_after(&mut query, "round", after, limit);
-        convert("gates", self.fetch(query).await?, read_gate)
+    /// All gates' decisions, one a round, by round.
+    pub fn gates(&self, run: &RunId) -> All<GateRow> {
+        let run = run.clone();
+        All::new(self, move |store, after, rows| {
+            let run = run.clone();
+            Box::pin(async move { store.gates_page(&run, after.as_ref(), rows).await })
+        })
     }
 
-    /// The changes of champion, in order, after ordinal `after`.
+    async fn gates_page(
+        &self,
+        run: &RunId,
+        after: Option<&Cursor>,
+        rows: u32,
+    ) -> Result<Page<GateRow>, StoreError> {
+        let mut query = select(GATE, "gates", run);
+        let rows = push_after(&mut query, "round", after.map(|cursor| cursor.round), rows);
+        let found = convert("gates", self.fetch(query).await?, read_gate)?;
+        Ok(page(found, rows, |gate| (gate.round, String::new())))
+    }
+
+    /// The decision of a round's gate, if there is one.
     ///
     /// # Errors
     ///
     /// When the database fails or holds a row that is not ours.
-    pub async fn promotions(
+    pub async fn gate(&self, run: &RunId, round: u32) -> Result<Option<GateRow>, StoreError> {
+        let mut query = select(GATE, "gates", run);
+        query.push(" AND round = ").arg(round);
+        Ok(convert("gates", self.fetch(query).await?, read_gate)?.pop())
+    }
+
+    /// All changes of champion, in order.
+    pub fn promotions(&self, run: &RunId) -> All<PromotionRow> {
+        let run = run.clone();
+        All::new(self, move |store, after, rows| {
+            let run = run.clone();
+            Box::pin(async move { store.promotions_page(&run, after.as_ref(), rows).await })
+        })
+    }
+
+    async fn promotions_page(
         &self,
         run: &RunId,
-        after: Option<u32>,
-        limit: u32,
-    ) -> Result<Vec<PromotionRow>, StoreError> {
+        after: Option<&Cursor>,
+        rows: u32,
+    ) -> Result<Page<PromotionRow>, StoreError> {
         let mut query = select(PROMOTION, "promotions", run);
-        push_after(&mut query, "ordinal", after, limit);
-        convert("promotions", self.fetch(query).await?, read_promotion)
+        let rows = push_after(&mut query, "ordinal", after.map(|cursor| cursor.round), rows);
+        let found = convert("promotions", self.fetch(query).await?, read_promotion)?;
+        Ok(page(found, rows, |promotion| (promotion.ordinal, String::new())))
     }
 
     /// The promotion that made the present champion; none before the base's.
@@ -330,34 +423,4 @@ pub(crate) fn select_rollouts(run: &RunId) -> Query {
     query.push(ROLLOUT).push(", ").push(VERDICT).push(" FROM rollouts r ");
     query.push(NEWEST_VERDICT).push(" WHERE r.run = ").arg(run.as_str());
     query
-}
-
-/// Orders by round and id, starts after the cursor, and asks for one row more
-/// than the page holds. Gives the page's size.
-pub(crate) fn push_page(
-    query: &mut Query,
-    (round, id): (&str, &str),
-    after: Option<&Cursor>,
-    limit: u32,
-) -> u32 {
-    let limit = limit.clamp(1, PAGE_ROWS_MAX);
-    if let Some(cursor) = after {
-        query.push(&format!(" AND ({round}, {id}) > (")).arg(cursor.round).push(", ");
-        query.arg(cursor.id.as_str()).push(")");
-    }
-    query.push(&format!(" ORDER BY {round}, {id} LIMIT ")).arg(limit + 1);
-    limit
-}
-
-/// Orders by one column and starts after a value of it.
-fn push_after(
-    query: &mut Query,
-    column: &str,
-    after: Option<impl Into<crate::database::Cell>>,
-    limit: u32,
-) {
-    if let Some(after) = after {
-        query.push(" AND ").push(column).push(" > ").arg(after);
-    }
-    query.push(" ORDER BY ").push(column).push(" LIMIT ").arg(limit.min(PAGE_ROWS_MAX));
 }

@@ -6,7 +6,7 @@ use crate::claim::TickLease;
 use crate::database::{FailureClass, Query};
 use crate::page::{PAGE_ROWS_MAX, page};
 use crate::rows::{RunRow, RunStatus};
-use crate::{Cursor, Page, Store, StoreError};
+use crate::{All, Cursor, Page, Store, StoreError};
 
 /// A run to create.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,15 +132,11 @@ impl Store {
         Ok(Some(run))
     }
 
-    /// The newest runs, newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        let mut query = Query::new("SELECT ");
-        query.push(RUN).push(" FROM runs ORDER BY created_at_ms DESC, run DESC LIMIT ").arg(limit);
-        convert("runs", self.fetch(query).await?, read_run)
+    /// All runs, newest first.
+    pub fn runs(&self) -> All<RunRow> {
+        All::new(self, |store, after, rows| {
+            Box::pin(async move { store.runs_page(after.as_ref(), rows).await })
+        })
     }
 
     /// Runs, newest first, a page at a time.

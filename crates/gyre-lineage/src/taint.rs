@@ -6,9 +6,9 @@ use gyre_types::{CheckpointId, Digest, Purpose, RolloutId, RunId, ShardId};
 
 use crate::cells::{NEWEST_VERDICT, ROLLOUT, VERDICT, convert, read_rollout};
 use crate::database::Query;
-use crate::page::PAGE_ROWS_MAX;
+use crate::page::{PAGE_ROWS_MAX, page};
 use crate::rows::{CheckpointRow, GateRow, PromotionRow, RolloutWithVerdict, ShardRowRef};
-use crate::{Node, RevocationRow, RevocationTarget, Store, StoreError};
+use crate::{All, Cursor, Node, Page, RevocationRow, RevocationTarget, Store, StoreError};
 
 /// Everything in one run that rests on a revoked target, whether or not it was
 /// put right since. Carrying a revocation out does not change it.
@@ -92,34 +92,48 @@ impl Store {
             return Ok(touched);
         }
         let shards: BTreeSet<_> = touched.rows.iter().map(|row| row.shard.clone()).collect();
-        let checkpoints = self.checkpoints(run, None, PAGE_ROWS_MAX).await?.rows;
+        let checkpoints = self.checkpoints(run).collect().await?;
         touched.checkpoints = descendants(&shards, &checkpoints);
         touched.shards = shards.into_iter().collect();
-        let gates = self.gates(run, None, PAGE_ROWS_MAX).await?;
-        let promotions = self.promotions(run, None, PAGE_ROWS_MAX).await?;
+        let gates = self.gates(run).collect().await?;
+        let promotions = self.promotions(run).collect().await?;
         follow(&mut touched, &gates, &promotions);
         Ok(touched)
     }
 
-    /// The verdicts that a revocation touches, by rollout, at most `limit`.
-    /// `after` is the last rollout of the page before.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails or holds a row that is not ours.
-    pub async fn touched_verdicts(
+    /// All verdicts that a revocation touches, by rollout.
+    pub fn touched_verdicts(
         &self,
         run: &RunId,
         revocation: &RevocationRow,
-        after: Option<&RolloutId>,
-        limit: u32,
-    ) -> Result<Vec<(RolloutId, u32)>, StoreError> {
+    ) -> All<(RolloutId, u32)> {
+        let (run, revocation) = (run.clone(), revocation.clone());
+        All::new(self, move |store, after, rows| {
+            let (run, revocation) = (run.clone(), revocation.clone());
+            Box::pin(async move {
+                store.touched_verdicts_page(&run, &revocation, after.as_ref(), rows).await
+            })
+        })
+    }
+
+    async fn touched_verdicts_page(
+        &self,
+        run: &RunId,
+        revocation: &RevocationRow,
+        after: Option<&Cursor>,
+        rows: u32,
+    ) -> Result<Page<(RolloutId, u32)>, StoreError> {
         let mut query = touched_verdicts("v.rollout, v.revision", run, revocation);
-        if let Some(after) = after {
-            query.push(" AND v.rollout > ").arg(after.as_str());
+        if let Some(cursor) = after {
+            query.push(" AND (v.rollout, v.revision) > (").arg(cursor.id.as_str());
+            query.push(", ").arg(cursor.round).push(")");
         }
-        query.push(" ORDER BY v.rollout, v.revision LIMIT ").arg(limit.min(PAGE_ROWS_MAX));
-        convert("verdicts", self.fetch(query).await?, |row| Ok((row.parse()?, row.int()?)))
+        let rows = rows.clamp(1, PAGE_ROWS_MAX);
+        query.push(" ORDER BY v.rollout, v.revision LIMIT ").arg(rows + 1);
+        let found = convert("verdicts", self.fetch(query).await?, |row| {
+            Ok((row.parse::<RolloutId>()?, row.int::<u32>()?))
+        })?;
+        Ok(page(found, rows, |(rollout, revision)| (*revision, rollout.to_string())))
     }
 
     /// Rollouts whose newest verdict is one that a revocation touches: what is

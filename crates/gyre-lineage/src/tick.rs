@@ -5,9 +5,9 @@ use gyre_types::RunId;
 
 use crate::cells::{Reason, convert};
 use crate::database::{Query, Row, Transaction};
-use crate::page::PAGE_ROWS_MAX;
+use crate::page::{PAGE_ROWS_MAX, page};
 use crate::rows::stored_enum;
-use crate::{Store, StoreError};
+use crate::{All, Cursor, Page, Store, StoreError};
 
 stored_enum! {
     /// Where a tick came from.
@@ -106,18 +106,31 @@ const TICK: &str = "schedule, tick_ms, kind, state, epoch, owner, expires_at_ms,
     cpu_ms, wall_ms, detail";
 
 impl Store {
-    /// Ticks that are not settled, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails or holds a row that is not ours.
-    pub async fn open_ticks(&self, limit: u32) -> Result<Vec<TickRow>, StoreError> {
+    /// All ticks that are not settled, oldest first.
+    pub fn open_ticks(&self) -> All<TickRow> {
+        All::new(self, |store, after, rows| {
+            Box::pin(async move { store.open_ticks_page(after.as_ref(), rows).await })
+        })
+    }
+
+    async fn open_ticks_page(
+        &self,
+        after: Option<&Cursor>,
+        rows: u32,
+    ) -> Result<Page<TickRow>, StoreError> {
         let mut query = Query::new(&format!(
-            "SELECT {TICK} FROM schedule_ticks WHERE state IN ('due', 'claimed', 'running') \
-             ORDER BY tick_ms, schedule LIMIT "
+            "SELECT {TICK} FROM schedule_ticks WHERE state IN ('due', 'claimed', 'running')"
         ));
-        query.arg(limit.min(PAGE_ROWS_MAX));
-        convert("schedule_ticks", self.fetch(query).await?, read)
+        // A tick's time is no round: both parts of its key are in the cursor's id.
+        if let Some((at, schedule)) = after.and_then(|cursor| cursor.id.split_once(' ')) {
+            let at: i64 = at.parse().map_err(|_| StoreError::Cursor { text: at.to_owned() })?;
+            query.push(" AND (tick_ms, schedule) > (").arg(at).push(", ");
+            query.arg(schedule).push(")");
+        }
+        let rows = rows.clamp(1, PAGE_ROWS_MAX);
+        query.push(" ORDER BY tick_ms, schedule LIMIT ").arg(rows + 1);
+        let found = convert("schedule_ticks", self.fetch(query).await?, read)?;
+        Ok(page(found, rows, |tick| (0, format!("{} {}", tick.tick_ms, tick.schedule))))
     }
 
     /// The ticks of a schedule before an instant, newest first.

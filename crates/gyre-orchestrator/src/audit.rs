@@ -10,14 +10,12 @@ use gyre_lineage::{
     AuditRules, Finding, RolloutFilter, RolloutWithVerdict, RunRow, RunStatus, ShardRow, TaskFilter,
 };
 use gyre_round::CurationMode;
-use gyre_types::{Digest, PartId, RolloutId, RunId, Split, StoredPath};
+use gyre_types::{Digest, RolloutId, RunId, Split, StoredPath};
 
 use crate::error::Error;
 use crate::inspect;
 use crate::project::Project;
 use crate::runner::verify_published;
-
-const PAGE: u32 = 5_000;
 
 /// What is wrong with one run.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -83,55 +81,42 @@ pub fn audit(project: &Project, run: &RunRow) -> Result<RunAudit, Error> {
 fn state_digest(project: &Project, run: &RunRow) -> Result<Digest, Error> {
     let (store, id) = (&project.store, &run.id);
     let mut state = Digest::of(b"gyre run state");
-    let mut seq = 0;
-    loop {
-        let events = project.wait(store.events(id, seq, PAGE))?;
-        let Some(last) = events.last() else { break };
-        seq = last.seq;
+    let mut events = store.events(id);
+    while let Some(events) = project.wait(events.next())? {
         for event in &events {
             state = chain(state, &(event.seq, event.round, &event.kind, &event.body));
         }
     }
-    let mut after = None;
-    loop {
-        let page = project.wait(store.tasks(id, &TaskFilter::default(), after.as_ref(), PAGE))?;
-        for row in &page.rows {
+    let mut tasks = store.tasks(id, &TaskFilter::default());
+    while let Some(tasks) = project.wait(tasks.next())? {
+        for row in &tasks {
             state = chain(state, &(row.round, &row.task));
         }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
     }
-    loop {
-        let filter = RolloutFilter::default();
-        let page = project.wait(store.rollouts(id, &filter, after.as_ref(), PAGE))?;
-        for RolloutWithVerdict { rollout, verdict } in &page.rows {
+    let mut rollouts = store.rollouts(id, &RolloutFilter::default());
+    while let Some(rollouts) = project.wait(rollouts.next())? {
+        for RolloutWithVerdict { rollout, verdict } in &rollouts {
             let verdict = verdict.as_ref().map(|v| (&v.verdict, &v.checks, v.fuel, v.revision));
             let body = (&rollout.part, rollout.part_row, rollout.chain);
             state = chain(state, &(&rollout.id, &rollout.task, rollout.sample, body, verdict));
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
         }
     }
     for shard in inspect::shards(project, id)? {
         state = chain(state, &(shard.id, shard.round, shard.sha256, shard.rows, shard.superseded));
     }
-    for row in project.wait(store.checkpoints(id, None, PAGE))?.rows {
+    for row in project.wait(store.checkpoints(id).collect())? {
         state = chain(state, &(row.id, row.round, row.parent, row.digest, row.policy_digest));
     }
-    for gate in project.wait(store.gates(id, None, PAGE))? {
+    for gate in project.wait(store.gates(id).collect())? {
         state = chain(state, &(gate.round, gate.candidate, gate.digest));
     }
-    for promotion in project.wait(store.promotions(id, None, PAGE))? {
+    for promotion in project.wait(store.promotions(id).collect())? {
         state = chain(state, &(promotion.round, promotion.champion, promotion.previous));
     }
-    for canary in project.wait(store.canaries(id, None, PAGE))? {
+    for canary in project.wait(store.canaries(id, None).collect())? {
         state = chain(state, &(canary.round, canary.rollout, canary.verdict, canary.checks));
     }
-    for alarm in project.wait(store.alarms(id, PAGE))? {
+    for alarm in project.wait(store.alarms(id).collect())? {
         state = chain(state, &(alarm.round, alarm.kind, alarm.subject, alarm.body));
     }
     Ok(state)
@@ -182,23 +167,17 @@ impl Audit<'_> {
     }
 
     fn parts(&mut self) -> Result<(), Error> {
-        let mut after: Option<PartId> = None;
-        loop {
-            let page =
-                self.project.wait(self.project.store.parts(&self.run.id, after.as_ref(), PAGE))?;
-            for part in &page {
+        let mut parts = self.project.store.parts(&self.run.id);
+        while let Some(parts) = self.project.wait(parts.next())? {
+            for part in &parts {
                 self.file(&part.path, &part.sha256, part.id.to_string());
             }
-            match page.last() {
-                Some(last) => after = Some(last.id.clone()),
-                None => return Ok(()),
-            }
         }
+        Ok(())
     }
 
     fn checkpoints(&mut self) -> Result<(), Error> {
-        let page = self.project.wait(self.project.store.checkpoints(&self.run.id, None, PAGE))?;
-        for row in page.rows {
+        for row in self.project.wait(self.project.store.checkpoints(&self.run.id).collect())? {
             if self.retired.contains(&row.path) {
                 continue;
             }
@@ -245,12 +224,8 @@ impl Audit<'_> {
 
     /// The rows in the file must be those of the lineage, one for one.
     fn shard_rows(&mut self, shard: &ShardRow) -> Result<(), Error> {
-        let recorded = self.project.wait(self.project.store.shard_rows(
-            &self.run.id,
-            &shard.id,
-            0,
-            u32::MAX,
-        ))?;
+        let recorded = self.project.store.shard_rows(&self.run.id, &shard.id);
+        let recorded = self.project.wait(recorded.collect())?;
         let recorded: Vec<RolloutId> = recorded.into_iter().map(|row| row.rollout).collect();
         let mut in_file = Vec::new();
         let mut held_out = Vec::new();

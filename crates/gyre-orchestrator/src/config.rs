@@ -10,7 +10,7 @@ use gyre_round::{
     GuardPlan, PoolConfig, RecheckConfig, ScheduleConfig,
 };
 use gyre_sandbox::{LAYERS, SandboxConfig};
-use gyre_types::{Sampling, Seed};
+use gyre_types::{JsonError, Sampling, Seed, to_json};
 use gyre_verify::ScorecardLimits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -421,7 +421,11 @@ impl RunConfig {
     /// The settings that decide results, without those that do not. How a run
     /// watches its verifiers is among the latter: it may end a run or take a row
     /// out, and changes nothing else.
-    pub fn semantic(&self) -> serde_json::Value {
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub fn semantic(&self) -> Result<serde_json::Value, JsonError> {
         let settings = Self {
             name: String::new(),
             tasks: TasksConfig { dir: PathBuf::new() },
@@ -435,11 +439,11 @@ impl RunConfig {
             schedules: vec![],
             ..self.clone()
         };
-        let mut settings = serde_json::to_value(settings).unwrap_or_default();
+        let mut settings = to_json("the configuration", &settings)?;
         if let Some(settings) = settings.as_object_mut() {
             settings.retain(|key, _| !matches!(key.as_str(), "canaries" | "recheck" | "alarms"));
         }
-        settings
+        Ok(settings)
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {

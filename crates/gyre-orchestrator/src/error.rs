@@ -8,7 +8,7 @@ use gyre_rollout::EpisodeError;
 use gyre_round::IllegalTransition;
 use gyre_sandbox::SandboxError;
 use gyre_tasks::TaskError;
-use gyre_types::{CheckpointId, RunId};
+use gyre_types::{CheckpointId, JsonError, RunId};
 
 use crate::config::ConfigError;
 
@@ -37,6 +37,9 @@ pub enum Error {
     /// The queue of the workers failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// Something that is to be recorded or sent cannot be written as JSON.
+    #[error(transparent)]
+    Json(#[from] JsonError),
     /// A file in the store of the workers failed.
     #[error("cannot {doing} {name} in the object store: {why}")]
     Object {

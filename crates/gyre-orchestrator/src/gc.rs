@@ -18,8 +18,6 @@ use crate::inspect;
 use crate::project::Project;
 use crate::runner::{Clock, HeldLease, named_paths, remove, unnamed};
 
-const PAGE: u32 = 5_000;
-
 /// What is given up beside files that nothing names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GcRules {
@@ -65,7 +63,7 @@ pub struct GcReport {
 /// a run.
 pub fn collect(project: &Project, rules: GcRules, clock: Clock) -> Result<GcReport, Error> {
     let mut report = GcReport::default();
-    for run in project.wait(project.store.runs(PAGE))? {
+    for run in project.wait(project.store.runs().collect())? {
         // Its next start removes what its last one left, and may need the rest.
         if run.status == RunStatus::Active {
             report.left_alone.push(run.id);
@@ -99,8 +97,7 @@ fn given_up(
     if let Some(kept) = rules.rejected_kept {
         let never = needed(project, &run.id)?;
         let mut rejected: Vec<_> = project
-            .wait(project.store.checkpoints(&run.id, None, PAGE))?
-            .rows
+            .wait(project.store.checkpoints(&run.id).collect())?
             .into_iter()
             .filter(|row| !never.contains(&row.id))
             .collect();
@@ -120,18 +117,18 @@ fn given_up(
 /// descend from, and what a review of a gate says should have been one.
 fn needed(project: &Project, run: &RunId) -> Result<BTreeSet<CheckpointId>, Error> {
     let mut needed = BTreeSet::new();
-    for promotion in project.wait(project.store.promotions(run, None, PAGE))? {
+    for promotion in project.wait(project.store.promotions(run).collect())? {
         needed.insert(promotion.champion);
         needed.extend(promotion.previous);
     }
     let reviewed = project.wait(project.store.reviewed_rounds(run))?;
-    for gate in project.wait(project.store.gates(run, None, PAGE))? {
+    for gate in project.wait(project.store.gates(run).collect())? {
         needed.insert(gate.champion);
         if gate.decision == GateDecision::Promoted || reviewed.contains(&gate.round) {
             needed.insert(gate.candidate);
         }
     }
-    for row in project.wait(project.store.checkpoints(run, None, PAGE))?.rows {
+    for row in project.wait(project.store.checkpoints(run).collect())? {
         needed.extend(row.parent);
     }
     Ok(needed)

@@ -19,8 +19,6 @@ use crate::runner::round_events;
 use crate::summary::{Level, RoundSummary, RunSummary};
 use outline::Outline;
 
-const PAGE: u32 = 5_000;
-
 /// The state of a round, and when its events were recorded.
 ///
 /// # Errors
@@ -89,7 +87,7 @@ impl RunReadings {
         Ok(Self {
             cells: project.wait(project.store.cell_rates(run))?,
             invalid: project.wait(project.store.invalid_kinds(run))?,
-            alarms: project.wait(project.store.alarms(run, PAGE))?,
+            alarms: project.wait(project.store.alarms(run).collect())?,
             canaries: project.wait(project.store.canary_counts(run))?,
         })
     }
@@ -161,7 +159,7 @@ pub fn alarm_text(alarm: &AlarmRow) -> String {
 ///
 /// When the run has no champion yet, or the store fails.
 pub fn run_summary(project: &Project, run: &RunRow) -> Result<RunSummary, Error> {
-    let promotions = project.wait(project.store.promotions(&run.id, None, PAGE))?;
+    let promotions = project.wait(project.store.promotions(&run.id).collect())?;
     let (Some(first), Some(last)) = (promotions.first(), promotions.last()) else {
         return Err(Error::NotFound {
             what: "champion of",
@@ -240,17 +238,13 @@ pub(crate) fn outcomes(
         ..RolloutFilter::default()
     };
     let mut outcomes = BTreeMap::new();
-    let mut after = None;
-    loop {
-        let page = project.wait(project.store.rollouts(run, &filter, after.as_ref(), PAGE))?;
+    let mut rollouts = project.store.rollouts(run, &filter);
+    while let Some(rows) = project.wait(rollouts.next())? {
         outcomes.extend(
-            page.rows.into_iter().filter_map(|row| Some((row.rollout.task, row.verdict?.verdict))),
+            rows.into_iter().filter_map(|row| Some((row.rollout.task, row.verdict?.verdict))),
         );
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(outcomes),
-        }
     }
+    Ok(outcomes)
 }
 
 /// A checkpoint on the test part.
@@ -282,9 +276,7 @@ fn measure(cells: &[CellRate], checkpoint: &CheckpointId) -> Measure {
 ///
 /// When the store fails.
 pub fn gate(project: &Project, run: &RunId, round: u32) -> Result<Option<GateRow>, Error> {
-    let after = round.checked_sub(1);
-    let gates = project.wait(project.store.gates(run, after, 1))?;
-    Ok(gates.into_iter().find(|gate| gate.round == round))
+    Ok(project.wait(project.store.gate(run, round))?)
 }
 
 /// Every training shard of a run, oldest round first.
@@ -293,16 +285,7 @@ pub fn gate(project: &Project, run: &RunId, round: u32) -> Result<Option<GateRow
 ///
 /// When the store fails.
 pub fn shards(project: &Project, run: &RunId) -> Result<Vec<ShardRow>, Error> {
-    let mut shards = Vec::new();
-    let mut after = None;
-    loop {
-        let page = project.wait(project.store.shards(run, after.as_ref(), PAGE))?;
-        shards.extend(page.rows);
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(shards),
-        }
-    }
+    Ok(project.wait(project.store.shards(run).collect())?)
 }
 
 /// A task with its grading key.

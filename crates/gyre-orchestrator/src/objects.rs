@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gyre_dataset::Layout;
 use gyre_learner::Checkpoint;
-use gyre_types::{Digest, RunId};
+use gyre_types::{Digest, RunId, to_json};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
@@ -225,8 +225,8 @@ impl Objects {
             names.push(name);
         }
         names.sort();
-        let text = serde_json::to_vec(&names).unwrap_or_default();
-        self.put_bytes(&list, text)
+        let text = to_json("the list of a checkpoint's files", &names)?.to_string();
+        self.put_bytes(&list, text.into_bytes())
     }
 
     /// A checkpoint's folder in `cache`, fetched where it is not there whole.

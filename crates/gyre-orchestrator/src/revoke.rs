@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gyre_lineage::{NewRevocation, RevocationRow, RevocationTarget, RunRow, Touched};
 use gyre_tasks::Family;
-use gyre_types::{Digest, RunId};
+use gyre_types::{Digest, RunId, to_json};
 use gyre_verify::Verifier;
 
 use crate::cancel::Cancel;
@@ -22,11 +22,6 @@ use report::describe;
 pub use report::{
     ReviewedGate, RevocationReport, RunRevocation, TouchedPromotion, TouchedRow, TouchedShard,
 };
-
-/// Runs looked at.
-const RUNS: u32 = 10_000;
-/// Rows per page when the lineage is read.
-const PAGE: u32 = 5_000;
 
 /// What is to be revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +69,7 @@ impl Revoker<'_> {
         let row = known.unwrap_or_else(|| unrecorded(request));
         let mut report = RevocationReport::of(&row);
         report.ordinal = report.ordinal.filter(|ordinal| *ordinal < UNRECORDED);
-        for run in self.project.wait(store.runs(RUNS))? {
+        for run in self.project.wait(store.runs().collect())? {
             let touched = self.project.wait(store.touched(&run.id, &row))?;
             if !touched.is_empty() {
                 let told = self.recorded_report(&run.id, row.ordinal)?;
@@ -108,7 +103,7 @@ impl Revoker<'_> {
             None => self.project.wait(store.revoke(&self.new_revocation(request)?))?,
         };
         let mut report = RevocationReport::of(&row);
-        for run in self.project.wait(store.runs(RUNS))? {
+        for run in self.project.wait(store.runs().collect())? {
             let touched = self.project.wait(store.touched(&run.id, &row))?;
             if !touched.is_empty() {
                 report.runs.push(self.carry_out(run, &row, &touched)?);
@@ -160,7 +155,7 @@ impl Revoker<'_> {
     fn digest_of_families(&self, request: &RevokeRequest) -> Result<Digest, Error> {
         let revocation = unrecorded(request);
         let mut digests = BTreeSet::new();
-        for run in self.project.wait(self.project.store.runs(RUNS))? {
+        for run in self.project.wait(self.project.store.runs().collect())? {
             let config = self.project.config_of(&run)?;
             let judging = Judging::of(&config, Some(&self.project));
             for name in self.touched_families(&run.id, &revocation)? {
@@ -190,13 +185,9 @@ impl Revoker<'_> {
         let store = &self.project.store;
         let mut families = BTreeSet::new();
         let mut tasks = BTreeSet::new();
-        let mut after = None;
-        loop {
-            let page = store.touched_verdicts(run, revocation, after.as_ref(), PAGE);
-            let page = self.project.wait(page)?;
-            let Some((last, _)) = page.last() else { return Ok(families) };
-            after = Some(last.clone());
-            for (rollout, _) in &page {
+        let mut touched = store.touched_verdicts(run, revocation);
+        while let Some(verdicts) = self.project.wait(touched.next())? {
+            for (rollout, _) in &verdicts {
                 let Some(row) = self.project.wait(store.rollout(run, rollout))? else { continue };
                 if tasks.insert(row.rollout.task.clone()) {
                     let task =
@@ -205,6 +196,7 @@ impl Revoker<'_> {
                 }
             }
         }
+        Ok(families)
     }
 
     fn carry_out(
@@ -231,7 +223,7 @@ impl Revoker<'_> {
         runner.rewrite_shards(revocation, touched)?;
         let reviews = runner.review_gates(touched)?;
         let report = describe(&project, &id, revocation, touched, &reviews)?;
-        let stored = serde_json::to_value(&report).unwrap_or_default();
+        let stored = to_json("the report of a revocation", &report)?;
         runner.finish_correction(revocation, reviews, stored)?;
         Ok(report)
     }

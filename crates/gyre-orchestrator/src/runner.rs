@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use gyre_lineage::{Commit, NewEvent, NewRun, RunRow, RunStatus, TickLease};
 use gyre_round::{Action, RoundEvent, RoundState, Stage, fold, step};
-use gyre_types::{Digest, TaskId};
+use gyre_types::{Digest, TaskId, to_json};
 
 use crate::cancel::Cancel;
 use crate::config::RunConfig;
@@ -101,7 +101,8 @@ impl<'o> Runner<'o> {
         observer: &'o mut dyn Observer,
     ) -> Result<Self, Error> {
         check_not_revoked(&project, &workshop)?;
-        let run = project.wait(project.store.create_run(&new_run(&config, &workshop, clock)))?;
+        let new = new_run(&config, &workshop, clock)?;
+        let run = project.wait(project.store.create_run(&new))?;
         Self::drive_run(project, workshop, config, run, clock, cancel, observer)
     }
 
@@ -119,7 +120,7 @@ impl<'o> Runner<'o> {
         observer: &'o mut dyn Observer,
     ) -> Result<Self, Error> {
         check_not_revoked(&project, &workshop)?;
-        let new = new_run(&config, &workshop, clock);
+        let new = new_run(&config, &workshop, clock)?;
         let run = project.wait(project.store.create_scheduled_run(&new, tick))?;
         Self::drive_run(project, workshop, config, run, clock, cancel, observer)
     }
@@ -138,7 +139,7 @@ impl<'o> Runner<'o> {
         observer: &'o mut dyn Observer,
     ) -> Result<Self, Error> {
         let config = project.config_of(&run)?;
-        let now = fingerprint(&config, &workshop);
+        let now = fingerprint(&config, &workshop)?;
         if now != run.fingerprint {
             return Err(Error::PartsChanged {
                 run: run.id,
@@ -348,7 +349,7 @@ impl<'o> Runner<'o> {
         rows: Commit,
     ) -> Result<RoundState, Error> {
         let (next, _) = step(state, &event).map_err(|source| self.illegal(round, source))?;
-        let body = serde_json::to_value(&event).unwrap_or_default();
+        let body = to_json("an event", &event)?;
         let new = NewEvent { round, kind: event.kind().to_owned(), body };
         let alarms = rows.alarms.clone();
         self.commit(Commit { events: vec![new], ..rows })?;
@@ -411,20 +412,20 @@ impl<'o> Runner<'o> {
     }
 }
 
-fn new_run(config: &RunConfig, workshop: &Workshop, clock: Clock) -> NewRun {
-    NewRun {
+fn new_run(config: &RunConfig, workshop: &Workshop, clock: Clock) -> Result<NewRun, Error> {
+    Ok(NewRun {
         name: config.name.clone(),
-        fingerprint: fingerprint(config, workshop),
+        fingerprint: fingerprint(config, workshop)?,
         seed: config.seed,
-        config: serde_json::to_value(config.without_secrets()).unwrap_or_default(),
+        config: to_json("the configuration", &config.without_secrets())?,
         sandbox_digest: workshop.sandbox.digest(),
         created_at_ms: clock(),
-    }
+    })
 }
 
 /// Digest of everything that decides a run's results.
-pub(crate) fn fingerprint(config: &RunConfig, workshop: &Workshop) -> Digest {
-    Digest::of_json(&(config.semantic(), workshop.digest()))
+pub(crate) fn fingerprint(config: &RunConfig, workshop: &Workshop) -> Result<Digest, Error> {
+    Ok(Digest::of_json(&(config.semantic()?, workshop.digest())))
 }
 
 /// The events of a round, each with the time at which it was recorded.

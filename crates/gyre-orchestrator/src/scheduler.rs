@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use gyre_lineage::{NewSchedule, TickLease, TickRow, TickState};
 use gyre_round::{ScheduleConfig, Timetable};
-use gyre_types::RunId;
+use gyre_types::{RunId, to_json};
 
 use crate::cancel::Cancel;
 use crate::config::RunConfig;
@@ -164,7 +164,7 @@ impl Scheduler {
         for schedule in &schedules {
             project.wait(project.store.register_schedule(&NewSchedule {
                 name: schedule.config.name.clone(),
-                spec: serde_json::to_value(&schedule.config).unwrap_or_default(),
+                spec: to_json("the schedule", &schedule.config)?,
                 campaign: schedule.campaign.name.clone(),
                 at_ms: clock(),
             }))?;

@@ -43,7 +43,7 @@ pub fn search_answers(
     let (mut rows, mut searched) = (Vec::new(), 0);
     let mut place = cursor.cloned();
     loop {
-        let listed = project.store.rollouts(run, filter, place.as_ref(), CHUNK);
+        let listed = project.store.rollouts_page(run, filter, place.as_ref(), CHUNK);
         let chunk = project.wait(listed)?;
         let is_last = chunk.next.is_none();
         let mut left = chunk.rows.into_iter().peekable();

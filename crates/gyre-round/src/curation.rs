@@ -23,6 +23,17 @@ pub enum CurationMode {
     Shuffled,
 }
 
+impl CurationMode {
+    /// The name in configurations and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Unverified => "unverified",
+            Self::Shuffled => "shuffled",
+        }
+    }
+}
+
 /// The pass rates, within one group, of tasks that are worth training on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -142,6 +153,24 @@ pub enum CurationReject {
     FamilyCap,
     /// One of its skills has enough rows.
     SkillCap,
+}
+
+impl CurationReject {
+    /// The name in JSON and in a round's funnel.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Repeated => "repeated",
+            Self::HeldOut => "held_out",
+            Self::Invalid => "invalid",
+            Self::Empty => "empty",
+            Self::Failed => "failed",
+            Self::OutsideBand => "outside_band",
+            Self::Duplicate => "duplicate",
+            Self::TaskCap => "task_cap",
+            Self::FamilyCap => "family_cap",
+            Self::SkillCap => "skill_cap",
+        }
+    }
 }
 
 /// A rollout that is not trained on.

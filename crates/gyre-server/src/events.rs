@@ -80,7 +80,7 @@ impl Tail {
             if self.app.shutdown.is_started() {
                 return None;
             }
-            match self.app.project.store.events(&self.run, self.after, BATCH).await {
+            match self.app.project.store.events_after(&self.run, self.after, BATCH).await {
                 Ok(rows) => self.waiting = rows,
                 Err(error) => {
                     tracing::warn!(%error, run = %self.run, "a stream of events ends");

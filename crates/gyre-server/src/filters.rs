@@ -95,7 +95,7 @@ pub(crate) fn find_rollouts(
     let filter = rollout_filter(params)?;
     let (cursor, limit) = params.page()?;
     let Some(text) = params.text("answer") else {
-        let listed = app.project.store.rollouts(&run.id, &filter, cursor.as_ref(), limit);
+        let listed = app.project.store.rollouts_page(&run.id, &filter, cursor.as_ref(), limit);
         return Ok((app.project.wait(listed)?, None));
     };
     let found = search_answers(&app.project, &run.id, &filter, text, cursor.as_ref(), limit)?;

@@ -36,7 +36,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Response {
         return problem(&Failure::new(status, "stopping", "the service is about to end"));
     }
     // Past the queue of those who read: a busy service is ready.
-    let asked = tokio::time::timeout(READY_WITHIN, app.project.store.runs(1)).await;
+    let asked = tokio::time::timeout(READY_WITHIN, app.project.store.runs_page(None, 1)).await;
     let asked = asked.map_err(|_elapsed| {
         Failure::busy("database_unavailable", "the database does not answer in time")
     });
@@ -55,7 +55,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
 }
 
 fn measure(app: &App) -> Result<String, Failure> {
-    let runs = app.project.wait(app.project.store.runs(RUNS))?;
+    let runs = app.project.wait(app.project.store.runs_page(None, RUNS))?.rows;
     let mut text = Exposition::default();
     text.family("gyre_info", "gauge", "The version that serves.");
     text.sample("gyre_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);

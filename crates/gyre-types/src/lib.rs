@@ -9,6 +9,7 @@
 mod digest;
 mod id;
 mod interface;
+mod json;
 mod limits;
 mod rollout;
 mod sandbox;
@@ -21,6 +22,7 @@ mod verdict;
 pub use digest::{Digest, DigestParseError, canonical_json};
 pub use id::{CheckpointId, IdError, PartId, RolloutId, RunId, ShardId, TaskId};
 pub use interface::Interface;
+pub use json::{JsonError, to_json};
 pub use limits::{Limits, WorkspaceLimits};
 pub use rollout::{
     Completion, FinishReason, Message, PolicyRef, Purpose, Role, RolloutRecord, Sampling,

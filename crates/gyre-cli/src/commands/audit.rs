@@ -5,15 +5,12 @@ use crate::args::Global;
 use crate::exit::Failure;
 use crate::{output, session};
 
-/// Runs audited when none is named.
-const RUNS: u32 = 1_000;
-
 pub(crate) fn audit(global: &Global, run: Option<&RunId>) -> anyhow::Result<()> {
     let runtime = session::runtime()?;
     let project = session::open_existing(global, &runtime)?;
     let runs = match run {
         Some(run) => vec![project.run(Some(run))?],
-        None => project.wait(project.store.runs(RUNS))?,
+        None => project.wait(project.store.runs().collect())?,
     };
     let audits = runs.iter().map(|run| audit_run(&project, run)).collect::<Result<Vec<_>, _>>()?;
     let findings: usize = audits.iter().map(|audit| audit.findings.len()).sum();

@@ -103,8 +103,7 @@ fn step(who: &str, text: &str) -> StepShown {
 }
 
 fn said(message: &Message) -> Vec<StepShown> {
-    let role = serde_json::to_value(message.role).unwrap_or_default();
-    let mut steps = vec![step(role.as_str().unwrap_or("message"), &message.content)];
+    let mut steps = vec![step(message.role.as_str(), &message.content)];
     for call in &message.tool_calls {
         steps.push(step(&format!("call {}", call.name), &call.arguments));
     }

@@ -158,7 +158,7 @@ fn database(global: &Global) -> anyhow::Result<String> {
     }
     let runtime = session::runtime()?;
     let project: Project = session::open_project(global, &runtime, None)?;
-    let runs = project.wait(project.store.runs(1_000))?.len();
+    let runs = project.wait(project.store.runs().collect())?.len();
     let mut detail = format!("{} answers, {runs} runs", project.store.url());
     if let Some(transport) = project.wait(project.store.transport())? {
         let queries = match project.wait(project.store.are_queries_confined())? {

@@ -7,8 +7,6 @@ use crate::exit::Failure;
 use crate::live::View;
 use crate::{output, session};
 
-const PAGE: u32 = 5_000;
-
 pub(crate) fn replay(global: &Global, args: &ReplayArgs) -> anyhow::Result<()> {
     let runtime = session::runtime()?;
     let project = session::open_existing(global, &runtime)?;
@@ -76,15 +74,9 @@ fn named(
 /// checkpoint so that each is loaded once.
 fn sample(project: &Project, run: &RunId, count: u32) -> anyhow::Result<Vec<RolloutWithVerdict>> {
     let mut ids = Vec::new();
-    let mut after = None;
-    loop {
-        let filter = RolloutFilter::default();
-        let page = project.wait(project.store.rollouts(run, &filter, after.as_ref(), PAGE))?;
-        ids.extend(page.rows.into_iter().map(|row| row.rollout.id));
-        match page.next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
+    let mut all = project.store.rollouts(run, &RolloutFilter::default());
+    while let Some(rows) = project.wait(all.next())? {
+        ids.extend(rows.into_iter().map(|row| row.rollout.id));
     }
     let count = (count as usize).min(ids.len());
     let mut rows = Vec::with_capacity(count);

@@ -15,7 +15,7 @@ pub(crate) fn rollouts(global: &Global, args: &RolloutsArgs) -> anyhow::Result<(
     let runtime = session::runtime()?;
     let project = session::open_existing(global, &runtime)?;
     let run = project.run(args.run.as_ref())?;
-    let listed = project.store.rollouts(&run.id, &filter, after.as_ref(), args.limit);
+    let listed = project.store.rollouts_page(&run.id, &filter, after.as_ref(), args.limit);
     let page = project.wait(listed)?;
     let next = page.next.map(|cursor| cursor.to_string());
     if global.json {

@@ -41,7 +41,7 @@ fn tell_of_unfinished(project: &Project) -> Result<(), Error> {
 }
 
 fn unfinished(project: &Project) -> Result<Option<RunRow>, Error> {
-    let runs = project.wait(project.store.runs(1_000))?;
+    let runs = project.wait(project.store.runs().collect())?;
     Ok(runs.into_iter().find(|run| run.status == RunStatus::Active))
 }
 
@@ -168,10 +168,7 @@ fn print_side_by_side(summaries: &[RunSummary]) {
     for summary in summaries {
         let interval = summary.gain.interval;
         table.add_row([
-            serde_json::to_value(summary.curation)
-                .ok()
-                .and_then(|v| v.as_str().map(str::to_owned))
-                .unwrap_or_default(),
+            summary.curation.as_str().to_owned(),
             summary.run.to_string(),
             figure(&summary.base),
             figure(&summary.champion),

@@ -12,9 +12,6 @@ use crate::{output, session};
 
 /// Edges followed in each direction.
 const EDGES: u32 = 200;
-/// Attempts at impossible tasks that one is looked for among.
-const CANARIES: u32 = 10_000;
-
 pub(crate) fn show(global: &Global, args: &ById) -> anyhow::Result<()> {
     let runtime = session::runtime()?;
     let project = session::open_existing(global, &runtime)?;
@@ -189,7 +186,7 @@ fn describe(project: &Project, run: &RunRow, found: &Found) -> anyhow::Result<Va
             }))
         }
         Kind::Canary => {
-            let canaries = project.wait(project.store.canaries(&run.id, None, CANARIES))?;
+            let canaries = project.wait(project.store.canaries(&run.id, None).collect())?;
             let canary = canaries
                 .into_iter()
                 .find(|canary| canary.rollout.as_str() == found.id)

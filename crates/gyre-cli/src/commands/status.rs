@@ -8,9 +8,6 @@ use crate::{output, session};
 
 /// Runs listed, at most.
 const RUNS: u32 = 100;
-/// Alarms counted, at most.
-const ALARMS: u32 = 10_000;
-
 pub(crate) fn status(global: &Global) -> anyhow::Result<()> {
     let runtime = session::runtime()?;
     let project = session::open_existing(global, &runtime)?;
@@ -18,7 +15,7 @@ pub(crate) fn status(global: &Global) -> anyhow::Result<()> {
         "run", "status", "seed", "round", "stage", "champion", "invalid", "alarms", "begun",
     ]);
     let mut rows = Vec::new();
-    for run in project.wait(project.store.runs(RUNS))? {
+    for run in project.wait(project.store.runs_page(None, RUNS))?.rows {
         let config = project.config_of(&run)?;
         let mut current = (0, "unplanned".to_owned());
         for round in 0..=config.rounds {
@@ -34,7 +31,7 @@ pub(crate) fn status(global: &Global) -> anyhow::Result<()> {
         for count in project.wait(project.store.invalid_reasons(&run.id))? {
             *reasons.entry(count.kind).or_default() += count.rollouts as u32;
         }
-        let alarms = project.wait(project.store.alarms(&run.id, ALARMS))?.len();
+        let alarms = project.wait(project.store.alarms(&run.id).collect())?.len();
         table.add_row([
             run.id.to_string(),
             run.status.to_string(),

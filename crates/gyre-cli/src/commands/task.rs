@@ -89,7 +89,7 @@ fn ls_run(global: &Global, run: &RunId, split: Option<Split>, rows: u32) -> anyh
     let project = session::open_existing(global, &runtime)?;
     let run = project.run(Some(run))?;
     let filter = TaskFilter { split, ..TaskFilter::default() };
-    let page = project.wait(project.store.tasks(&run.id, &filter, None, rows))?;
+    let page = project.wait(project.store.tasks_page(&run.id, &filter, None, rows))?;
     if global.json {
         let tasks: Vec<_> = page.rows.iter().map(|row| &row.task).collect();
         return output::json_pretty(&tasks);

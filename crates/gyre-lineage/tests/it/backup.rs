@@ -90,7 +90,7 @@ async fn a_damaged_backup_leaves_nothing(db: &TestDatabase) {
                 let is_told = matches!(error, StoreError::BackupUnusable { .. });
                 assert!(is_told, "{what}: {error:?}");
                 let store = Store::open(url).await.unwrap();
-                assert_eq!(store.runs(10).await.unwrap(), [], "{what}");
+                assert_eq!(store.runs().collect().await.unwrap(), [], "{what}");
                 store.close().await;
                 // The same place then takes the sound one.
                 restore(url, &mut bytes.as_slice()).await.unwrap();

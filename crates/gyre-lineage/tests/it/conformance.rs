@@ -46,8 +46,8 @@ async fn runs_are_numbered_by_name(db: &TestDatabase) {
     assert_eq!(store.latest_run(Some("quick")).await.unwrap(), Some(second.clone()));
     assert_eq!(store.latest_run(None).await.unwrap(), Some(second.clone()));
     assert_eq!(store.latest_run(Some("none")).await.unwrap(), None);
-    assert_eq!(store.runs(2).await.unwrap(), [second, first]);
-    assert_eq!(store.runs(10).await.unwrap().len(), 3);
+    assert_eq!(store.runs_page(None, 2).await.unwrap().rows, [second, first]);
+    assert_eq!(store.runs().collect().await.unwrap().len(), 3);
     let bad = store.create_run(&new_run("No Name")).await.unwrap_err();
     assert!(matches!(bad, StoreError::Row { table: "runs", .. }), "{bad}");
 }
@@ -107,7 +107,7 @@ async fn a_commit_reads_back_whole(db: &TestDatabase) {
     let store = &db.store;
     let recorded = write(store, "r").await;
     let run = &recorded.run;
-    let events = store.events(run, 1, 2).await.unwrap();
+    let events = store.events_after(run, 1, 2).await.unwrap();
     let seen: Vec<_> = events.iter().map(|e| (e.seq, e.round, e.kind.as_str(), e.at_ms)).collect();
     assert_eq!(seen, [(2, 0, "base_ready", 10), (3, 1, "rolled_out", 20)]);
     assert_eq!(events[1].body, event(1, "").body);
@@ -121,43 +121,42 @@ async fn a_commit_reads_back_whole(db: &TestDatabase) {
         assert_eq!((&read.rollout, read.verdict.as_ref()), (rollout, Some(verdict)));
     }
     assert_eq!(store.part(run, &recorded.part.id).await.unwrap(), Some(recorded.part.clone()));
-    assert_eq!(store.parts(run, None, 10).await.unwrap(), [recorded.part]);
-    assert_eq!(
-        store.shards(run, None, 10).await.unwrap().rows,
-        std::slice::from_ref(&recorded.shard)
-    );
-    let shard_rows = store.shard_rows(run, &recorded.shard.id, 1, 100).await.unwrap();
-    assert_eq!(shard_rows, recorded.shard_rows[1..]);
-    let checkpoints = store.checkpoints(run, None, 10).await.unwrap().rows;
+    assert_eq!(store.parts(run).collect().await.unwrap(), [recorded.part]);
+    assert_eq!(store.shards(run).collect().await.unwrap(), std::slice::from_ref(&recorded.shard));
+    let shard_rows = store.shard_rows(run, &recorded.shard.id).collect().await.unwrap();
+    assert_eq!(shard_rows, recorded.shard_rows);
+    let checkpoints = store.checkpoints(run).collect().await.unwrap();
     assert_eq!(checkpoints, [recorded.base.clone(), recorded.candidate.clone()]);
     let candidate = store.checkpoint(run, &recorded.candidate.id).await.unwrap();
     assert_eq!(candidate, Some(recorded.candidate.clone()));
-    assert_eq!(store.gates(run, None, 10).await.unwrap(), std::slice::from_ref(&recorded.gate));
-    assert_eq!(store.gates(run, Some(1), 10).await.unwrap(), []);
+    assert_eq!(store.gates(run).collect().await.unwrap(), std::slice::from_ref(&recorded.gate));
+    assert_eq!(store.gate(run, recorded.gate.round).await.unwrap().as_ref(), Some(&recorded.gate));
+    assert_eq!(store.gate(run, recorded.gate.round + 1).await.unwrap(), None);
     let champion = store.champion(run).await.unwrap().unwrap();
     assert_eq!(champion.champion, recorded.candidate.id);
     assert_eq!(champion.previous, Some(recorded.base.id));
-    assert_eq!(store.promotions(run, None, 10).await.unwrap().len(), 2);
-    assert_eq!(store.promotions(run, Some(1), 10).await.unwrap(), [champion]);
+    let promotions = store.promotions(run).collect().await.unwrap();
+    assert_eq!(promotions.len(), 2);
+    assert_eq!(promotions[1..], [champion]);
     assert_eq!(store.run(run).await.unwrap().unwrap().last_seq, 4);
     assert_eq!(store.audit_rows(run, AuditRules::default()).await.unwrap(), []);
 
     let filter = TaskFilter { split: Some(Split::Gate), ..TaskFilter::default() };
-    assert_eq!(store.tasks(run, &filter, None, 10).await.unwrap().rows.len(), 2);
+    assert_eq!(store.tasks(run, &filter).collect().await.unwrap().len(), 2);
     let filter = TaskFilter { difficulty: Some(1), round: Some(1), ..TaskFilter::default() };
-    assert_eq!(store.tasks(run, &filter, None, 10).await.unwrap().rows.len(), 3);
-    let with_keys = store.tasks_with_keys(run, &filter, None, 2).await.unwrap();
+    assert_eq!(store.tasks(run, &filter).collect().await.unwrap().len(), 3);
+    let with_keys = store.tasks_with_keys_page(run, &filter, None, 2).await.unwrap();
     assert_eq!(with_keys.rows.len(), 2);
     for (row, key) in &with_keys.rows {
         let new = recorded.tasks.iter().find(|new| new.task.id == row.task.id).unwrap();
         assert_eq!((&row.task, key), (&new.task, &new.key));
     }
-    let rest = store.tasks_with_keys(run, &filter, with_keys.next.as_ref(), 2).await.unwrap();
+    let rest = store.tasks_with_keys_page(run, &filter, with_keys.next.as_ref(), 2).await.unwrap();
     assert_eq!((rest.rows.len(), rest.next), (1, None));
     let round: Vec<_> = store.round_events(run, 1).await.unwrap().iter().map(|e| e.seq).collect();
     assert_eq!(round, [3, 4]);
     let filter = TaskFilter { family: Some("other".to_owned()), ..TaskFilter::default() };
-    assert_eq!(store.tasks(run, &filter, None, 10).await.unwrap().rows, []);
+    assert_eq!(store.tasks(run, &filter).collect().await.unwrap(), []);
 }
 
 async fn a_refused_commit_leaves_nothing(db: &TestDatabase) {
@@ -225,7 +224,7 @@ async fn pages_cover_every_rollout_once(db: &TestDatabase) {
     let mut seen: Vec<RolloutId> = Vec::new();
     let mut after: Option<Cursor> = None;
     loop {
-        let page = store.rollouts(run, &filter, after.as_ref(), 5).await.unwrap();
+        let page = store.rollouts_page(run, &filter, after.as_ref(), 5).await.unwrap();
         assert!(page.rows.len() <= 5);
         seen.extend(page.rows.into_iter().map(|row| row.rollout.id));
         // A cursor survives its text, as in a URL.
@@ -238,9 +237,8 @@ async fn pages_cover_every_rollout_once(db: &TestDatabase) {
     expected.sort();
     assert_eq!(seen, expected);
 
-    let count = async |filter: RolloutFilter| {
-        store.rollouts(run, &filter, None, 100).await.unwrap().rows.len()
-    };
+    let count =
+        async |filter: RolloutFilter| store.rollouts(run, &filter).collect().await.unwrap().len();
     let of = |verdict| RolloutFilter { verdict: Some(verdict), ..RolloutFilter::default() };
     assert_eq!(count(of(VerdictFilter::Pass)).await, 6);
     assert_eq!(count(of(VerdictFilter::Fail)).await, 5);
@@ -259,9 +257,8 @@ async fn rollouts_are_found_by_what_they_say(db: &TestDatabase) {
     let store = &db.store;
     let recorded = write(store, "r").await;
     let run = &recorded.run;
-    let count = async |filter: RolloutFilter| {
-        store.rollouts(run, &filter, None, 100).await.unwrap().rows.len()
-    };
+    let count =
+        async |filter: RolloutFilter| store.rollouts(run, &filter).collect().await.unwrap().len();
     let all = RolloutFilter::default;
     let task = &recorded.tasks[0].task;
     let some = |text: &str| Some(text.to_owned());
@@ -299,7 +296,7 @@ async fn rollouts_are_found_by_what_they_say(db: &TestDatabase) {
     assert_eq!(count(RolloutFilter { text: some("%_!"), ..all() }).await, 0);
 
     let filter = TaskFilter { text: some(&task.instruction), ..TaskFilter::default() };
-    let tasks = store.tasks(run, &filter, None, 100).await.unwrap().rows;
+    let tasks = store.tasks(run, &filter).collect().await.unwrap();
     assert!(tasks.iter().any(|row| row.task.id == task.id));
     let ids: Vec<_> = recorded.tasks.iter().map(|new| new.task.id.clone()).collect();
     let rates = store.rates_of_tasks(run, &ids).await.unwrap();
@@ -313,7 +310,8 @@ async fn runs_and_verdicts_come_in_pages(db: &TestDatabase) {
     for _ in 0..3 {
         store.create_run(&new_run("later")).await.unwrap();
     }
-    let whole: Vec<_> = store.runs(100).await.unwrap().into_iter().map(|run| run.id).collect();
+    let whole: Vec<_> =
+        store.runs().collect().await.unwrap().into_iter().map(|run| run.id).collect();
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let page = store.runs_page(after.as_ref(), 2).await.unwrap();
@@ -327,7 +325,7 @@ async fn runs_and_verdicts_come_in_pages(db: &TestDatabase) {
 
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = store.verdicts_of_run(&recorded.run, after.as_ref(), 3).await.unwrap();
+        let page = store.verdicts_page(&recorded.run, after.as_ref(), 3).await.unwrap();
         seen.extend(page.rows.into_iter().map(|row| (row.rollout, row.revision)));
         after = page.next;
         if after.is_none() {
@@ -456,7 +454,7 @@ async fn tasks_are_recorded_once_and_never_change_sides(db: &TestDatabase) {
     commit.tasks = vec![task(4, Split::Train), task(2, Split::Train)];
     let error = store.commit(commit).await.unwrap_err().to_string();
     assert!(error.contains("is a test task and cannot become a train task"), "{error}");
-    let page = store.tasks(&run, &TaskFilter::default(), None, 100).await.unwrap();
+    let page = store.tasks_page(&run, &TaskFilter::default(), None, 100).await.unwrap();
     assert_eq!(page.rows.len(), 3);
 }
 

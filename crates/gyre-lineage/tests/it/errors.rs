@@ -34,7 +34,7 @@ async fn a_newer_schema_is_refused(db: &TestDatabase) {
 
 async fn opening_twice_changes_nothing(db: &TestDatabase) {
     let again = Store::open(&db.url).await.unwrap();
-    assert_eq!(again.runs(10).await.unwrap(), []);
+    assert_eq!(again.runs().collect().await.unwrap(), []);
     again.close().await;
 }
 

@@ -194,7 +194,7 @@ fn filters(world: &World) -> Vec<RolloutFilter> {
 async fn listed(world: &World, store: &Store, filter: &RolloutFilter, limit: u32) -> Vec<String> {
     let (mut ids, mut after): (Vec<String>, Option<Cursor>) = (Vec::new(), None);
     loop {
-        let page = store.rollouts(&world.run, filter, after.as_ref(), limit).await.unwrap();
+        let page = store.rollouts_page(&world.run, filter, after.as_ref(), limit).await.unwrap();
         assert!(page.rows.len() <= limit as usize);
         for row in page.rows {
             let newest = world.verdicts.get(row.rollout.id.as_str());
@@ -227,7 +227,7 @@ async fn lists_say_what_a_look_at_every_rollout_says(db: &TestDatabase) {
         [("LIST7", None), ("größer", Some(Split::Test)), ("key_3", None), ("--", None)]
     {
         let filter = TaskFilter { text: Some(text.to_owned()), split, ..TaskFilter::default() };
-        let page = db.store.tasks(&world.run, &filter, None, 100).await.unwrap();
+        let page = db.store.tasks_page(&world.run, &filter, None, 100).await.unwrap();
         let mut expected: Vec<_> = world
             .tasks
             .iter()

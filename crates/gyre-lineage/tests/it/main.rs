@@ -3,6 +3,7 @@
 //! The PostgreSQL half needs a server: `GYRE_TEST_POSTGRES_URL=$(.ci/postgres up)`.
 //! and PgBouncer: `GYRE_TEST_PGBOUNCER=$(.ci/pgbouncer)`.
 
+mod all;
 mod audit;
 mod backup;
 mod conformance;

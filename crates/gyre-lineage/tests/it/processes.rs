@@ -81,7 +81,7 @@ async fn processes_share_a_database(db: &TestDatabase) {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success());
     }
-    let runs = db.store.runs(10).await.unwrap();
+    let runs = db.store.runs().collect().await.unwrap();
     let mut names: Vec<_> = runs.iter().map(|run| run.id.to_string()).collect();
     names.sort();
     assert_eq!(names, ["shared-1", "shared-2", "shared-3", "shared-4"]);

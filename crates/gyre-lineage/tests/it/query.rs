@@ -174,7 +174,7 @@ async fn what_would_write_is_refused(db: &TestDatabase) {
         let left = ask(db, "SELECT COUNT(*) FROM pg_largeobject_metadata").await;
         assert_eq!(left.rows, [[json!(0)]], "{made:?}");
     }
-    let runs = db.store.runs(10).await.unwrap();
+    let runs = db.store.runs().collect().await.unwrap();
     assert_eq!(runs.len(), 1);
     assert_eq!(runs[0].id, recorded.run);
     let kept = "SELECT COUNT(*) FROM gyre_v1_rollouts";

@@ -97,7 +97,7 @@ async fn a_revoked_task_is_put_right_step_by_step(db: &TestDatabase) {
     assert_eq!(codes(db, &recorded).await, ["revocation_unfinished"]);
     let rewrites = store.rewrites(run).await.unwrap();
     assert_eq!(rewrites, [(old.clone(), Some(new.id.clone()), 1)]);
-    let shards = store.shards(run, None, 10).await.unwrap().rows;
+    let shards = store.shards(run).collect().await.unwrap();
     let superseded = shards.iter().find(|shard| shard.id == old).unwrap();
     assert_eq!((superseded.superseded, &superseded.path), (true, &moved_to));
 
@@ -153,10 +153,10 @@ async fn a_verifier_touches_what_it_said_and_what_rests_on_it(db: &TestDatabase)
     let touched = store.touched(run, &row).await.unwrap();
     assert_eq!(touched.rows, recorded.shard_rows[1..3]);
     assert_eq!(touched.checkpoints[0].id, recorded.candidate.id);
-    let verdicts = store.touched_verdicts(run, &row, None, 100).await.unwrap();
+    let verdicts = store.touched_verdicts(run, &row).collect().await.unwrap();
     assert_eq!(verdicts.len(), 3);
-    let rest = store.touched_verdicts(run, &row, Some(&verdicts[0].0), 100).await.unwrap();
-    assert_eq!(rest, verdicts[1..]);
+    let one_by_one = store.touched_verdicts(run, &row).rows_at_a_time(1);
+    assert_eq!(one_by_one.collect().await.unwrap(), verdicts);
     assert_eq!(store.judges(&wrong.to_hex()[..10]).await.unwrap(), [wrong]);
     assert_eq!(store.judges("ffff").await.unwrap(), []);
 
@@ -263,9 +263,9 @@ async fn canaries_and_alarms_read_back(db: &TestDatabase) {
     assert!(store.commit(commit).await.is_err(), "each is recorded once");
     let mut expected = canaries[..3].to_vec();
     expected.sort_by(|a, b| a.rollout.cmp(&b.rollout));
-    assert_eq!(store.canaries(&recorded.run, Some(1), 10).await.unwrap(), expected);
-    assert_eq!(store.canaries(&recorded.run, None, 10).await.unwrap().len(), 6);
-    assert_eq!(store.alarms(&recorded.run, 10).await.unwrap(), alarms);
+    assert_eq!(store.canaries(&recorded.run, Some(1)).collect().await.unwrap(), expected);
+    assert_eq!(store.canaries(&recorded.run, None).collect().await.unwrap().len(), 6);
+    assert_eq!(store.alarms(&recorded.run).collect().await.unwrap(), alarms);
     let found = store.find(canaries[0].rollout.as_str()).await.unwrap();
     assert_eq!(found.iter().map(|found| found.kind).collect::<Vec<_>>(), [Kind::Canary]);
     // They are no rollouts: nothing that counts, trains or decides meets one.

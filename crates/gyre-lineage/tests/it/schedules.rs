@@ -112,7 +112,7 @@ async fn a_tick_has_one_holder_until_that_ends(db: &TestDatabase) {
     assert_eq!((tick.cpu_ms, tick.wall_ms, tick.owner.as_str()), (10, 20, "cy"));
     store.settle_tick(&third, &settlement(TickState::Done)).await.unwrap();
     assert_eq!(claim(store, 150, "dee", 9_000).await, None);
-    assert_eq!(store.open_ticks(10).await.unwrap(), []);
+    assert_eq!(store.open_ticks().collect().await.unwrap(), []);
     let events = store.tick_events("nightly", 150).await.unwrap();
     let seen: Vec<_> =
         events.iter().map(|e| (e.ordinal, e.state, e.epoch, e.owner.as_str())).collect();
@@ -171,7 +171,7 @@ async fn a_run_is_bound_with_its_creation_or_not_made(db: &TestDatabase) {
     let current = claim(store, 150, "bob", 200 + TTL).await.unwrap();
     let lost = store.create_scheduled_run(&new_run("small"), &late).await;
     assert!(matches!(lost, Err(StoreError::TickLost { .. })), "{lost:?}");
-    assert_eq!(store.runs(10).await.unwrap(), []);
+    assert_eq!(store.runs().collect().await.unwrap(), []);
     let run = store.create_scheduled_run(&new_run("small"), &current).await.unwrap();
     assert_eq!(store.schedule("nightly").await.unwrap().run, Some(run.id));
 }

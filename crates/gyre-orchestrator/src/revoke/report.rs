@@ -10,8 +10,6 @@ use crate::error::Error;
 use crate::project::Project;
 
 /// Rows per page when the lineage is read.
-const PAGE: u32 = 5_000;
-
 /// What a revocation touched and came to, run by run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RevocationReport {
@@ -128,7 +126,7 @@ pub(super) fn describe(
     let store = &project.store;
     let corrected = project.wait(store.corrections(run, revocation.ordinal))?;
     let gates: BTreeMap<u32, GateDecision> = project
-        .wait(store.gates(run, None, PAGE))?
+        .wait(store.gates(run).collect())?
         .into_iter()
         .map(|gate| (gate.round, gate.decision))
         .collect();
@@ -145,7 +143,7 @@ pub(super) fn describe(
         })
     };
     let promotions = project
-        .wait(store.promotions(run, None, PAGE))?
+        .wait(store.promotions(run).collect())?
         .into_iter()
         .filter(|promotion| touched.promotions.contains(&promotion.ordinal))
         .map(|promotion| TouchedPromotion {

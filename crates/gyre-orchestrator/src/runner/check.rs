@@ -8,12 +8,12 @@ use gyre_round::{
     AcceptCount, GuardPlan, RateAlarm, RoundEvent, RoundPlan, RoundState, VerdictCounts,
     rate_alarms, select_canaries,
 };
-use gyre_types::{CheckpointId, Digest, RolloutId, RolloutRecord, Split, Task, Verdict};
+use gyre_types::{CheckpointId, Digest, RolloutId, RolloutRecord, Split, Task, Verdict, to_json};
 
 use gyre_verify::Verifier;
 
 use super::canary::{Canary, impossible};
-use super::generate::{PAGE, TaskSet, planned};
+use super::generate::{TaskSet, planned};
 use super::{Done, Runner};
 use crate::error::Error;
 
@@ -33,7 +33,7 @@ impl Runner<'_> {
         let mut alarms: Vec<_> = canaries.iter().filter_map(canary_alarm).collect();
         let accepted = canaries.iter().find(|canary| canary.verdict.is_pass()).map(accepted);
         alarms.extend(self.rate_alarms(plan.round, guards)?);
-        let recorded = self.project.wait(self.project.store.alarms(&self.run.id, PAGE))?;
+        let recorded = self.project.wait(self.project.store.alarms(&self.run.id).collect())?;
         let earlier = recorded.into_iter().filter(|alarm| alarm.round == plan.round);
         let all: Vec<_> = earlier.chain(alarms.iter().cloned()).collect();
         let stopped = guards.alarms.stop.then(|| all.first().map(stopped)).flatten();
@@ -106,22 +106,28 @@ impl Runner<'_> {
         // They are no tasks of the round: nothing else may find them there.
         let Some(set) = self.tasks.take() else { return Ok(vec![]) };
         let row = |record: &RolloutRecord| {
-            let judged = verdicts.iter().find(|row| row.rollout == record.id)?;
-            Some(CanaryRow {
+            let Some(judged) = verdicts.iter().find(|row| row.rollout == record.id) else {
+                return Ok(None);
+            };
+            let (Some(made_from), Some(impossible)) =
+                (origins.get(&record.task), set.tasks.get(&record.task))
+            else {
+                return Ok(None);
+            };
+            Ok(Some(CanaryRow {
                 rollout: record.id.clone(),
                 round,
                 task: record.task.clone(),
-                made_from: origins.get(&record.task)?.clone(),
+                made_from: made_from.clone(),
                 checkpoint: champion.clone(),
                 verdict: judged.verdict.clone(),
                 verifier_digest: judged.verifier_digest,
                 checks: judged.checks.clone(),
-                body: serde_json::to_value(record).unwrap_or_default(),
-                grading_key: serde_json::to_value(&set.tasks.get(&record.task)?.key)
-                    .unwrap_or_default(),
-            })
+                body: to_json("a canary", record)?,
+                grading_key: to_json("a canary's grading key", &impossible.key)?,
+            }))
         };
-        Ok(records.iter().filter_map(row).collect())
+        records.iter().filter_map(|record| row(record).transpose()).collect()
     }
 
     fn canary_request<'a>(&self, round: u32, task: &'a Task) -> RolloutRequest<'a> {

@@ -15,7 +15,7 @@ use gyre_round::{Contest, GateRecord, decide};
 use gyre_tasks::Family;
 use gyre_types::{
     InvalidReason, Judgement, RolloutId, RolloutRecord, Split, StopReason, StoredPath, Task,
-    TaskId, Verdict,
+    TaskId, Verdict, to_json,
 };
 use gyre_verify::{GradingKey, Submission, Verifier};
 
@@ -237,7 +237,7 @@ impl Runner<'_> {
             reviews.push(GateReview {
                 round,
                 decision: if promotes { GateDecision::Promoted } else { GateDecision::Rejected },
-                record: serde_json::to_value(&again).unwrap_or_default(),
+                record: to_json("the review of a gate", &again)?,
             });
         }
         Ok(reviews)

@@ -234,14 +234,9 @@ fn candidate(row: &RolloutWithVerdict, task: &Task) -> Option<CurationCandidate>
 }
 
 fn funnel(chosen: &Curated) -> BTreeMap<String, u32> {
-    let name = |reason: &gyre_round::CurationReject| {
-        serde_json::to_value(reason)
-            .ok()
-            .and_then(|v| v.as_str().map(str::to_owned))
-            .unwrap_or_default()
-    };
     let funnel = &chosen.funnel;
-    let rejected = funnel.rejected.iter().map(|(reason, n)| (name(reason), *n as u32));
+    let rejected =
+        funnel.rejected.iter().map(|(reason, n)| (reason.as_str().to_owned(), *n as u32));
     rejected
         .chain([
             ("candidates".to_owned(), funnel.candidates as u32),

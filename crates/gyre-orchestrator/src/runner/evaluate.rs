@@ -4,7 +4,7 @@ use gyre_lineage::{GateDecision, GateRow, Promotion};
 use gyre_round::{
     Contest, Decision, Outcome, PairedOutcome, RoundEvent, RoundPlan, RoundState, decide,
 };
-use gyre_types::{CheckpointId, Digest, Split, TaskId};
+use gyre_types::{CheckpointId, Digest, Split, TaskId, to_json};
 
 use super::batch::Batch;
 use super::generate::planned;
@@ -82,7 +82,7 @@ impl Runner<'_> {
         let record = decide(&gate.config, &contest, &pairs);
         let promoted = record.is_promotion();
         let decision = record.decision.clone();
-        let record = serde_json::to_value(&record).unwrap_or_default();
+        let record = to_json("the record of a gate", &record)?;
         let said = if promoted { GateDecision::Promoted } else { GateDecision::Rejected };
         let row = GateRow::new(plan.round, (candidate.clone(), champion.clone()), said, record);
         let event = RoundEvent::Decided { decision, gate: Some(row.digest) };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use gyre_dataset::Layout;
 use gyre_lineage::{RunRow, RunStatus, StoreError};
-use gyre_types::{PartId, RunId};
+use gyre_types::RunId;
 
 use super::curate::write_index;
 use super::lease::HeldLease;
@@ -14,18 +14,13 @@ use super::{Clock, Runner};
 use crate::error::Error;
 use crate::project::{Project, io};
 
-const PAGE: u32 = 5_000;
-
-/// Runs that are looked at, at most: the newest.
-const RUNS: u32 = 1_000;
-
 /// Puts right what a crash left of every unfinished run that no process drives:
 /// leases of the dead are taken and given back, and files that no transaction
 /// names are removed. Gives the runs. What a crash in the midst of it leaves is
 /// put right by the next.
 pub(crate) fn reconcile(project: &Project, clock: Clock) -> Result<Vec<RunId>, Error> {
     let mut reconciled = Vec::new();
-    for run in project.wait(project.store.runs(RUNS))? {
+    for run in project.wait(project.store.runs().collect())? {
         if run.status != RunStatus::Active {
             continue;
         }
@@ -66,19 +61,14 @@ fn collect(project: &Project, run: &RunRow) -> Result<(), Error> {
 /// All files and folders of a run that the lineage names, but for those given up.
 pub(crate) fn named_paths(project: &Project, run: &RunId) -> Result<HashSet<PathBuf>, Error> {
     let mut known = HashSet::new();
-    let mut after: Option<PartId> = None;
-    loop {
-        let page = project.wait(project.store.parts(run, after.as_ref(), PAGE))?;
-        known.extend(page.iter().filter_map(|part| project.data.place(&part.path)));
-        match page.last() {
-            Some(last) => after = Some(last.id.clone()),
-            None => break,
-        }
+    let mut parts = project.store.parts(run);
+    while let Some(parts) = project.wait(parts.next())? {
+        known.extend(parts.iter().filter_map(|part| project.data.place(&part.path)));
     }
     let shards = crate::inspect::shards(project, run)?;
     known.extend(shards.iter().filter_map(|shard| project.data.place(&shard.path)));
-    let checkpoints = project.wait(project.store.checkpoints(run, None, PAGE))?;
-    known.extend(checkpoints.rows.iter().filter_map(|row| project.data.place(&row.path)));
+    let checkpoints = project.wait(project.store.checkpoints(run).collect())?;
+    known.extend(checkpoints.iter().filter_map(|row| project.data.place(&row.path)));
     for path in project.wait(project.store.retired(run))? {
         project.data.place(&path).map(|place| known.remove(&place));
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gyre_lineage::{NewTask, RevocationRow, RevocationTarget, StoreError, TaskFilter};
 use gyre_round::{RoundEvent, RoundPlan, RoundState, TaskSlot};
 use gyre_tasks::{AdmissionReport, AdmittedTask, KnownTasks, Reason, TaskRequest, generate_tasks};
-use gyre_types::{Digest, Split, Task, TaskId, Value};
+use gyre_types::{Digest, Split, Task, TaskId, Value, to_json};
 
 use super::{Done, Runner};
 use crate::config::HeldOutConfig;
@@ -21,7 +21,6 @@ const BATCH: usize = 2_000;
 const HELD_OUT_PASSES: u32 = 20;
 
 /// Rows per page when the lineage is read.
-pub(super) const PAGE: u32 = 5_000;
 
 /// A request, and the family that it is for.
 type FamilyRequest = (String, TaskRequest);
@@ -68,7 +67,8 @@ impl Runner<'_> {
             event: RoundEvent::TasksGenerated { admitted, refused, tasks_digest },
             rows: self.empty_commit(),
         };
-        done.rows.tasks = tasks.into_iter().map(|task| new_task(plan.round, task)).collect();
+        done.rows.tasks =
+            tasks.into_iter().map(|task| new_task(plan.round, task)).collect::<Result<_, _>>()?;
         self.tasks = None;
         Ok(done)
     }
@@ -212,16 +212,8 @@ impl Runner<'_> {
 
     fn all_tasks(&self, filter: &TaskFilter) -> Result<Vec<Task>, Error> {
         let (store, run) = (&self.project.store, &self.run.id);
-        let mut tasks = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.project.wait(store.tasks(run, filter, after.as_ref(), PAGE))?;
-            tasks.extend(page.rows.into_iter().map(|row| row.task));
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(tasks),
-            }
-        }
+        let rows = self.project.wait(store.tasks(run, filter).collect())?;
+        Ok(rows.into_iter().map(|row| row.task).collect())
     }
 
     /// The tasks of a round and side, without keys.
@@ -253,21 +245,16 @@ impl Runner<'_> {
         let filter = TaskFilter { round: Some(round), split: Some(split), ..TaskFilter::default() };
         let (store, run) = (&self.project.store, &self.run.id);
         let mut tasks = BTreeMap::new();
-        let mut after = None;
-        loop {
-            let page =
-                self.project.wait(store.tasks_with_keys(run, &filter, after.as_ref(), PAGE))?;
-            for (row, key) in page.rows {
+        let mut all = store.tasks_with_keys(run, &filter);
+        while let Some(rows) = self.project.wait(all.next())? {
+            for (row, key) in rows {
                 let key = serde_json::from_value(key).map_err(|error| {
                     self.unreadable(format!("the key of {}", row.task.id), error)
                 })?;
                 tasks.insert(row.task.id.clone(), AdmittedTask { task: row.task, key });
             }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(tasks),
-            }
         }
+        Ok(tasks)
     }
 }
 
@@ -356,7 +343,7 @@ fn options_value(options: &BTreeMap<String, serde_json::Value>) -> Value {
     Value::Dict(options.iter().map(entry).collect())
 }
 
-fn new_task(round: u32, admitted: AdmittedTask) -> NewTask {
-    let key = serde_json::to_value(&admitted.key).unwrap_or_default();
-    NewTask { round, task: admitted.task, key }
+fn new_task(round: u32, admitted: AdmittedTask) -> Result<NewTask, Error> {
+    let key = to_json("a grading key", &admitted.key)?;
+    Ok(NewTask { round, task: admitted.task, key })
 }

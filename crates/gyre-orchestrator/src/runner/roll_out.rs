@@ -212,16 +212,11 @@ impl Runner<'_> {
             ..RolloutFilter::default()
         };
         let (store, run) = (&self.project.store, &self.run.id);
-        let mut after = None;
-        loop {
-            let page =
-                self.project.wait(store.rollouts(run, &filter, after.as_ref(), ROLLOUT_PAGE))?;
-            page.rows.into_iter().for_each(&mut see);
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
-            }
+        let mut rollouts = store.rollouts(run, &filter).rows_at_a_time(ROLLOUT_PAGE);
+        while let Some(rows) = self.project.wait(rollouts.next())? {
+            rows.into_iter().for_each(&mut see);
         }
+        Ok(())
     }
 
     pub(super) fn champion(&self) -> Result<CheckpointId, Error> {

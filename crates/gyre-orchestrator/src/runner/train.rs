@@ -11,7 +11,7 @@ use gyre_learner::{
 };
 use gyre_lineage::CheckpointRow;
 use gyre_round::{RoundEvent, RoundPlan, RoundState};
-use gyre_types::{CheckpointId, ShardId, Split};
+use gyre_types::{CheckpointId, ShardId, Split, to_json};
 
 use super::generate::planned;
 use super::{Done, Runner};
@@ -51,7 +51,7 @@ impl Runner<'_> {
             digest,
             policy_digest: policy.digest(),
             shards: pool.shards,
-            report: serde_json::to_value(&report).unwrap_or_default(),
+            report: to_json("the report of a training", &report)?,
         };
         let event = RoundEvent::Trained {
             candidate: id,

@@ -70,9 +70,8 @@ fn runner<'o>(
     };
     let workshop = Workshop::open(&config, Some(&project), observer)?;
     let (clock, cancel) = (making.clock, making.cancel.clone());
-    let run = run.filter(|run| {
-        bound.as_ref() == Some(&run.id) || run.fingerprint == fingerprint(campaign, &workshop)
-    });
+    let own = fingerprint(campaign, &workshop)?;
+    let run = run.filter(|run| bound.as_ref() == Some(&run.id) || run.fingerprint == own);
     match run {
         Some(run) => {
             if bound.as_ref() != Some(&run.id) {

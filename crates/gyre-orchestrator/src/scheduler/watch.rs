@@ -44,7 +44,7 @@ impl Scheduler {
         let passed = schedule.timetable.ticks(row.watched_ms, now_ms, TICKS_PER_LOOK);
         let more = passed.len() == TICKS_PER_LOOK;
         let Some(last) = passed.last().copied() else { return Ok(None) };
-        let open = project.wait(project.store.open_ticks(u32::MAX))?;
+        let open = project.wait(project.store.open_ticks().collect())?;
         let open: Vec<_> = open.into_iter().filter(|tick| tick.schedule == name).collect();
         let due = due(schedule.config.catch_up, &passed, more, now_ms);
         let missed = |tick| (tick, TickState::Missed, "no service was there".to_owned());

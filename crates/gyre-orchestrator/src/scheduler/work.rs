@@ -35,7 +35,7 @@ impl Scheduler {
     ///
     /// When the store fails; a tick that was taken is taken over then.
     pub fn work(&self, rounds: &mut dyn Rounds, listener: &Listener<'_>) -> Result<Worked, Error> {
-        for tick in self.project.wait(self.project.store.open_ticks(u32::MAX))? {
+        for tick in self.project.wait(self.project.store.open_ticks().collect())? {
             let named = |schedule: &&Schedule| schedule.config.name == tick.schedule;
             let Some(schedule) = self.schedules.iter().find(named) else { continue };
             if let Some((lease, tick)) = self.claim(&tick)? {

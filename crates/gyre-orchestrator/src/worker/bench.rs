@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gyre_dataset::write_part;
 use gyre_lineage::{Delivery, RunRow};
-use gyre_types::{CheckpointId, RunId};
+use gyre_types::{CheckpointId, RunId, to_json};
 
 use super::Inner;
 use crate::config::{OnFault, RunConfig};
@@ -35,7 +35,7 @@ impl Bench {
         // Whether a fault stops the run is for its driver to say.
         config.verifiers.on_fault = OnFault::Continue;
         let workshop = Workshop::with_sandbox(&config, Some(project), worker.sandbox.clone())?;
-        let ours = fingerprint(&config, &workshop);
+        let ours = fingerprint(&config, &workshop)?;
         if ours != run.fingerprint {
             let refused = || Error::WorkerRefused {
                 what: "task family, verifier or engine",
@@ -82,7 +82,7 @@ impl Bench {
             sha256: file.sha256,
             bytes: file.bytes,
             rows: file.rows,
-            result: serde_json::to_value(&said).unwrap_or_default(),
+            result: to_json("the verdicts of a piece", &said)?,
         })
     }
 

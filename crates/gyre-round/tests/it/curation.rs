@@ -171,3 +171,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn names_are_those_that_json_has() {
+    let json = |value: serde_json::Value| value.as_str().map(str::to_owned);
+    for mode in [CurationMode::Verified, CurationMode::Unverified, CurationMode::Shuffled] {
+        assert_eq!(json(serde_json::to_value(mode).unwrap()).as_deref(), Some(mode.as_str()));
+    }
+    use CurationReject::{
+        Duplicate, Empty, Failed, FamilyCap, HeldOut, Invalid, OutsideBand, Repeated, SkillCap,
+        TaskCap,
+    };
+    for reason in [
+        Repeated,
+        HeldOut,
+        Invalid,
+        Empty,
+        Failed,
+        OutsideBand,
+        Duplicate,
+        TaskCap,
+        FamilyCap,
+        SkillCap,
+    ] {
+        assert_eq!(json(serde_json::to_value(reason).unwrap()).as_deref(), Some(reason.as_str()));
+    }
+}

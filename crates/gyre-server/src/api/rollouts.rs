@@ -30,6 +30,6 @@ pub(super) fn rollout(app: &App, asked: &Asked) -> Result<Value, Failure> {
 pub(super) fn verdicts(app: &App, asked: &Asked) -> Result<Value, Failure> {
     let (run, (cursor, limit)) = (asked.run(app)?, asked.params.page()?);
     let store = &app.project.store;
-    let page = app.project.wait(store.verdicts_of_run(&run.id, cursor.as_ref(), limit))?;
+    let page = app.project.wait(store.verdicts_page(&run.id, cursor.as_ref(), limit))?;
     Ok(present::page(&page, present::verdict))
 }

@@ -54,13 +54,14 @@ pub(super) fn round(app: &App, asked: &Asked) -> Result<Value, Failure> {
 
 pub(super) fn shards(app: &App, asked: &Asked) -> Result<Value, Failure> {
     let (run, (cursor, limit)) = (asked.run(app)?, asked.params.page()?);
-    let page = app.project.wait(app.project.store.shards(&run.id, cursor.as_ref(), limit))?;
+    let page = app.project.wait(app.project.store.shards_page(&run.id, cursor.as_ref(), limit))?;
     Ok(present::page(&page, present::shard))
 }
 
 pub(super) fn checkpoints(app: &App, asked: &Asked) -> Result<Value, Failure> {
     let (run, (cursor, limit)) = (asked.run(app)?, asked.params.page()?);
-    let page = app.project.wait(app.project.store.checkpoints(&run.id, cursor.as_ref(), limit))?;
+    let page =
+        app.project.wait(app.project.store.checkpoints_page(&run.id, cursor.as_ref(), limit))?;
     Ok(present::page(&page, present::checkpoint))
 }
 
@@ -70,7 +71,8 @@ pub(super) fn log(app: &App, asked: &Asked) -> Result<Value, Failure> {
         Some(seq) => seq,
         None => asked.params.get("after")?.unwrap_or(0),
     };
-    let mut rows = app.project.wait(app.project.store.events(&run.id, after.into(), limit + 1))?;
+    let mut rows =
+        app.project.wait(app.project.store.events_after(&run.id, after.into(), limit + 1))?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next = rows.last().filter(|_| more).map(|row| opaque(&row.seq));

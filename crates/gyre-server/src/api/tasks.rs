@@ -12,7 +12,7 @@ pub(super) fn tasks(app: &App, asked: &Asked) -> Result<Value, Failure> {
     let filter = task_filter(&asked.params)?;
     let (cursor, limit) = asked.params.page()?;
     let store = &app.project.store;
-    let page = app.project.wait(store.tasks(&run.id, &filter, cursor.as_ref(), limit))?;
+    let page = app.project.wait(store.tasks_page(&run.id, &filter, cursor.as_ref(), limit))?;
     Ok(present::page(&page, present::task))
 }
 

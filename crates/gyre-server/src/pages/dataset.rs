@@ -18,7 +18,7 @@ const SHARDS: u32 = 200;
 /// The published dataset of a run.
 pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
     let (run, params) = (&asked.run(app)?, &asked.params);
-    let shards = app.project.wait(app.project.store.shards(&run.id, None, SHARDS))?;
+    let shards = app.project.wait(app.project.store.shards_page(&run.id, None, SHARDS))?;
     let published = app.dataset(run)?;
     let figures = published.as_ref().map(|published| &published.stats);
     let rows = published.as_ref().map_or(&[][..], |published| &published.head);

@@ -112,6 +112,7 @@ fn facts(row: &ScheduleRow, now_ms: i64) -> Markup {
 /// Budget and stop rules, as they are written in a configuration.
 fn bounds(spec: &ScheduleConfig) -> Vec<(&'static str, String)> {
     let shown = |value: serde_json::Result<serde_json::Value>| match value {
+        Err(error) => error.to_string(),
         Ok(serde_json::Value::Object(entries)) => {
             let set = entries.iter().filter(|(_, value)| !value.is_null());
             set.map(|(key, value)| format!("{} {value}", key.replace('_', " ")))
@@ -128,9 +129,12 @@ fn bounds(spec: &ScheduleConfig) -> Vec<(&'static str, String)> {
 }
 
 /// A choice by its name in configurations.
-fn word(value: serde_json::Result<serde_json::Value>) -> String {
-    let value = value.unwrap_or_default();
-    value.as_str().unwrap_or_default().replace('_', " ")
+fn word(choice: serde_json::Result<serde_json::Value>) -> String {
+    match choice {
+        Ok(serde_json::Value::String(name)) => name.replace('_', " "),
+        Ok(other) => other.to_string(),
+        Err(error) => error.to_string(),
+    }
 }
 
 fn controls(app: &App, row: &ScheduleRow, signed_in: bool) -> Markup {

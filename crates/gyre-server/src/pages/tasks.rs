@@ -24,7 +24,8 @@ pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
     let filter = task_filter(params)?;
     let store = &app.project.store;
     let cursor = params.cursor()?;
-    let page = app.project.wait(store.tasks(&run.id, &filter, cursor.as_ref(), params.limit()?))?;
+    let page =
+        app.project.wait(store.tasks_page(&run.id, &filter, cursor.as_ref(), params.limit()?))?;
     let ids: Vec<TaskId> = page.rows.iter().map(|row| row.task.id.clone()).collect();
     let rates = app.project.wait(store.rates_of_tasks(&run.id, &ids))?;
     let rates: BTreeMap<_, _> = rates.into_iter().map(|rate| (rate.task, rate.count)).collect();
@@ -122,7 +123,7 @@ pub(crate) fn one(app: &App, asked: &Asked) -> Result<Page, Failure> {
     let (task, key) = inspect::task_with_key(&app.project, &run.id, &id)?;
     let filter = RolloutFilter { task: Some(id.clone()), ..RolloutFilter::default() };
     let store = &app.project.store;
-    let rollouts = app.project.wait(store.rollouts(&run.id, &filter, None, ROLLOUTS))?;
+    let rollouts = app.project.wait(store.rollouts_page(&run.id, &filter, None, ROLLOUTS))?;
     let all = format!("/runs/{}/rollouts?task={id}", run.id);
     let body = html! {
         (trail(run, &[("tasks", format!("/runs/{}/tasks", run.id))]))

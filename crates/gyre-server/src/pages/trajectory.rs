@@ -24,7 +24,7 @@ pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
         round: Some(row.rollout.round),
         ..RolloutFilter::default()
     };
-    let siblings = app.project.wait(store.rollouts(&run.id, &filter, None, 20))?.rows;
+    let siblings = app.project.wait(store.rollouts_page(&run.id, &filter, None, 20))?.rows;
     let body = html! {
         (trail(run, &[("rollouts", format!("/runs/{}/rollouts", run.id))]))
         h1 { span.id { (id) } " " (verdict(row.verdict.as_ref().map(|v| &v.verdict))) }
