@@ -109,6 +109,20 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// A checkpoint's files are not those that were recorded.
+    #[error(
+        "{checkpoint} is not what was recorded: the files in {} have digest {found}, recorded was {recorded}; put them back from a copy (`gyre audit` names all that changed)", dir.display()
+    )]
+    CheckpointChanged {
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// Its folder.
+        dir: PathBuf,
+        /// The start of the digest that was recorded.
+        recorded: String,
+        /// The start of the digest that its files have.
+        found: String,
+    },
     /// A file or folder failed.
     #[error("cannot {doing} {}", path.display())]
     Io {

@@ -233,24 +233,33 @@ impl Objects {
     pub(crate) fn checkpoint(&self, digest: &Digest, cache: &Path) -> Result<PathBuf, Error> {
         let target = cache.join(digest.to_hex());
         if target.is_dir() {
-            return Ok(target);
+            // A copy that was damaged on this machine is fetched again.
+            if Checkpoint::digest(&target).is_ok_and(|found| found == *digest) {
+                return Ok(target);
+            }
+            tracing::warn!(path = %target.display(), "fetching a damaged checkpoint again");
+            std::fs::remove_dir_all(&target).map_err(io("remove", &target))?;
         }
         let list = checkpoint_list(digest);
         let damaged = |why: String| Error::Object { doing: "read", name: list.clone(), why };
         let names: Vec<String> = serde_json::from_slice(&self.get(&list)?)
             .map_err(|error| damaged(error.to_string()))?;
         std::fs::create_dir_all(cache).map_err(io("make", cache))?;
-        let partial = cache.join(format!("{digest}.{}.partial", std::process::id()));
-        let _ = std::fs::remove_dir_all(&partial);
-        std::fs::create_dir_all(&partial).map_err(io("make", &partial))?;
+        let partial = fresh_folder(cache, digest)?;
         for name in &names {
             let path = partial.join(Path::new(name).file_name().unwrap_or_default());
             let bytes = self.get(&format!("checkpoints/{digest}/{name}"))?;
-            std::fs::write(&path, bytes).map_err(io("write", &path))?;
+            write_synced(&path, &bytes).map_err(io("write", &path))?;
         }
         if Checkpoint::digest(&partial)? != *digest {
-            return Err(damaged("the files are not those of the checkpoint".to_owned()));
+            std::fs::remove_dir_all(&partial).map_err(io("remove", &partial))?;
+            return Err(damaged(
+                "the files are not those of the checkpoint; remove them from the store, and the \
+                 run's driver puts them there again"
+                    .to_owned(),
+            ));
         }
+        sync_folder(&partial)?;
         point("fetched::renaming", "read", &list)?;
         match std::fs::rename(&partial, &target) {
             // Another of this machine's workers was faster.
@@ -259,9 +268,36 @@ impl Objects {
             }
             renamed => renamed.map_err(io("rename", &partial))?,
         }
+        sync_folder(cache)?;
         point("fetched::renamed", "read", &list)?;
         Ok(target)
     }
+}
+
+/// A new folder beside the cached checkpoints that no other process writes to,
+/// whatever its process id is elsewhere.
+fn fresh_folder(cache: &Path, digest: &Digest) -> Result<PathBuf, Error> {
+    let mut ordinal = 0_u32;
+    loop {
+        let path = cache.join(format!("{digest}.{}-{ordinal}.partial", std::process::id()));
+        match std::fs::create_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => ordinal += 1,
+            made => return made.map(|()| path.clone()).map_err(io("make", &path)),
+        }
+    }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut file = std::fs::File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes the names in a folder outlive a loss of power.
+fn sync_folder(folder: &Path) -> Result<(), Error> {
+    let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(io("sync", folder))
 }
 
 /// The object that a worker brings a piece's rollouts in.
@@ -302,4 +338,71 @@ fn bucket(url: &str) -> Result<(Arc<dyn ObjectStore>, Key), Error> {
     let store = AmazonS3Builder::from_env().with_url(url).build();
     let store = store.map_err(|error| refused(error.to_string()))?;
     Ok((Arc::new(store), Key::from(prefix)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store, a checkpoint in it, and a machine's cache.
+    fn stored(root: &Path) -> (Objects, Digest, PathBuf, tokio::runtime::Runtime) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let data = DataDir::new(root.join("data"));
+        let objects = Objects::open(None, &data, runtime.handle()).unwrap();
+        let made = root.join("made");
+        std::fs::create_dir_all(&made).unwrap();
+        std::fs::write(made.join("model.safetensors"), vec![7; 4_096]).unwrap();
+        std::fs::write(made.join("optimizer.safetensors"), vec![9; 4_096]).unwrap();
+        let digest = Checkpoint::digest(&made).unwrap();
+        objects.put_checkpoint(&digest, &made).unwrap();
+        (objects, digest, root.join("cache"), runtime)
+    }
+
+    fn flip(path: &Path) {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes[100] ^= 0x40;
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn a_cached_checkpoint_is_believed_only_while_it_is_what_it_was() {
+        let root = tempfile::tempdir().unwrap();
+        let (objects, digest, cache, _runtime) = stored(root.path());
+        for damage in ["model.safetensors", "optimizer.safetensors"] {
+            let dir = objects.checkpoint(&digest, &cache).unwrap();
+            assert_eq!(dir, cache.join(digest.to_hex()));
+            flip(&dir.join(damage));
+            assert_ne!(Checkpoint::digest(&dir).unwrap(), digest);
+            let again = objects.checkpoint(&digest, &cache).unwrap();
+            assert_eq!(Checkpoint::digest(&again).unwrap(), digest, "{damage}");
+        }
+        std::fs::remove_file(cache.join(digest.to_hex()).join("optimizer.safetensors")).unwrap();
+        let again = objects.checkpoint(&digest, &cache).unwrap();
+        assert_eq!(Checkpoint::digest(&again).unwrap(), digest);
+        let names: Vec<_> = cache.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(names, [again], "nothing half-fetched is left");
+    }
+
+    /// As another machine whose process has the same id may be at it right now.
+    #[test]
+    fn what_another_process_has_begun_to_fetch_is_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let (objects, digest, cache, _runtime) = stored(root.path());
+        let theirs = cache.join(format!("{digest}.{}-0.partial", std::process::id()));
+        std::fs::create_dir_all(&theirs).unwrap();
+        std::fs::write(theirs.join("model.safetensors"), "half").unwrap();
+        let fetched = objects.checkpoint(&digest, &cache).unwrap();
+        assert_eq!(Checkpoint::digest(&fetched).unwrap(), digest);
+        assert_eq!(std::fs::read(theirs.join("model.safetensors")).unwrap(), b"half");
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_damaged_in_the_store_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let (objects, digest, cache, _runtime) = stored(root.path());
+        flip(&root.path().join(format!("data/store/checkpoints/{digest}/model.safetensors")));
+        let refused = objects.checkpoint(&digest, &cache).unwrap_err().to_string();
+        assert!(refused.contains("not those of the checkpoint"), "{refused}");
+        assert_eq!(cache.read_dir().unwrap().count(), 0, "nothing half-fetched is left");
+    }
 }

@@ -1,16 +1,16 @@
 //! Runs a recorded rollout again and compares every byte.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gyre_dataset::read_record;
-use gyre_learner::LocalPolicy;
+use gyre_learner::{Checkpoint, LocalPolicy};
 use gyre_lineage::RolloutWithVerdict;
 use gyre_rollout::{EpisodeSettings, RolloutRequest, run_wave};
 use gyre_sandbox::Sandbox;
 use gyre_tasks::Family;
-use gyre_types::{CheckpointId, RolloutId, RolloutRecord, RunId, Verdict};
+use gyre_types::{CheckpointId, Digest, RolloutId, RolloutRecord, RunId, Verdict};
 use gyre_verify::{Submission, Verifier};
 use serde::Serialize;
 
@@ -178,7 +178,13 @@ pub fn record_of(
     Ok(read_record(project.data.open(&part.path), row.rollout.part_row)?)
 }
 
-/// The folder of a recorded checkpoint.
+/// The folder of a recorded checkpoint, whose files are what was recorded: nothing
+/// acts, trains or is replayed by other weights or another optimiser's state under
+/// the recorded name.
+///
+/// # Errors
+///
+/// [`Error::CheckpointChanged`] where a file was changed, added or taken away.
 pub(crate) fn checkpoint_dir(
     project: &Project,
     run: &RunId,
@@ -190,10 +196,30 @@ pub(crate) fn checkpoint_dir(
         id: id.to_string(),
         hint: "`gyre rounds` lists the checkpoints".to_owned(),
     })?;
-    project.data.resolve(&row.path).map_err(|error| Error::Recorded {
+    let dir = project.data.resolve(&row.path).map_err(|error| Error::Recorded {
         run: run.clone(),
         what: id.to_string(),
         why: error.to_string(),
+    })?;
+    check_checkpoint(&dir, id, &row.digest)?;
+    Ok(dir)
+}
+
+/// Refuses a checkpoint's folder that does not hold what was recorded.
+pub(crate) fn check_checkpoint(
+    dir: &Path,
+    id: &CheckpointId,
+    recorded: &Digest,
+) -> Result<(), Error> {
+    let found = Checkpoint::digest(dir)?;
+    if found == *recorded {
+        return Ok(());
+    }
+    Err(Error::CheckpointChanged {
+        checkpoint: id.clone(),
+        dir: dir.to_owned(),
+        recorded: recorded.short(),
+        found: found.short(),
     })
 }
 

@@ -70,6 +70,33 @@ fn a_database_that_does_not_answer() {
     }
 }
 
+/// Flipped bits in the weights or in the optimiser's state, and another
+/// checkpoint's file in their place: nothing acts under the recorded name.
+#[test]
+fn a_checkpoint_that_was_changed() {
+    let folder = finished_copy();
+    let checkpoints = folder.path().join("runs/small-1/checkpoints");
+    let (base, other) = (checkpoints.join("round-0000"), checkpoints.join("round-0001"));
+    let refused = || {
+        let words = &["round-0000", "is not what was recorded", "gyre audit"];
+        on(folder.path(), ["replay", "--sample", "3"]).fails(30, words);
+    };
+    for name in ["model.safetensors", "optimizer.safetensors"] {
+        let file = base.join(name);
+        let whole = fs::read(&file).unwrap();
+        let mut flipped = whole.clone();
+        let last = flipped.len() - 1;
+        // The exponent of the last number.
+        flipped[last] ^= 0x40;
+        fs::write(&file, flipped).unwrap();
+        refused();
+        fs::copy(other.join(name), &file).unwrap();
+        refused();
+        fs::write(&file, whole).unwrap();
+    }
+    on(folder.path(), ["replay", "--sample", "3"]).ok();
+}
+
 #[test]
 fn a_checkpoint_that_is_gone() {
     let folder = finished_copy();
