@@ -113,7 +113,7 @@ async fn same<T: PartialEq + std::fmt::Debug>(list: impl Fn() -> All<T>) {
 fn alarm(number: u32) -> AlarmRow {
     AlarmRow {
         round: number / 3,
-        kind: format!("kind_{}", number % 2),
+        kind: format!("kind_{}", number % 3),
         subject: format!("subject {number:06}"),
         body: json!({ "number": number }),
     }
