@@ -222,18 +222,23 @@ fn the_pure_crates_name_nothing_that_touches_the_machine() {
 }
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let sources = sources_below(folder);
+    assert!(!sources.is_empty(), "{} holds no source", folder.display());
+    sources
+}
+
+fn sources_below(folder: &Path) -> Vec<(PathBuf, String)> {
     let entries = std::fs::read_dir(folder).expect("a crate has sources");
     let mut sources = Vec::new();
     for entry in entries {
         let path = entry.expect("a folder can be listed").path();
         if path.is_dir() {
-            sources.extend(self::sources(&path));
+            sources.extend(sources_below(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let source = std::fs::read_to_string(&path).expect("sources are UTF-8");
             sources.push((path, source));
         }
     }
-    assert!(!sources.is_empty(), "{} holds no source", folder.display());
     sources
 }
 
