@@ -57,7 +57,7 @@ pub fn search_answers(
             }
             let is_over = is_last && left.peek().is_none();
             if rows.len() as u32 >= limit || searched >= SEARCHED_MAX {
-                let next = Some(after).filter(|_| !is_over);
+                let next = (!is_over).then_some(after);
                 return Ok(Searched { page: Page { rows, next }, searched });
             }
             place = Some(after);

@@ -1,6 +1,8 @@
 //! What answers whose results are as crowded as they may be cost the process that
 //! judges them. A binary of its own, since it looks at the memory of its process.
 
+#![expect(clippy::print_stdout, reason = "prints what it measured")]
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 

@@ -50,6 +50,7 @@ fn answers_probes(served: &Served) {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "what readers cost is printed")]
 fn readers_who_do_not_read_stop_nobody_else() {
     let folder = large_run();
     let served = Served::start(folder.path());

@@ -20,8 +20,6 @@ const BATCH: usize = 2_000;
 /// How often a held-out part is topped up before it is given up.
 const HELD_OUT_PASSES: u32 = 20;
 
-/// Rows per page when the lineage is read.
-
 /// A request, and the family that it is for.
 type FamilyRequest = (String, TaskRequest);
 

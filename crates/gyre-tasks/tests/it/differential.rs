@@ -1,6 +1,8 @@
 //! Verdicts on imported problems against those of Python: each problem's own
 //! test, run natively over hundreds of programs, says what Gyre must say.
 
+#![expect(clippy::print_stdout, reason = "prints what differs")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
