@@ -36,7 +36,7 @@ pub fn tool_call(turn: u32, tool: &str, code: &str) -> ToolCall {
     ToolCall { id: format!("call-{turn}"), name: tool.to_owned(), arguments }
 }
 
-/// What a policy is told of the place where its program runs; docs/sandbox.md
+/// The tool description's text on the environment that programs run in; docs/sandbox.md
 /// tells the rest.
 const PROGRAM: &str = "A complete Python program. It runs in CPython 3.14 with the standard library, \
                        without files, network, processes, ctypes, bz2 and lzma; a thread runs to its \
