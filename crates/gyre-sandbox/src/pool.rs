@@ -37,8 +37,8 @@ const FUEL_PER_SECOND_MIN: u64 = 1_000_000_000;
 /// How long it is until a worker that could not be started is tried again: twice
 /// as long each time, so that all tries take some three seconds.
 const RESTART_WAIT: Duration = Duration::from_millis(100);
-/// Tries to start a worker after which its work fails.
-const RESTARTS_MAX: u32 = 1;
+/// Tries to start a worker again, after which its work fails.
+const RESTARTS_MAX: u32 = 5;
 
 /// One request, and where its answer goes.
 pub(crate) struct Envelope {
@@ -168,7 +168,7 @@ impl Pool {
             let thread = thread::Builder::new()
                 .name(format!("sandbox-{own}"))
                 .spawn(move || {
-                    Dispatcher { shared, own, link: None, life: 0, restarts: 0 }.run(&ready);
+                    Dispatcher { shared, own, link: None, life: 0, hopeless: false }.run(&ready);
                 })
                 .map_err(|error| SandboxError::Engine {
                     doing: "starting a thread",
@@ -302,8 +302,8 @@ struct Dispatcher {
     /// Counts the workers that this one has had. A session of an earlier one
     /// is lost.
     life: u64,
-    /// How often in a row it could not be started.
-    restarts: u32,
+    /// Whether it could not be started, however often that was tried.
+    hopeless: bool,
 }
 
 impl Dispatcher {
@@ -312,15 +312,7 @@ impl Dispatcher {
         let sound = started.is_ok();
         let _ = ready.send(started);
         while sound && let Some(batch) = self.next() {
-            let mut unanswered = VecDeque::from(self.exchange(batch));
-            while let Some(envelope) = unanswered.pop_front() {
-                if self.link.is_none()
-                    && let Err(error) = self.start()
-                {
-                    unanswered.push_front(envelope);
-                    self.back_off(std::mem::take(&mut unanswered).into(), &error);
-                    break;
-                }
+            for envelope in self.exchange(batch) {
                 for envelope in self.exchange(vec![envelope]) {
                     answer(envelope, Err(SandboxError::WorkerLost));
                 }
@@ -335,7 +327,7 @@ impl Dispatcher {
         self.shared.processes[self.own].store(process, Ordering::Relaxed);
         self.link = Some(link);
         self.life += 1;
-        self.restarts = 0;
+        self.hopeless = false;
         self.shared.alive.fetch_add(1, Ordering::Relaxed);
         Ok(layers)
     }
@@ -347,45 +339,61 @@ impl Dispatcher {
         }
     }
 
-    /// Gives back what can be asked of another worker, and waits before this one
-    /// is tried again. Where there is no other, work fails after some tries.
-    fn back_off(&mut self, batch: Vec<Envelope>, error: &SandboxError) {
-        self.restarts += 1;
-        tracing::error!(%error, restarts = self.restarts, "a sandbox worker cannot be replaced");
-        let hopeless = self.restarts >= RESTARTS_MAX;
-        let (again, lost): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|envelope| !hopeless && envelope.request.is_for_anyone());
-        for envelope in lost {
-            let answered = match error {
-                // A session of an earlier life.
-                _ if envelope.life.is_some() => SandboxError::WorkerLost,
-                SandboxError::WorkerNotStarted { path, message } => {
-                    let (path, message) = (path.clone(), message.clone());
-                    SandboxError::WorkerNotStarted { path, message }
-                }
-                other => {
-                    let message = other.to_string();
-                    SandboxError::Engine { doing: "replacing a worker", message }
-                }
-            };
-            answer(envelope, Err(answered));
+    /// Sees to it that there is a worker. Where none can be started, others get
+    /// what they can do while this one is tried again, after longer and longer
+    /// waits; what is left in the end fails. Gives what the worker is to be asked.
+    fn with_worker(&mut self, batch: Vec<Envelope>) -> Vec<Envelope> {
+        let Err(mut error) = self.revive() else { return batch };
+        let held = self.give_back(batch);
+        let tries = if self.hopeless { 0 } else { RESTARTS_MAX };
+        for attempt in 0..tries {
+            tracing::warn!(%error, attempt, "a sandbox worker cannot be replaced yet");
+            if !self.pause(RESTART_WAIT * (1 << attempt)) {
+                break;
+            }
+            match self.revive() {
+                Ok(()) => return held,
+                Err(again) => error = again,
+            }
         }
+        if !self.hopeless {
+            tracing::error!(%error, "a sandbox worker cannot be replaced");
+        }
+        self.hopeless = true;
+        for envelope in held {
+            let refused = refusal(&error, &envelope);
+            answer(envelope, Err(refused));
+        }
+        Vec::new()
+    }
+
+    fn revive(&mut self) -> Result<(), SandboxError> {
+        match self.link {
+            Some(_) => Ok(()),
+            None => self.start().map(drop),
+        }
+    }
+
+    /// Puts what another worker can be asked in front of what waits, where there
+    /// is another. Keeps the rest.
+    fn give_back(&self, batch: Vec<Envelope>) -> Vec<Envelope> {
+        if self.shared.alive.load(Ordering::Relaxed) == 0 {
+            return batch;
+        }
+        let (others, held): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|envelope| envelope.request.is_for_anyone());
         let mut inbox = self.shared.inbox();
-        for envelope in again.into_iter().rev() {
-            inbox.for_anyone.push_front(envelope);
-        }
+        others.into_iter().rev().for_each(|envelope| inbox.for_anyone.push_front(envelope));
+        drop(inbox);
         self.shared.arrived.notify_all();
-        if hopeless {
-            return;
-        }
-        // In slices, since others are woken by the same bell.
-        let mut slices = 1_u32 << self.restarts.min(RESTARTS_MAX).saturating_sub(1);
-        while slices > 0 && !inbox.closed {
-            let waited = self.shared.arrived.wait_timeout(inbox, RESTART_WAIT);
-            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            inbox = guard;
-            slices -= u32::from(timeout.timed_out());
-        }
+        held
+    }
+
+    /// Waits; says whether the pool is still open.
+    fn pause(&self, time: Duration) -> bool {
+        let inbox = self.shared.inbox();
+        let waited = self.shared.arrived.wait_timeout_while(inbox, time, |inbox| !inbox.closed);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.closed
     }
 
     /// Waits for requests; `None` once the pool is closed and this worker has
@@ -393,12 +401,14 @@ impl Dispatcher {
     fn next(&self) -> Option<Vec<Envelope>> {
         let mut inbox = self.shared.inbox();
         loop {
+            // Work that others can do is theirs while this worker is missing.
+            let leaves = self.hopeless && self.shared.alive.load(Ordering::Relaxed) > 0;
             let own = &mut inbox.for_worker[self.own];
             if !own.is_empty() {
                 return Some(take(own, BATCH_MAX));
             }
             let waiting = inbox.for_anyone.len();
-            if waiting > 0 {
+            if waiting > 0 && (!leaves || inbox.closed) {
                 // The last jobs are shared out evenly.
                 let fair = waiting.div_ceil(2 * self.shared.spec.workers);
                 let batch = take(&mut inbox.for_anyone, fair.min(JOBS_BATCH_MAX));
@@ -408,19 +418,26 @@ impl Dispatcher {
             if inbox.closed {
                 return None;
             }
-            inbox = self.shared.arrived.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+            let arrived = &self.shared.arrived;
+            inbox = if leaves {
+                let wait = RESTART_WAIT * (1 << RESTARTS_MAX);
+                let waited = arrived.wait_timeout(inbox, wait);
+                let (inbox, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                if timeout.timed_out() {
+                    // Nothing to ask: only a reason to try it again.
+                    return Some(Vec::new());
+                }
+                inbox
+            } else {
+                arrived.wait(inbox).unwrap_or_else(PoisonError::into_inner)
+            };
         }
     }
 
     /// Asks the worker and hands on its answers. Gives back what it did not
     /// answer and can be asked once more.
     fn exchange(&mut self, batch: Vec<Envelope>) -> Vec<Envelope> {
-        if self.link.is_none()
-            && let Err(error) = self.start()
-        {
-            self.back_off(batch, &error);
-            return Vec::new();
-        }
+        let batch = self.with_worker(batch);
         let life = self.life;
         let (lost, batch): (Vec<_>, Vec<_>) =
             batch.into_iter().partition(|envelope| envelope.life.is_some_and(|own| own != life));
@@ -475,6 +492,22 @@ impl Dispatcher {
             answer(envelope, Err(error));
         }
         again
+    }
+}
+
+/// Why a request was not asked of a worker that could not be started.
+fn refusal(error: &SandboxError, envelope: &Envelope) -> SandboxError {
+    match error {
+        // A session of an earlier life.
+        _ if envelope.life.is_some() => SandboxError::WorkerLost,
+        SandboxError::WorkerNotStarted { path, message } => {
+            let (path, message) = (path.clone(), message.clone());
+            SandboxError::WorkerNotStarted { path, message }
+        }
+        other => {
+            let message = other.to_string();
+            SandboxError::Engine { doing: "replacing a worker", message }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gyre_sandbox::{Sandbox, SandboxConfig, SandboxError, SessionSpec, WorkerKind, WorkerProgram};
@@ -188,6 +188,67 @@ fn a_program_that_is_no_worker_is_named() {
         let SandboxError::WorkerNotStarted { path, message } = error else { panic!("{error}") };
         assert_eq!(path, program.path);
         assert!(message.contains(said), "{message}");
+    }
+}
+
+/// Workers that cannot be started while the file is there.
+fn hindered(workers: usize, hindrance: &Path) -> Sandbox {
+    drop(sandbox());
+    let script = format!(
+        "test -e {} && exit 1; exec {} {}",
+        hindrance.display(),
+        env!("CARGO_BIN_EXE_gyre-sandbox-worker"),
+        gyre_sandbox::WORKER_ARGUMENT
+    );
+    let program = WorkerProgram {
+        path: PathBuf::from("/bin/sh"),
+        arguments: vec!["-c".into(), script.into()],
+    };
+    let config = SandboxConfig {
+        workers: NonZeroUsize::new(workers).unwrap(),
+        worker_kind: WorkerKind::Process(program),
+        live_max: 8,
+        ..config(&warm_cache())
+    };
+    Sandbox::open(&config, &|_| {}).unwrap()
+}
+
+#[test]
+fn a_worker_that_cannot_be_started_for_a_while_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let hindrance = folder.path().join("hindrance");
+    let sandbox = hindered(1, &hindrance);
+    fs::write(&hindrance, "").unwrap();
+    signal(only_worker(&sandbox), Signal::KILL);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(500));
+            fs::remove_file(&hindrance).unwrap();
+        });
+        for report in sandbox.execute(vec![quick("print(1)"); 20]) {
+            assert_eq!(report.unwrap().steps[0].stdout, "1\n");
+        }
+    });
+}
+
+#[test]
+fn what_a_worker_that_cannot_be_started_had_taken_is_done_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let hindrance = folder.path().join("hindrance");
+    let sandbox = hindered(2, &hindrance);
+    fs::write(&hindrance, "").unwrap();
+    signal(sandbox.worker_processes()[0], Signal::KILL);
+    for _ in 0..3 {
+        for report in sandbox.execute(vec![quick("print(1)"); 200]) {
+            assert_eq!(report.unwrap().steps[0].stdout, "1\n");
+        }
+    }
+    // With the last one goes all hope, and what is asked fails by name.
+    signal(only_worker(&sandbox), Signal::KILL);
+    let failed = sandbox.execute(vec![quick("print(1)"); 3]);
+    for report in failed {
+        let error = report.unwrap_err();
+        assert!(matches!(error, SandboxError::WorkerNotStarted { .. }), "{error}");
     }
 }
 
