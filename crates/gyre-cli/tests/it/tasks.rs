@@ -77,6 +77,7 @@ fn programs_are_judged_against_a_task_file() {
     fs::write(path("stub.py"), format!("def {entry}(*args):\n    pass\n")).unwrap();
     fs::write(path("liar.py"), "print('PASS')\nraise SystemExit(0)\n").unwrap();
     fs::write(path("endless.py"), "while True:\n    pass\n").unwrap();
+    fs::write(path("latin.py"), b"# caf\xe9\n").unwrap();
 
     let judge = |names: &[&str]| {
         let mut command = gyre();
@@ -85,14 +86,15 @@ fn programs_are_judged_against_a_task_file() {
     };
     let ran = judge(&["reference.py"]).ok();
     assert_eq!(ran.json()["judgement"]["verdict"]["verdict"], "pass");
-    let ran = judge(&["reference.py", "stub.py", "liar.py", "endless.py"])
-        .fails(62, &["3 of 4 answers did not pass"]);
+    // One that is not UTF-8 ends nothing but itself.
+    let ran = judge(&["latin.py", "reference.py", "stub.py", "liar.py", "endless.py"])
+        .fails(62, &["4 of 5 answers did not pass"]);
     let verdicts: Vec<_> = ran
         .json_lines()
         .iter()
         .map(|line| text(&line["judgement"]["verdict"], "verdict").to_owned())
         .collect();
-    assert_eq!(verdicts, ["pass", "fail", "fail", "fail"]);
+    assert_eq!(verdicts, ["fail", "pass", "fail", "fail", "fail"]);
     judge(&["absent.py"]).fails(42, &["absent.py"]);
 }
 

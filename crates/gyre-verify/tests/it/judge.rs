@@ -106,6 +106,24 @@ fn agreement_in_every_fresh_guest_passes() {
 }
 
 #[test]
+fn what_all_cases_of_an_answer_burn_is_bounded_together() {
+    // The first look costs little; each confirmation burns half of what all may.
+    let half = Limits::default().job_fuel_max() / 2 + 1;
+    let judgement = judge_by(|job| {
+        let mut report = execute(job, &|n, _| value(Value::Int(n + 1)));
+        if report.steps.len() == 2 {
+            report.fuel = half;
+        }
+        Ok(report)
+    });
+    assert_eq!(judgement.verdict, fail(0.5));
+    assert_eq!(judgement.fuel, 50 + 2 * half);
+    let run: Vec<_> = judgement.checks.iter().map(|check| check.passed).collect();
+    assert_eq!(run, [true, true, false, false]);
+    assert!(judgement.checks[2].detail.contains("burn together"), "{}", judgement.checks[2].detail);
+}
+
+#[test]
 fn a_wrong_answer_is_rejected_in_one_guest_with_its_share() {
     let judgement = judge(|n, _| value(if n == 2 { Value::Float(3.0) } else { Value::Int(n + 1) }));
     assert_eq!(judgement.verdict, fail(0.75));
