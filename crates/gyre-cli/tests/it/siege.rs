@@ -130,10 +130,10 @@ fn a_shard_whose_path_leads_out_of_the_data_folder_is_not_served() {
     let secret = tempfile::tempdir().unwrap();
     let file = secret.path().join("secret");
     fs::write(&file, "PAR1 not yours").unwrap();
-    let dataset = folder.path().join("runs").join(RUN).join("dataset");
+    let dataset = folder.path().join("datasets").join(RUN);
     std::os::unix::fs::symlink(&file, dataset.join("data/link.parquet")).unwrap();
     std::os::unix::fs::symlink(secret.path(), dataset.join("linked")).unwrap();
-    let linked = format!("runs/{RUN}/dataset");
+    let linked = format!("datasets/{RUN}");
     let paths = [
         "../../../../../../../../etc/passwd".to_owned(),
         "/etc/passwd".to_owned(),
