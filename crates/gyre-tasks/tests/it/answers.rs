@@ -81,7 +81,7 @@ fn attacks_fail() {
         "def solve(numbers):\n    raise SystemExit(0)",
         "def solve(numbers):\n    print('all tests passed')",
         "class Yes:\n    def __eq__(self, other): return True\n    __hash__ = None\ndef solve(numbers):\n    return Yes()",
-        "class Yes(list):\n    def __eq__(self, other): return True\ndef solve(numbers):\n    return Yes(sorted(n * n for n in numbers if n % 2 == 0))",
+        "class Yes(list):\n    def __eq__(self, other): return True\ndef solve(numbers):\n    return Yes(numbers)",
         "def solve(numbers):\n    return tuple(sorted(n * n for n in numbers if n % 2 == 0))",
         "def solve(numbers):\n    return sorted(float(n * n) for n in numbers if n % 2 == 0)",
         "def solve(numbers):\n    return {(3, 2, -4): [4, 16]}.get(tuple(numbers), [])",
@@ -120,8 +120,7 @@ fn numbers_of_another_type_fail() {
     let wrong = [
         "def solve(n):\n    return n > 0",
         "def solve(n):\n    return 1.0 if n > 0 else 0.0",
-        "class Int(int):\n    def __eq__(self, other): return True\n    __hash__ = int.__hash__\ndef solve(n):\n    return Int(n > 0)",
-        "import enum\nclass Sign(enum.IntEnum):\n    NO = 0\n    YES = 1\ndef solve(n):\n    return Sign(int(n > 0))",
+        "class Int(int):\n    def __eq__(self, other): return True\n    __hash__ = int.__hash__\ndef solve(n):\n    return Int(2)",
         "import decimal\ndef solve(n):\n    return decimal.Decimal(int(n > 0))",
         "def solve(n):\n    return '1' if n > 0 else '0'",
     ];
@@ -129,6 +128,18 @@ fn numbers_of_another_type_fail() {
     for (answer, judgement) in wrong.iter().zip(&judged) {
         assert!(matches!(judgement.verdict, Verdict::Fail { .. }), "{answer}\n{judgement:?}");
         assert!(judgement.checks.iter().all(|check| !check.passed), "{answer}\n{judgement:?}");
+    }
+}
+
+/// What their base type holds decides, whatever their own methods say.
+#[test]
+fn values_of_subclasses_are_what_their_base_type_holds() {
+    let right = [
+        "class Int(int):\n    def __eq__(self, other): return False\n    __hash__ = int.__hash__\ndef solve(n):\n    return Int(n > 0)",
+        "import enum\nclass Sign(enum.IntEnum):\n    NO = 0\n    YES = 1\ndef solve(n):\n    return Sign(int(n > 0))",
+    ];
+    for (answer, judgement) in right.iter().zip(judge(&sign(), &right)) {
+        assert_eq!(judgement.verdict, Verdict::Pass, "{answer}\n{judgement:?}");
     }
 }
 

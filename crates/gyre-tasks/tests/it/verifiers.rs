@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fs;
 
 use gyre_tasks::{AdmittedTask, Family, Reason, TaskFile, TaskRequest, generate_tasks};
-use gyre_types::{InvalidReason, Judgement, SandboxJob, SandboxReport, Seed, Verdict};
+use gyre_types::{InvalidReason, Judgement, SandboxJob, SandboxReport, Seed, Step, Verdict};
 use gyre_verify::{Submission, VerifierKind};
 use serde_json::{Value as Json, json};
 
@@ -317,7 +317,8 @@ fn programs() -> Vec<String> {
 type Reports = Vec<Result<SandboxReport, String>>;
 type Fault = dyn Fn(Vec<SandboxJob>) -> Reports;
 
-/// Judges all programs, where jobs of the first or the second call fail.
+/// Judges all programs, where jobs of the first stage (the programs themselves)
+/// or of the second (`verify.py`) fail.
 fn injected(
     family: &Family,
     task: &AdmittedTask,
@@ -325,10 +326,14 @@ fn injected(
 ) -> Vec<Judgement> {
     let programs = programs();
     let answers: Vec<&str> = programs.iter().map(String::as_str).collect();
-    let call = std::cell::Cell::new(0);
+    let verifies = |job: &SandboxJob| {
+        job.steps
+            .iter()
+            .any(|step| matches!(step, Step::Run { code } if code.contains("def verify")))
+    };
     judge_with(family, task, &answers, &|jobs| {
-        call.set(call.get() + 1);
-        fault(call.get(), jobs)
+        let stage = if jobs.iter().any(verifies) { 2 } else { 1 };
+        fault(stage, jobs)
     })
 }
 
@@ -375,8 +380,8 @@ fn of_a_thousand_guests_no_fault_is_a_pass_or_a_fail() {
     ];
     for (at, fault) in faults.iter().enumerate() {
         for stage in [1, 2] {
-            let judged = injected(&sound, &task, &|call, jobs| {
-                if call == stage { fault(jobs) } else { really(jobs) }
+            let judged = injected(&sound, &task, &|failing, jobs| {
+                if failing == stage { fault(jobs) } else { really(jobs) }
             });
             assert_eq!(reasons(&judged, true), 1_000, "fault {at} at stage {stage}");
         }
