@@ -130,6 +130,9 @@ pub(crate) fn audit_codes(data: &Path) -> BTreeSet<String> {
 /// A finished small run: its data folder (not to be written) and what it printed.
 pub(crate) struct Finished {
     pub(crate) data: PathBuf,
+    /// The same, which nobody opens: files of the database come and go beside it
+    /// while it is read.
+    untouched: PathBuf,
     pub(crate) events: Vec<Value>,
 }
 
@@ -141,7 +144,8 @@ pub(crate) fn finished() -> Finished {
     let lock = File::create(folder.join("lock")).unwrap();
     lock.lock().unwrap();
     let own = folder.join(parts());
-    let (data, printed) = (own.join("data"), own.join("printed.jsonl"));
+    let (data, untouched) = (own.join("data"), own.join("untouched"));
+    let printed = own.join("printed.jsonl");
     if !printed.is_file() {
         for old in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
             if old.is_dir() {
@@ -149,10 +153,11 @@ pub(crate) fn finished() -> Finished {
             }
         }
         let ran = on(&data, ["run", "--json", "--config", SMALL]).ok();
+        copy(&data, &untouched);
         fs::write(&printed, ran.stdout).unwrap();
     }
     let events = json_lines(&fs::read_to_string(printed).unwrap());
-    Finished { data, events }
+    Finished { data, untouched, events }
 }
 
 /// Names everything that the shared run depends on.
@@ -175,7 +180,7 @@ fn parts() -> String {
 /// A copy of the finished run, to be changed.
 pub(crate) fn finished_copy() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    copy(&finished().data, folder.path());
+    copy(&finished().untouched, folder.path());
     folder
 }
 
