@@ -16,7 +16,7 @@ fn a_backup_is_put_back_and_audited() {
 
     // Into a copy of the data folder without its database: clean, and the same state.
     let data = folder.path().join("data");
-    copy(&whole.data, &data);
+    copy(&whole.untouched, &data);
     for entry in fs::read_dir(&data).unwrap().map(|entry| entry.unwrap()) {
         if entry.file_name().to_string_lossy().starts_with("lineage.db") {
             fs::remove_file(entry.path()).unwrap();

@@ -132,7 +132,7 @@ pub(crate) struct Finished {
     pub(crate) data: PathBuf,
     /// The same, which nobody opens: files of the database come and go beside it
     /// while it is read.
-    untouched: PathBuf,
+    pub(crate) untouched: PathBuf,
     pub(crate) events: Vec<Value>,
 }
 
