@@ -9,13 +9,14 @@ use serde_json::Value;
 /// Gyre's crates that each crate may name, beside tests. Arrows point down only.
 const ARROWS: &[(&str, &[&str])] = &[
     ("gyre-fault", &[]),
+    ("gyre-folder", &[]),
     ("gyre-types", &[]),
     ("gyre-verify", &["gyre-types"]),
     ("gyre-round", &["gyre-types"]),
     ("gyre-sandbox", &["gyre-types"]),
-    ("gyre-dataset", &["gyre-fault", "gyre-types"]),
-    ("gyre-learner", &["gyre-fault", "gyre-types"]),
-    ("gyre-tasks", &["gyre-types", "gyre-verify"]),
+    ("gyre-dataset", &["gyre-fault", "gyre-folder", "gyre-types"]),
+    ("gyre-learner", &["gyre-fault", "gyre-folder", "gyre-types"]),
+    ("gyre-tasks", &["gyre-folder", "gyre-types", "gyre-verify"]),
     ("gyre-rollout", &["gyre-types", "gyre-sandbox"]),
     ("gyre-lineage", &["gyre-fault", "gyre-types", "gyre-round"]),
     ("gyre-queue", &["gyre-fault"]),
@@ -27,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 const BELOW_ORCHESTRATOR: &[&str] = &[
     "gyre-fault",
+    "gyre-folder",
     "gyre-types",
     "gyre-verify",
     "gyre-round",
@@ -41,6 +43,7 @@ const BELOW_ORCHESTRATOR: &[&str] = &[
 
 const EVERYTHING: &[&str] = &[
     "gyre-fault",
+    "gyre-folder",
     "gyre-types",
     "gyre-verify",
     "gyre-round",
@@ -72,9 +75,9 @@ const FENCES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Folders as handles: for the two that open what somebody else may have named or
-/// made.
-const HANDLES: (&str, &[&str]) = ("cap-", &["gyre-sandbox", "gyre-orchestrator"]);
+/// Folders as handles: of the one crate through which all others open what somebody
+/// else may have named or made, and of the sandbox, which asks more of its caches.
+const HANDLES: (&str, &[&str]) = ("cap-", &["gyre-sandbox", "gyre-folder"]);
 
 /// The queue's engine takes pools of sqlx, so the queue makes them.
 const SHARED: &[(&str, &str)] = &[("gyre-queue", "sqlx")];

@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gyre_folder::LeadsOut;
+
 /// A dataset file that could not be written, read or understood.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
@@ -28,6 +30,9 @@ pub enum Fault {
     /// There is no such file.
     #[error("no such file or folder")]
     Missing(#[source] io::Error),
+    /// The path, or a symbolic link on it, leads out of the folder that it is of.
+    #[error("its path, or a symbolic link on it, leads out of its folder; remove the link")]
+    LeadsOut,
     /// The system failed in another way.
     #[error("the file system failed")]
     Io(#[source] io::Error),
@@ -82,6 +87,7 @@ impl DatasetError {
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         match error.kind() {
+            _ if LeadsOut::is_told_by(&error) => Self::LeadsOut,
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => Self::DiskFull(error),

@@ -1,9 +1,10 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
+use gyre_folder::Folder;
 use gyre_types::Digest;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -32,44 +33,55 @@ const SCHEMA_KEY: &str = "gyre.schema";
 pub(crate) struct Staged {
     /// What its failpoints are called after.
     label: &'static str,
-    temporary: PathBuf,
-    target: PathBuf,
+    folder: Folder,
+    temporary: String,
+    target: String,
     published: bool,
 }
 
 impl Staged {
-    /// Names the temporary file of `target`. One writer at a time works on a
-    /// run's folder, so the name needs no randomness; leavings are overwritten.
-    pub(crate) fn new(target: &Path, label: &'static str) -> Self {
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = target.with_file_name(format!("{TEMPORARY_PREFIX}{name}"));
-        Self { label, temporary, target: target.to_owned(), published: false }
+    /// Names the temporary file of a target. One writer at a time works on a
+    /// run's folder, so the name needs no randomness; leavings are replaced.
+    pub(crate) fn new(folder: &Folder, name: &str, label: &'static str) -> Self {
+        Self {
+            label,
+            folder: folder.clone(),
+            temporary: format!("{TEMPORARY_PREFIX}{name}"),
+            target: name.to_owned(),
+            published: false,
+        }
     }
 
-    pub(crate) fn temporary(&self) -> &Path {
-        &self.temporary
+    /// The file under its temporary name, to read it.
+    pub(crate) fn temporary(&self) -> Source {
+        Source::below(&self.folder, &self.temporary)
     }
 
-    pub(crate) fn target(&self) -> &Path {
-        &self.target
+    pub(crate) fn target(&self) -> PathBuf {
+        self.folder.path().join(&self.target)
+    }
+
+    fn create(&self) -> io::Result<File> {
+        self.point("creating")?;
+        self.folder.create(&self.temporary)
     }
 
     /// Chooses the name that the file will have in its folder.
     pub(crate) fn renamed(mut self, name: &str) -> Self {
-        self.target = self.target.with_file_name(name);
+        self.target = name.to_owned();
         self
     }
 
     /// Gives the file its name, in place of any file that has it. Its content
     /// must be on disk already. After this returns it survives a crash.
     pub(crate) fn publish(mut self) -> Result<(), DatasetError> {
-        self.point("renaming").at(&self.target, "write")?;
-        fs::rename(&self.temporary, &self.target).at(&self.target, "write")?;
+        let target = self.target();
+        self.point("renaming").at(&target, "write")?;
+        self.folder.rename(&self.temporary, &self.target).at(&target, "write")?;
         self.published = true;
-        self.point("renamed").at(&self.target, "write")?;
-        let folder = self.target.parent().unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).at(folder, "write")?;
-        self.point("published").at(&self.target, "write")
+        self.point("renamed").at(&target, "write")?;
+        self.folder.sync().at(&self.folder.path(), "write")?;
+        self.point("published").at(&target, "write")
     }
 
     /// A point at which a test may make this file fail; see `gyre_fault::POINTS`.
@@ -82,29 +94,28 @@ impl Drop for Staged {
     fn drop(&mut self) {
         if !self.published {
             // Best effort: what stays is collected at the next start.
-            let _ = fs::remove_file(&self.temporary);
+            let _ = self.folder.remove_file(&self.temporary);
         }
     }
 }
 
 /// Replaces a small file at once.
-pub(crate) fn write_whole(target: &Path, bytes: &[u8]) -> Result<(), DatasetError> {
-    let staged = Staged::new(target, "index");
+pub(crate) fn write_whole(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(), DatasetError> {
+    let staged = Staged::new(folder, name, "index");
     let write = || -> io::Result<()> {
-        staged.point("creating")?;
-        let mut file = File::create(staged.temporary())?;
+        let mut file = staged.create()?;
         io::Write::write_all(&mut file, bytes)?;
         staged.point("written")?;
         file.sync_all()?;
         staged.point("synced")
     };
-    write().at(target, "write")?;
+    write().at(&staged.target(), "write")?;
     staged.publish()
 }
 
 /// Digests a file without holding it; gives its size too.
-pub(crate) fn digest_file(path: &Path) -> io::Result<(Digest, u64)> {
-    let mut file = File::open(path)?;
+pub(crate) fn digest_file(source: Source) -> io::Result<(Digest, u64)> {
+    let mut file = source.open()?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 << 10];
     let mut bytes = 0;
@@ -201,29 +212,30 @@ pub(crate) struct ParquetFile {
 impl ParquetFile {
     /// Begins a file; `first` gives the columns and is not yet written.
     pub(crate) fn create(
-        target: &Path,
+        (folder, name): (&Folder, &str),
         form: Form,
         first: &RecordBatch,
     ) -> Result<Self, DatasetError> {
-        let staged = Staged::new(target, form.label);
-        staged.point("creating").at(target, "write")?;
-        let file = File::create(staged.temporary()).at(target, "write")?;
-        let own = file.try_clone().at(target, "write")?;
-        let writer = writer(own, form, first).at(target, "write")?;
+        let staged = Staged::new(folder, name, form.label);
+        let target = staged.target();
+        let file = staged.create().at(&target, "write")?;
+        let own = file.try_clone().at(&target, "write")?;
+        let writer = writer(own, form, first).at(&target, "write")?;
         Ok(Self { writer, staged, file })
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), DatasetError> {
-        self.writer.write(batch).at(self.staged.target(), "write")
+        self.writer.write(batch).at(&self.staged.target(), "write")
     }
 
     /// Writes the footer and puts the file on disk, still under its temporary name.
     pub(crate) fn finish(mut self) -> Result<Staged, DatasetError> {
         // `into_inner` would hide a full disk in a text; `finish` does not.
-        self.writer.finish().at(self.staged.target(), "write")?;
-        self.staged.point("written").at(self.staged.target(), "write")?;
-        self.file.sync_all().at(self.staged.target(), "write")?;
-        self.staged.point("synced").at(self.staged.target(), "write")?;
+        let target = self.staged.target();
+        self.writer.finish().at(&target, "write")?;
+        self.staged.point("written").at(&target, "write")?;
+        self.file.sync_all().at(&target, "write")?;
+        self.staged.point("synced").at(&target, "write")?;
         Ok(self.staged)
     }
 }

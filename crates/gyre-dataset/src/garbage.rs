@@ -1,7 +1,7 @@
 use std::collections::HashSet;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use gyre_folder::{EntryKind, Folder};
 
 use crate::error::{At, DatasetError};
 use crate::file::TEMPORARY_PREFIX;
@@ -14,24 +14,19 @@ use crate::file::TEMPORARY_PREFIX;
 /// # Errors
 ///
 /// When the folder cannot be read.
-pub fn find_garbage(dir: &Path, known: &HashSet<PathBuf>) -> Result<Vec<PathBuf>, DatasetError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).at(dir, "read"),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.at(dir, "read")?;
-        let path = entry.path();
-        let is_file = entry.file_type().at(&path, "read")?.is_file();
-        let temporary = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
+pub fn find_garbage(
+    dir: impl Into<Folder>,
+    known: &HashSet<PathBuf>,
+) -> Result<Vec<PathBuf>, DatasetError> {
+    let (dir, mut found) = (dir.into(), Vec::new());
+    for entry in dir.entries().at(&dir.path(), "read")? {
+        let path = dir.path().join(&entry.name);
+        let temporary = entry.name.to_string_lossy().starts_with(TEMPORARY_PREFIX);
         let unnamed = path.extension().is_some_and(|e| e == "parquet") && !known.contains(&path);
-        if is_file && (temporary || unnamed) {
+        if entry.kind == EntryKind::File && (temporary || unnamed) {
             found.push(path);
         }
     }
-    found.sort();
     Ok(found)
 }
 
@@ -43,11 +38,15 @@ pub fn find_garbage(dir: &Path, known: &HashSet<PathBuf>) -> Result<Vec<PathBuf>
 /// # Errors
 ///
 /// When the folder cannot be read or a file not be removed.
-pub fn collect_garbage(dir: &Path, known: &HashSet<PathBuf>) -> Result<Vec<PathBuf>, DatasetError> {
-    let found = find_garbage(dir, known)?;
+pub fn collect_garbage(
+    dir: impl Into<Folder>,
+    known: &HashSet<PathBuf>,
+) -> Result<Vec<PathBuf>, DatasetError> {
+    let dir = dir.into();
+    let found = find_garbage(&dir, known)?;
     for path in &found {
         gyre_fault::io_point("garbage::removing").at(path, "remove")?;
-        fs::remove_file(path).at(path, "remove")?;
+        dir.remove_file(path.file_name().unwrap_or_default()).at(path, "remove")?;
         gyre_fault::io_point("garbage::removed").at(path, "remove")?;
     }
     Ok(found)

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use gyre_folder::{EntryKind, Folder};
 use gyre_types::{Digest, RunId, ShardId};
 use serde::{Deserialize, Serialize};
 
@@ -9,16 +9,23 @@ use crate::card::{self, Card};
 use crate::error::{At, DatasetError, Fault};
 use crate::file::write_whole;
 use crate::garbage::collect_garbage;
+use crate::source::Source;
 use crate::view::{ManifestView, View, write_view};
 
 /// The version of `manifest.json` that this crate writes. It reads version 1 too,
 /// which knew neither views nor the card's digest.
 const MANIFEST_VERSION: u32 = 2;
 
+const MANIFEST: &str = "manifest.json";
+
 /// The folder of a run's dataset: `data/train-r0001-<digest>.parquet`, …, a
 /// folder for each [`View`], `README.md` and `manifest.json`.
+///
+/// Whatever its manifest names and whatever links lie in it, nothing outside the
+/// folder is read, written or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
+    folder: Folder,
     root: PathBuf,
 }
 
@@ -41,10 +48,11 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The paths of all files but the card and the manifest.
-    pub fn files(&self) -> impl Iterator<Item = (&str, u64)> {
-        let shards = self.shards.iter().map(|shard| (shard.path.as_str(), shard.bytes));
-        shards.chain(self.views.iter().map(|view| (view.path.as_str(), view.bytes)))
+    /// All files but the card and the manifest: path, digest, size.
+    pub fn files(&self) -> impl Iterator<Item = (&str, Digest, u64)> {
+        let shards = self.shards.iter().map(|shard| (&shard.path, shard.sha256, shard.bytes));
+        let views = self.views.iter().map(|view| (&view.path, view.sha256, view.bytes));
+        shards.chain(views).map(|(path, sha256, bytes)| (path.as_str(), sha256, bytes))
     }
 }
 
@@ -68,8 +76,9 @@ pub struct ManifestShard {
 
 impl Layout {
     /// The dataset in this folder; nothing is touched yet.
-    pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+    pub fn new(folder: impl Into<Folder>) -> Self {
+        let folder = folder.into();
+        Self { root: folder.path(), folder }
     }
 
     /// The folder.
@@ -82,9 +91,19 @@ impl Layout {
         self.root.join("data")
     }
 
+    /// The folder of the shards, to write to.
+    pub fn data(&self) -> Folder {
+        self.folder.below("data")
+    }
+
+    /// The dataset's folder, to read from and to write to.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// The folder of a view.
-    pub fn view_dir(&self, view: View) -> PathBuf {
-        self.root.join(view.name())
+    pub(crate) fn view(&self, view: View) -> Folder {
+        self.folder.below(view.name())
     }
 
     /// Makes the folders.
@@ -93,19 +112,41 @@ impl Layout {
     ///
     /// When the file system does not let it.
     pub fn create(&self) -> Result<(), DatasetError> {
-        for dir in View::ALL.map(|view| self.view_dir(view)).into_iter().chain([self.data_dir()]) {
-            fs::create_dir_all(&dir).at(&dir, "create")?;
+        for dir in View::ALL.map(|view| self.view(view)).into_iter().chain([self.data()]) {
+            dir.make().at(&dir.path(), "create")?;
         }
         Ok(())
     }
 
-    /// Where a path of the manifest lies.
+    /// A file of the dataset, by its path in the manifest. One that cannot be
+    /// opened, or whose path leads out of the folder, fails when it is read.
+    pub fn open(&self, path: &str) -> Source {
+        Source::below(&self.folder, path)
+    }
+
+    /// The bytes of a file of the dataset, to hand them on; only if they are those
+    /// of this digest, where one is recorded.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, leads out of the folder, or was changed.
+    pub fn read(&self, path: &str, sha256: Option<&Digest>) -> Result<Vec<u8>, DatasetError> {
+        let place = self.resolve(path);
+        let bytes = self.folder.read(path).at(&place, "read")?;
+        if sha256.is_some_and(|sha256| Digest::of(&bytes) != *sha256) {
+            let fault = Fault::Damaged("its SHA-256 is not the recorded one".to_owned());
+            return Err(DatasetError::new(&place, "publish", fault));
+        }
+        Ok(bytes)
+    }
+
+    /// Where a path of the manifest lies, to name it.
     pub fn resolve(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
 
     pub(crate) fn manifest_path(&self) -> PathBuf {
-        self.root.join("manifest.json")
+        self.root.join(MANIFEST)
     }
 
     /// Writes the card and the manifest anew, each at once, and what is missing
@@ -122,22 +163,21 @@ impl Layout {
             Path::new(&shard.path).components().all(|part| matches!(part, Component::Normal(_)))
         };
         if let Some(outside) = shards.iter().find(|shard| !inside(shard)) {
-            let fault = Fault::Damaged("its path leads out of the dataset".to_owned());
-            return Err(DatasetError::new(Path::new(&outside.path), "publish", fault));
+            return Err(DatasetError::new(Path::new(&outside.path), "publish", Fault::LeadsOut));
         }
         let views = self.write_views(&shards)?;
         let (readme, manifest) = index(card, shards, views);
-        write_whole(&self.root.join("README.md"), readme.as_bytes())?;
+        write_whole(&self.folder, "README.md", readme.as_bytes())?;
         let path = self.manifest_path();
         let damaged = |error: serde_json::Error| Fault::Damaged(error.to_string());
         let mut json =
             serde_json::to_string_pretty(&manifest).map_err(damaged).at(&path, "write")?;
         json.push('\n');
-        write_whole(&path, json.as_bytes())?;
+        write_whole(&self.folder, MANIFEST, json.as_bytes())?;
         let named: HashSet<_> =
             manifest.views.iter().map(|view| self.resolve(&view.path)).collect();
         for view in View::ALL {
-            collect_garbage(&self.view_dir(view), &named)?;
+            collect_garbage(self.view(view), &named)?;
         }
         Ok(())
     }
@@ -152,15 +192,17 @@ impl Layout {
         for view in View::ALL {
             for shard in shards {
                 let there = known.get(&(view, shard.id.clone())).filter(|known| {
-                    let about = fs::metadata(self.resolve(&known.path));
-                    about.is_ok_and(|about| about.is_file() && about.len() == known.bytes)
+                    let about = self.folder.look_at(&known.path);
+                    about.is_ok_and(|about| {
+                        about.kind == EntryKind::File && about.bytes == known.bytes
+                    })
                 });
                 views.push(match there {
                     Some(known) => known.clone(),
                     None => {
-                        let dir = self.view_dir(view);
-                        fs::create_dir_all(&dir).at(&dir, "create")?;
-                        write_view(&self.root, view, &self.resolve(&shard.path), shard)?
+                        let dir = self.view(view);
+                        dir.make().at(&dir.path(), "create")?;
+                        write_view(&dir, view, self.open(&shard.path), shard)?
                     }
                 });
             }
@@ -204,7 +246,7 @@ impl Layout {
             format_version: u32,
         }
         let path = self.manifest_path();
-        let text = fs::read_to_string(&path).at(&path, "read")?;
+        let text = self.folder.read_to_string(MANIFEST).at(&path, "read")?;
         let damaged = |error: serde_json::Error| Fault::Damaged(error.to_string());
         let version: Version = serde_json::from_str(&text).map_err(damaged).at(&path, "read")?;
         if !(1..=MANIFEST_VERSION).contains(&version.format_version) {

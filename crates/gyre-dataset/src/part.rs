@@ -1,7 +1,8 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow_array::types::{Float32Type, UInt32Type};
 use arrow_array::{Float32Array, ListArray, RecordBatch, UInt32Array, UInt64Array};
+use gyre_folder::Folder;
 use gyre_types::{
     Digest, FinishReason, PartId, PolicyRef, RolloutRecord, Sampling, Seed, StopReason, TurnRecord,
 };
@@ -40,13 +41,14 @@ pub struct PartFile {
 /// When the disk is full, the folder cannot be written, or the file does not
 /// read back. Nothing half-written stays.
 pub fn write_part(
-    dir: &Path,
+    dir: impl Into<Folder>,
     name: &str,
     records: &[RolloutRecord],
 ) -> Result<PartFile, DatasetError> {
-    let path = dir.join(format!("{name}.parquet"));
+    let (dir, name) = (dir.into(), format!("{name}.parquet"));
+    let path = dir.path().join(&name);
     let first = encode(&records[..records.len().min(ROWS_PER_BATCH)]).at(&path, "write")?;
-    let mut file = ParquetFile::create(&path, FORM, &first)?;
+    let mut file = ParquetFile::create((&dir, &name), FORM, &first)?;
     for chunk in records.chunks(ROWS_PER_BATCH) {
         file.write(&encode(chunk).at(&path, "write")?)?;
     }
@@ -58,7 +60,7 @@ pub fn write_part(
     Ok(PartFile { id: PartId::from_digest(&sha256), path, sha256, bytes, rows })
 }
 
-fn verify(temporary: &Path, records: &[RolloutRecord]) -> Result<(), Fault> {
+fn verify(temporary: Source, records: &[RolloutRecord]) -> Result<(), Fault> {
     let mut written = records.iter();
     for read in read_part(temporary).map_err(|error| error.fault)? {
         let read = read.map_err(|error| error.fault)?;

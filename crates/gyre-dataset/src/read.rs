@@ -56,7 +56,7 @@ pub fn head(layout: &Layout, count: usize) -> Result<Vec<DatasetRow>, DatasetErr
             break;
         }
         let missing = count - rows.len();
-        let read = read_shard(&layout.resolve(&shard.path))?.take(missing);
+        let read = read_shard(layout.open(&shard.path))?.take(missing);
         rows.extend(read.collect::<Result<Vec<_>, _>>()?);
     }
     Ok(rows)

@@ -1,7 +1,8 @@
 use std::collections::HashSet;
 use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use gyre_folder::Folder;
 use gyre_types::{Digest, RolloutId, ShardId};
 
 use crate::error::{At, DatasetError, Fault};
@@ -9,6 +10,7 @@ use crate::file::{Form, ParquetFile, ROWS_PER_BATCH, Staged, digest_file};
 use crate::layout::content_name;
 use crate::read::read_shard;
 use crate::row::{DatasetRow, encode};
+use crate::source::Source;
 
 const FORM: Form = Form { schema: crate::row::SCHEMA, label: "shard", says_json: false };
 
@@ -18,8 +20,9 @@ const FORM: Form = Form { schema: crate::row::SCHEMA, label: "shard", says_json:
 /// and the ids of all rows. Dropping it removes the file.
 pub struct DatasetWriter {
     round: u32,
-    /// Where the file would lie without its digest in its name.
-    path: PathBuf,
+    folder: Folder,
+    /// What the file would be called without its digest in its name.
+    name: String,
     file: Option<ParquetFile>,
     waiting: Vec<DatasetRow>,
     rollouts: Vec<RolloutId>,
@@ -30,10 +33,11 @@ pub struct DatasetWriter {
 impl DatasetWriter {
     /// Begins a shard with rows of a round, in this folder. It is named by its
     /// content, `train-r0001-<digest>.parquet`, once that is known.
-    pub fn new(dir: &Path, round: u32) -> Self {
+    pub fn new(dir: impl Into<Folder>, round: u32) -> Self {
         Self {
             round,
-            path: dir.join(format!("train-r{round:04}.parquet")),
+            folder: dir.into(),
+            name: format!("train-r{round:04}.parquet"),
             file: None,
             waiting: Vec::new(),
             rollouts: Vec::new(),
@@ -53,7 +57,7 @@ impl DatasetWriter {
         let known = self.seen.contains(&row.rollout_id);
         if let Some(reason) = row.objection().or_else(|| known.then(repeated)) {
             let fault = Fault::Row { rollout: row.rollout_id.to_string(), reason };
-            return Err(DatasetError::new(&self.path, "write", fault));
+            return Err(DatasetError::new(&self.path(), "write", fault));
         }
         self.seen.insert(row.rollout_id.clone());
         self.rollouts.push(row.rollout_id.clone());
@@ -62,11 +66,15 @@ impl DatasetWriter {
         if self.waiting.len() == ROWS_PER_BATCH { self.flush() } else { Ok(()) }
     }
 
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(&self.name)
+    }
+
     fn flush(&mut self) -> Result<(), DatasetError> {
-        let batch = encode(&mem::take(&mut self.waiting)).at(&self.path, "write")?;
+        let batch = encode(&mem::take(&mut self.waiting)).at(&self.path(), "write")?;
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(ParquetFile::create(&self.path, FORM, &batch)?),
+            none => none.insert(ParquetFile::create((&self.folder, &self.name), FORM, &batch)?),
         };
         file.write(&batch)
     }
@@ -85,12 +93,12 @@ impl DatasetWriter {
             unreachable!("flush makes the file");
         };
         let staged = file.finish()?;
-        self.verify(staged.temporary()).at(&self.path, "write")?;
-        let (sha256, bytes) = digest_file(staged.temporary()).at(&self.path, "write")?;
+        self.verify(staged.temporary()).at(&self.path(), "write")?;
+        let (sha256, bytes) = digest_file(staged.temporary()).at(&self.path(), "write")?;
         let staged = staged.renamed(&content_name(self.round, &sha256));
         let shard = PublishedShard {
             id: ShardId::from_digest(&sha256),
-            path: staged.target().to_owned(),
+            path: staged.target(),
             sha256,
             bytes,
             rollouts: mem::take(&mut self.rollouts),
@@ -98,7 +106,7 @@ impl DatasetWriter {
         Ok(SealedShard { staged, shard })
     }
 
-    fn verify(&self, temporary: &Path) -> Result<(), Fault> {
+    fn verify(&self, temporary: Source) -> Result<(), Fault> {
         let mut content = empty();
         let mut rows = 0;
         for row in read_shard(temporary).map_err(|error| error.fault)? {

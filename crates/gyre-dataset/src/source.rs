@@ -2,6 +2,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gyre_folder::Folder;
+
 /// A file to read: by its path, or opened by somebody who may decide where it is
 /// allowed to lie.
 #[derive(Debug)]
@@ -15,6 +17,12 @@ impl Source {
     /// A file that was opened, or why it was not; errors call it `path`.
     pub fn opened(path: impl Into<PathBuf>, file: io::Result<File>) -> Self {
         Self { path: path.into(), opened: Some(file) }
+    }
+
+    /// A file of a folder, below which it must lie.
+    pub fn below(folder: &Folder, name: impl AsRef<Path>) -> Self {
+        let name = name.as_ref();
+        Self::opened(folder.path().join(name), folder.open(name))
     }
 
     pub(crate) fn open(self) -> io::Result<File> {

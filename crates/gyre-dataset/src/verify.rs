@@ -1,14 +1,14 @@
 use std::collections::HashSet;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gyre_types::Digest;
 
-use crate::error::DatasetError;
+use crate::error::{At, DatasetError};
 use crate::file::digest_file;
 use crate::layout::{Layout, ManifestShard};
 use crate::read::read_shard;
+use crate::source::Source;
 use crate::view::{ManifestView, View, digest_view};
 
 /// Something that is wrong with a dataset's files.
@@ -40,19 +40,18 @@ pub fn verify_dataset(layout: &Layout) -> Result<Vec<Problem>, DatasetError> {
         }
     };
     if let Some(expected) = manifest.card_sha256 {
-        problems.extend(verify_card(&layout.root().join("README.md"), &expected));
+        problems.extend(verify_card(layout.open("README.md"), &expected));
     }
     let mut known = HashSet::new();
     for shard in &manifest.shards {
-        let path = layout.resolve(&shard.path);
-        let problem = verify_shard(&path, shard);
+        let problem = verify_shard(layout, shard);
         if problem.is_none() {
             for view in manifest.views.iter().filter(|view| view.shard == shard.id) {
-                problems.extend(verify_view(&layout.resolve(&view.path), view, &path)?);
+                problems.extend(verify_view(layout, view, &shard.path)?);
             }
         }
         problems.extend(problem);
-        known.insert(path);
+        known.insert(layout.resolve(&shard.path));
     }
     known.extend(manifest.views.iter().map(|view| layout.resolve(&view.path)));
     for path in unnamed(layout, &known)? {
@@ -62,9 +61,10 @@ pub fn verify_dataset(layout: &Layout) -> Result<Vec<Problem>, DatasetError> {
     Ok(problems)
 }
 
-fn verify_card(path: &Path, expected: &Digest) -> Option<Problem> {
-    let problem = |code, detail| Some(Problem { code, path: path.to_owned(), detail });
-    match digest_file(path) {
+fn verify_card(card: Source, expected: &Digest) -> Option<Problem> {
+    let path = card.path.clone();
+    let problem = |code, detail| Some(Problem { code, path: path.clone(), detail });
+    match digest_file(card) {
         Ok((found, _)) if found == *expected => None,
         Ok(_) => {
             problem("card_changed", format!("{} is not the card that was written", path.display()))
@@ -75,29 +75,33 @@ fn verify_card(path: &Path, expected: &Digest) -> Option<Problem> {
 
 /// A view must be what its shard gives, whatever the manifest says.
 fn verify_view(
-    path: &Path,
+    layout: &Layout,
     view: &ManifestView,
-    shard: &Path,
+    shard: &str,
 ) -> Result<Option<Problem>, DatasetError> {
-    let problem = |code, detail: String| Some(Problem { code, path: path.to_owned(), detail });
+    let path = layout.resolve(&view.path);
+    let problem = |code, detail: String| Some(Problem { code, path: path.clone(), detail });
     let shown = path.display();
-    let found = match digest_file(path) {
+    let found = match digest_file(layout.open(&view.path)) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(problem("view_missing", format!("{shown} is missing")));
         }
         Err(error) => return Ok(problem("view_unreadable", format!("{shown}: {error}"))),
     };
-    if found == digest_view(view.view, shard)? && found == (view.sha256, view.bytes) {
+    let given = digest_view(view.view, layout.open(shard))?;
+    if found == given && found == (view.sha256, view.bytes) {
         return Ok(None);
     }
+    let shard = layout.resolve(shard);
     Ok(problem("view_changed", format!("{shown} is not what {} gives", shard.display())))
 }
 
-fn verify_shard(path: &Path, shard: &ManifestShard) -> Option<Problem> {
-    let problem = |code, detail: String| Some(Problem { code, path: path.to_owned(), detail });
+fn verify_shard(layout: &Layout, shard: &ManifestShard) -> Option<Problem> {
+    let path = layout.resolve(&shard.path);
+    let problem = |code, detail: String| Some(Problem { code, path: path.clone(), detail });
     let shown = path.display();
-    let (sha256, bytes) = match digest_file(path) {
+    let (sha256, bytes) = match digest_file(layout.open(&shard.path)) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return problem("shard_missing", format!("{shown} is missing"));
@@ -114,7 +118,7 @@ fn verify_shard(path: &Path, shard: &ManifestShard) -> Option<Problem> {
         let detail = format!("{shown} has SHA-256 {sha256}, the manifest says {expected}");
         return problem("shard_changed", detail);
     }
-    match count_rows(path) {
+    match count_rows(layout.open(&shard.path)) {
         Ok(rows) if rows == shard.rows => None,
         Ok(rows) => {
             let expected = shard.rows;
@@ -124,25 +128,17 @@ fn verify_shard(path: &Path, shard: &ManifestShard) -> Option<Problem> {
     }
 }
 
-fn count_rows(path: &Path) -> Result<u64, DatasetError> {
-    read_shard(path)?.try_fold(0, |rows, row| row.map(|_| rows + 1))
+fn count_rows(shard: Source) -> Result<u64, DatasetError> {
+    read_shard(shard)?.try_fold(0, |rows, row| row.map(|_| rows + 1))
 }
 
 fn unnamed(layout: &Layout, known: &HashSet<PathBuf>) -> Result<Vec<PathBuf>, DatasetError> {
-    use crate::error::At;
     let mut found = Vec::new();
-    for dir in View::ALL.map(|view| layout.view_dir(view)).into_iter().chain([layout.data_dir()]) {
-        let entries = match fs::read_dir(&dir) {
-            // A dataset of version 1 has no views.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries.at(&dir, "read")?,
-        };
-        for entry in entries {
-            let path = entry.at(&dir, "read")?.path();
-            if !known.contains(&path) {
-                found.push(path);
-            }
-        }
+    // A dataset of version 1 has no views.
+    for dir in View::ALL.map(|view| layout.view(view)).into_iter().chain([layout.data()]) {
+        let path = dir.path();
+        let entries = dir.entries().at(&path, "read")?.into_iter();
+        found.extend(entries.map(|entry| path.join(entry.name)).filter(|e| !known.contains(e)));
     }
     found.sort();
     Ok(found)

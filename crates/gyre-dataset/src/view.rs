@@ -2,9 +2,8 @@
 //!
 //! Views follow from shards: the same shard gives the same bytes.
 
-use std::path::Path;
-
 use arrow_array::RecordBatch;
+use gyre_folder::Folder;
 use gyre_types::{Digest, Message, Role, ShardId, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,6 +15,7 @@ use crate::file::{Form, ParquetFile, ROWS_PER_BATCH, Unwritten, digest_file};
 use crate::layout::{ManifestShard, content_name};
 use crate::read::read_shard;
 use crate::row::DatasetRow;
+use crate::source::Source;
 
 /// A view of a dataset: one configuration of its Hugging Face folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,15 +88,15 @@ pub struct ManifestView {
     pub rows: u64,
 }
 
-/// Writes the file of one view of a shard below `root`.
+/// Writes the file of one view of a shard into the view's folder.
 pub(crate) fn write_view(
-    root: &Path,
+    dir: &Folder,
     view: View,
-    file: &Path,
+    file: Source,
     shard: &ManifestShard,
 ) -> Result<ManifestView, DatasetError> {
-    let dir = root.join(view.name());
-    let target = dir.join(content_name(shard.round, &shard.sha256));
+    let name = content_name(shard.round, &shard.sha256);
+    let target = dir.path().join(&name);
     let mut out = None;
     let mut rows = 0;
     batches(file, |batch| {
@@ -104,7 +104,7 @@ pub(crate) fn write_view(
         let batch = view.encode(batch).at(&target, "write")?;
         let out = match &mut out {
             Some(out) => out,
-            none => none.insert(ParquetFile::create(&target, view.form(), &batch)?),
+            none => none.insert(ParquetFile::create((dir, &name), view.form(), &batch)?),
         };
         out.write(&batch)
     })?;
@@ -120,26 +120,27 @@ pub(crate) fn write_view(
 }
 
 /// What [`write_view`] would write: its digest and size.
-pub(crate) fn digest_view(view: View, file: &Path) -> Result<(Digest, u64), DatasetError> {
+pub(crate) fn digest_view(view: View, file: Source) -> Result<(Digest, u64), DatasetError> {
+    let path = file.path.clone();
     let mut out = None;
     batches(file, |batch| {
-        let batch = view.encode(batch).at(file, "read")?;
+        let batch = view.encode(batch).at(&path, "read")?;
         let out = match &mut out {
             Some(out) => out,
-            none => none.insert(Unwritten::new(view.form(), &batch).at(file, "read")?),
+            none => none.insert(Unwritten::new(view.form(), &batch).at(&path, "read")?),
         };
-        out.write(&batch).at(file, "read")
+        out.write(&batch).at(&path, "read")
     })?;
     let Some(out) = out else {
         unreachable!("every shard has a batch");
     };
-    out.finish().at(file, "read")
+    out.finish().at(&path, "read")
 }
 
 /// The rows of a shard that views show, some at a time; at least one batch,
 /// which may be empty.
 fn batches(
-    file: &Path,
+    file: Source,
     mut each: impl FnMut(&[DatasetRow]) -> Result<(), DatasetError>,
 ) -> Result<(), DatasetError> {
     let mut ready = Vec::new();

@@ -125,6 +125,11 @@ pub const POINTS: &[Point] = &[
     after(Driver, "offer::committed"),
     before(Driver, "queue::pushing"),
     after(Driver, "queue::pushed"),
+    // Once a round is over, its pieces and their jobs are forgotten.
+    before(Driver, "prune::committing"),
+    after(Driver, "prune::committed"),
+    before(Driver, "queue::forgetting"),
+    after(Driver, "queue::forgotten"),
     file(Driver, "object::putting"),
     file(Driver, "object::put"),
     file(Driver, "object::removing"),

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use gyre_folder::Folder;
 use gyre_types::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -43,12 +44,11 @@ impl Checkpoint {
         if !dir.is_dir() {
             return Err(LearnerError::Missing { dir: dir.to_owned(), file: MODEL });
         }
-        let mut found = BTreeMap::new();
-        for entry in dir.read_dir().map_err(LearnerError::io("list", dir))? {
-            let path = entry.map_err(LearnerError::io("list", dir))?.path();
-            let bytes = std::fs::read(&path).map_err(LearnerError::io("read", &path))?;
-            let name = path.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
-            found.insert(name, Digest::of(&bytes));
+        let (folder, mut found) = (Folder::new(dir), BTreeMap::new());
+        for entry in folder.entries().map_err(LearnerError::io("list", dir))? {
+            let path = dir.join(&entry.name);
+            let bytes = folder.read(&entry.name).map_err(LearnerError::io("read", &path))?;
+            found.insert(entry.name.into_encoded_bytes(), Digest::of(&bytes));
         }
         let parts = found.iter().flat_map(|(name, digest)| [name.as_slice(), digest.as_bytes()]);
         Ok(Digest::of_parts(parts))

@@ -1,8 +1,9 @@
-use gyre_types::{RunId, TaskId};
+use gyre_types::{RolloutId, RunId, TaskId};
 
-use crate::cells::convert;
+use crate::cells::{convert, read_rollout};
 use crate::database::Query;
-use crate::{Store, StoreError};
+use crate::read::select_rollouts;
+use crate::{RolloutWithVerdict, Store, StoreError};
 
 /// What an id may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +63,9 @@ pub struct Found {
 /// How many matches are told, of each kind.
 const FOUND_MAX: u32 = 20;
 
+/// Ids of one statement.
+const AT_ONCE: usize = 512;
+
 impl Store {
     /// Those of some tasks that a run has, in no order.
     ///
@@ -73,19 +77,33 @@ impl Store {
         run: &RunId,
         tasks: &[TaskId],
     ) -> Result<Vec<TaskId>, StoreError> {
-        /// Tasks of one statement. Shorter lists are filled up to a power of two with
-        /// their last task: a statement of each length would be kept prepared.
-        const AT_ONCE: usize = 512;
         let mut found = Vec::new();
         for tasks in tasks.chunks(AT_ONCE) {
             let mut query = Query::new("SELECT id FROM tasks WHERE run = ");
-            query.arg(run.as_str()).push(" AND id IN (");
-            let filled = tasks.iter().chain(std::iter::repeat(&tasks[tasks.len() - 1]));
-            for (at, task) in filled.take(tasks.len().next_power_of_two()).enumerate() {
-                query.push(if at == 0 { "" } else { ", " }).arg(task.as_str());
-            }
-            query.push(")");
+            query.arg(run.as_str()).push(" AND id IN ");
+            push_ids(&mut query, tasks.iter().map(TaskId::as_str));
             found.extend(convert("tasks", self.fetch(query).await?, |row| row.parse())?);
+        }
+        Ok(found)
+    }
+
+    /// Those of some rollouts that a run has, each with its newest verdict, in no
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails or holds a row that is not ours.
+    pub async fn rollouts_among(
+        &self,
+        run: &RunId,
+        rollouts: &[RolloutId],
+    ) -> Result<Vec<RolloutWithVerdict>, StoreError> {
+        let mut found = Vec::new();
+        for rollouts in rollouts.chunks(AT_ONCE) {
+            let mut query = select_rollouts(run);
+            query.push(" AND r.id IN ");
+            push_ids(&mut query, rollouts.iter().map(RolloutId::as_str));
+            found.extend(convert("rollouts", self.fetch(query).await?, read_rollout)?);
         }
         Ok(found)
     }
@@ -121,4 +139,15 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+/// Appends a list of ids. Shorter lists are filled up to a power of two with their
+/// last id: a statement of each length would be kept prepared.
+fn push_ids<'a>(query: &mut Query, ids: impl ExactSizeIterator<Item = &'a str> + Clone) {
+    let (count, last) = (ids.len(), ids.clone().last());
+    let filled = ids.chain(last.into_iter().cycle());
+    for (at, id) in filled.take(count.next_power_of_two()).enumerate() {
+        query.push(if at == 0 { "(" } else { ", " }).arg(id);
+    }
+    query.push(")");
 }

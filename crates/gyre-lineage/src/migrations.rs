@@ -4,7 +4,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use crate::DatabaseUrl;
 
 /// The newest version that this binary knows, in both databases.
-pub(crate) const VERSION: i64 = 9;
+pub(crate) const VERSION: i64 = 11;
 
 /// Reads the version that a database has; fails where it has none.
 pub(crate) const READ_VERSION: &str = "SELECT MAX(version) FROM _sqlx_migrations WHERE success";
@@ -19,6 +19,7 @@ pub(crate) fn sqlite() -> Migrator {
         (7, "index", include_str!("../../../migrations/sqlite/0007_index.sql")),
         (8, "retired_files", include_str!("../../../migrations/sqlite/0008_retired_files.sql")),
         (9, "workers", include_str!("../../../migrations/sqlite/0009_workers.sql")),
+        (11, "pruned_work", include_str!("../../../migrations/sqlite/0011_pruned_work.sql")),
     ])
 }
 
@@ -32,6 +33,7 @@ pub(crate) fn postgres() -> Migrator {
         (7, "index", include_str!("../../../migrations/postgres/0007_index.sql")),
         (8, "retired_files", include_str!("../../../migrations/postgres/0008_retired_files.sql")),
         (9, "workers", include_str!("../../../migrations/postgres/0009_workers.sql")),
+        (11, "pruned_work", include_str!("../../../migrations/postgres/0011_pruned_work.sql")),
     ])
 }
 

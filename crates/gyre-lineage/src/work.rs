@@ -343,6 +343,41 @@ impl Store {
         convert("work", self.fetch(query).await?, |row| Ok((read_key(row)?, row.int()?)))
     }
 
+    /// Forgets the pieces of a run's rounds up to `last`, which must be over: none
+    /// of their batches is ever offered again, so no claim is granted a second
+    /// time under an epoch that was granted before. What a worker still brings of
+    /// them is refused, as any result is that comes too late. Workers keep the
+    /// count of the pieces that they brought. A crash before this returns leaves
+    /// the pieces to whoever asks next.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Fenced`] where the driver's lease was lost, or when the
+    /// database fails.
+    pub async fn prune_work(
+        &self,
+        run: &RunId,
+        lease_epoch: u64,
+        last: u32,
+    ) -> Result<u64, StoreError> {
+        let mut transaction = self.begin_write().await?;
+        self.check_fence(&mut *transaction, run, lease_epoch).await?;
+        let brought = Query::with(
+            "UPDATE workers SET pieces = pieces + (SELECT COUNT(*) FROM work \
+             WHERE work.worker = workers.id AND work.state IN ('done', 'taken') \
+             AND work.run = $1 AND work.round <= $2)",
+            [run.as_str().into(), last.into()],
+        );
+        self.change(&mut *transaction, brought).await?;
+        let forget = Query::with(
+            "DELETE FROM work WHERE run = $1 AND round <= $2",
+            [run.as_str().into(), last.into()],
+        );
+        let forgotten = self.change(&mut *transaction, forget).await?;
+        self.finish(transaction, "prune").await?;
+        Ok(forgotten)
+    }
+
     /// Marks the pieces of a batch as taken, within the commit that takes them.
     pub(crate) async fn take_work(
         &self,

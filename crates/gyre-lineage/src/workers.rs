@@ -64,8 +64,8 @@ pub struct FleetRow {
 }
 
 const WORKER: &str = "SELECT id, host, version, sandbox_digest, concurrency, status, \
-    started_at_ms, last_seen_ms, (SELECT COUNT(*) FROM work WHERE work.worker = workers.id \
-    AND work.state IN ('done', 'taken')) FROM workers";
+    started_at_ms, last_seen_ms, pieces + (SELECT COUNT(*) FROM work \
+    WHERE work.worker = workers.id AND work.state IN ('done', 'taken')) FROM workers";
 
 impl Store {
     /// Records that a worker is there.

@@ -498,6 +498,13 @@ impl RunConfig {
             let why = format!("is {bytes}, less than {REPORTS_BYTES_MIN}");
             return Err(("sandbox.reports_bytes_max", why));
         }
+        if let Some(store) = self.workers.store.as_ref().filter(|store| !is_whole(store)) {
+            let why = format!(
+                "is {store:?}: give a whole path, since later commands (a revocation, a worker) \
+                 may run in another folder and would publish elsewhere"
+            );
+            return Err(("workers.store", why));
+        }
         match self.verifiers.audit.out_of_bounds() {
             Some(("golden_accepted_share_min", why)) => {
                 return Err(("verifiers.audit.golden_accepted_share_min", why));
@@ -532,4 +539,9 @@ impl RunConfig {
         }
         Ok(())
     }
+}
+
+/// Whether the name of an object store means the same from wherever it is used.
+fn is_whole(store: &str) -> bool {
+    store.contains("://") || Path::new(store).is_absolute()
 }

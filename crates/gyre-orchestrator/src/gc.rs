@@ -6,17 +6,16 @@
 //! run that is not finished.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use gyre_dataset::Layout;
+use gyre_folder::{EntryKind, Folder};
 use gyre_lineage::{GateDecision, RunRow, RunStatus};
 use gyre_types::{CheckpointId, RunId, StoredPath};
 
 use crate::error::Error;
 use crate::inspect;
-use crate::project::Project;
-use crate::runner::{Clock, HeldLease, named_paths, remove, unnamed};
+use crate::project::{Project, io};
+use crate::runner::{Clock, HeldLease, named_paths, unnamed};
 
 /// What is given up beside files that nothing names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,7 +78,7 @@ pub fn collect(project: &Project, rules: GcRules, clock: Clock) -> Result<GcRepo
             let paths = given_up.iter().map(|(_, path)| path.clone()).collect();
             project.wait(project.store.retire(&run.id, paths, clock()))?;
             for item in &items {
-                remove(&item.path)?;
+                project.data.remove(&item.path).map_err(io("remove", &item.path))?;
             }
         }
         report.items.extend(items);
@@ -141,9 +140,11 @@ fn items(
     given_up: &[(&'static str, StoredPath)],
 ) -> Result<Vec<GcItem>, Error> {
     let mut items = Vec::new();
+    let folder = project.data.folder();
     let mut add = |why, path: PathBuf| {
-        if path.exists() {
-            items.push(GcItem { why, run: run.id.clone(), bytes: bytes(&path), path });
+        let name = path.strip_prefix(project.data.root()).unwrap_or(&path);
+        if let Some(bytes) = bytes(&folder, name) {
+            items.push(GcItem { why, run: run.id.clone(), bytes, path });
         }
     };
     for (why, path) in given_up {
@@ -168,23 +169,36 @@ fn unreferenced(project: &Project, run: &RunId) -> Result<Vec<PathBuf>, Error> {
     let root = project.data.run(run);
     let mut found = Vec::new();
     for kind in ["rollouts", "checkpoints"] {
-        found.extend(unnamed(&root.join(kind), &known)?);
+        found.extend(unnamed(&root.below(kind), &known)?);
     }
-    let dataset = Layout::new(&project.data.dataset(run));
+    let dataset = project.data.dataset(run);
     // The second is where earlier versions put them.
-    let superseded = [project.data.superseded(run), dataset.root().join("superseded")];
-    let published = [dataset.root().to_owned(), dataset.data_dir()];
-    for folder in published.iter().chain(&superseded) {
+    let superseded = [project.data.superseded(run), dataset.folder().below("superseded")];
+    let published = [dataset.folder().clone(), dataset.data()];
+    for folder in published.into_iter().chain(superseded) {
         found.extend(gyre_dataset::find_garbage(folder, &known)?);
     }
     Ok(found)
 }
 
-fn bytes(path: &Path) -> u64 {
-    let Ok(about) = fs::symlink_metadata(path) else { return 0 };
-    if !about.is_dir() {
-        return about.len();
-    }
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    entries.map(|entry| bytes(&entry.path())).sum()
+/// The size of a file, or of all that is in a folder; none where nothing is there.
+/// What links lead to is not counted.
+fn bytes(folder: &Folder, name: &Path) -> Option<u64> {
+    let parent = folder.below(name.parent().unwrap_or(Path::new("")));
+    let entries = parent.entries().unwrap_or_default();
+    let entry =
+        entries.into_iter().find(|entry| Some(entry.name.as_os_str()) == name.file_name())?;
+    Some(match entry.kind {
+        EntryKind::Folder => bytes_in(&folder.below(name)),
+        EntryKind::File | EntryKind::Other => entry.bytes,
+    })
+}
+
+fn bytes_in(folder: &Folder) -> u64 {
+    let entries = folder.entries().unwrap_or_default().into_iter();
+    let size = |entry: gyre_folder::Entry| match entry.kind {
+        EntryKind::Folder => bytes_in(&folder.below(&entry.name)),
+        EntryKind::File | EntryKind::Other => entry.bytes,
+    };
+    entries.map(size).sum()
 }

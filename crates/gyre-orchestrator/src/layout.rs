@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
-use gyre_dataset::Source;
-use gyre_types::{Digest, RunId, Split, StoredPath};
+use gyre_dataset::{Layout, Source};
+use gyre_folder::{EntryKind, Folder, LeadsOut};
+use gyre_types::{RunId, Split, StoredPath};
 
 /// The data folder: everything that Gyre keeps, beside the database.
 ///
@@ -23,9 +22,9 @@ use gyre_types::{Digest, RunId, Split, StoredPath};
 /// runs/<run>/checkpoints/round-0001/  the candidate of the round
 /// ```
 ///
-/// Paths in the lineage are relative to the folder, so it can be moved, and are
-/// opened below a handle of it: whatever the database says, nothing outside is
-/// read. A symbolic link inside that leads out is refused as well.
+/// Paths in the lineage are relative to the folder, so it can be moved. All that is
+/// read, written and removed is so below a handle of it: whatever the database says
+/// and whatever links lie in it, nothing outside is touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataDir {
     root: PathBuf,
@@ -61,8 +60,7 @@ impl DataDir {
     /// [`ErrorKind::InvalidData`] where its path, or a symbolic link on it, leads
     /// out of the folder.
     pub fn open_file(&self, path: &StoredPath) -> io::Result<File> {
-        let opened = self.handle()?.open(path.as_text());
-        opened.map(cap_std::fs::File::into_std).map_err(led_out)
+        self.folder().open(path.as_text())
     }
 
     /// Where a file or folder lies that the lineage names, all links followed;
@@ -72,11 +70,11 @@ impl DataDir {
     ///
     /// As [`DataDir::open_file`].
     pub fn resolve(&self, path: &StoredPath) -> io::Result<PathBuf> {
-        match self.handle()?.canonicalize(path.as_text()) {
+        match self.folder().resolve(path.as_text()) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.place(path).ok_or_else(leads_out)
+                self.place(path).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, LeadsOut))
             }
-            resolved => resolved.map(|path| self.root.join(path)).map_err(led_out),
+            resolved => resolved,
         }
     }
 
@@ -93,44 +91,60 @@ impl DataDir {
         format!("{}/{path}", self.root.display())
     }
 
-    /// The folder as a handle, below which alone it opens.
-    fn handle(&self) -> io::Result<Dir> {
-        Dir::open_ambient_dir(&self.root, ambient_authority())
+    /// The folder as a handle, below which alone is opened, made and removed.
+    pub fn folder(&self) -> Folder {
+        Folder::new(&self.root)
     }
 
-    /// The file of a registered verifier, by its digest: `wasm`, or `json` for
-    /// a Python program with its limits.
-    pub fn verifier(&self, digest: &Digest, extension: &str) -> PathBuf {
-        self.root.join("verifiers").join(format!("{digest}.{extension}"))
+    /// Removes a file, a link or a whole folder that was found in the folder.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be removed, or does not lie in the folder.
+    pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        self.folder().remove(path.strip_prefix(&self.root).unwrap_or(path))
+    }
+
+    /// The registered verifiers.
+    pub(crate) fn verifiers(&self) -> Folder {
+        self.folder().below("verifiers")
     }
 
     /// A run's folder.
-    pub fn run(&self, run: &RunId) -> PathBuf {
-        self.root.join("runs").join(run.as_str())
+    pub(crate) fn run(&self, run: &RunId) -> Folder {
+        self.folder().below("runs").below(run.as_str())
+    }
+
+    /// What a worker fetched, or has not handed on yet.
+    pub(crate) fn cache(&self, kind: &str) -> Folder {
+        self.folder().below("cache").below(kind)
     }
 
     /// A run's published dataset. Its folder has the run's name, since loaders
     /// keep what they read under the names of folders; one that an earlier
     /// version began stays where it is.
-    pub fn dataset(&self, run: &RunId) -> PathBuf {
-        let before = self.run(run).join("dataset");
-        if before.is_dir() { before } else { self.root.join("datasets").join(run.as_str()) }
+    pub fn dataset(&self, run: &RunId) -> Layout {
+        let before = self.run(run).look_at("dataset");
+        Layout::new(match before.is_ok_and(|before| before.kind == EntryKind::Folder) {
+            true => self.run(run).below("dataset"),
+            false => self.folder().below("datasets").below(run.as_str()),
+        })
     }
 
     /// The shards that a revocation took out of a run's dataset: evidence, which
     /// nobody publishes by handing on the dataset's folder.
-    pub fn superseded(&self, run: &RunId) -> PathBuf {
-        self.run(run).join("superseded")
+    pub(crate) fn superseded(&self, run: &RunId) -> Folder {
+        self.run(run).below("superseded")
     }
 
     /// The folder of a round's rollouts.
-    pub fn rollouts(&self, run: &RunId, round: u32) -> PathBuf {
-        self.run(run).join("rollouts").join(round_name(round))
+    pub(crate) fn rollouts(&self, run: &RunId, round: u32) -> Folder {
+        self.run(run).below("rollouts").below(round_name(round))
     }
 
-    /// The checkpoint folder of a round's candidate.
-    pub fn checkpoint(&self, run: &RunId, round: u32) -> PathBuf {
-        self.run(run).join("checkpoints").join(round_name(round))
+    /// The folder with a checkpoint's folder for each round's candidate.
+    pub(crate) fn checkpoints(&self, run: &RunId) -> Folder {
+        self.run(run).below("checkpoints")
     }
 
     /// The text by which the lineage names a file of this folder.
@@ -138,16 +152,6 @@ impl DataDir {
         let relative = path.strip_prefix(&self.root).unwrap_or(path);
         StoredPath::new(relative.to_string_lossy())
     }
-}
-
-/// Tells what the handle refused from what the system did.
-fn led_out(error: io::Error) -> io::Error {
-    let is_refusal = error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none();
-    if is_refusal { leads_out() } else { error }
-}
-
-fn leads_out() -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, "its path leads out of the data folder")
 }
 
 /// `round-0001`.

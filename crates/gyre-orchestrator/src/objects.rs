@@ -2,11 +2,12 @@
 //! bucket.
 
 use std::collections::{HashMap, HashSet};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gyre_dataset::Layout;
+use gyre_folder::{EntryKind, Folder};
 use gyre_learner::Checkpoint;
 use gyre_types::{Digest, RunId, to_json};
 use object_store::aws::AmazonS3Builder;
@@ -24,8 +25,9 @@ use crate::project::io;
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
     prefix: Key,
-    /// Where it is a folder.
-    folder: Option<PathBuf>,
+    /// Where it is a folder: others write to it too, so that it is read, and what
+    /// is in it removed, below this handle.
+    folder: Option<Folder>,
     runtime: Handle,
 }
 
@@ -47,9 +49,9 @@ impl Objects {
         std::fs::create_dir_all(&folder).map_err(io("make the object store", &folder))?;
         let store = LocalFileSystem::new_with_prefix(&folder)
             .map_err(failed("open", &folder.display().to_string()))?
-            .with_fsync(true)
-            .with_automatic_cleanup(true);
-        Ok(Self { store: Arc::new(store), prefix: Key::default(), folder: Some(folder), runtime })
+            .with_fsync(true);
+        let folder = Some(Folder::new(folder));
+        Ok(Self { store: Arc::new(store), prefix: Key::default(), folder, runtime })
     }
 
     /// Asks a bucket for something small, so that one that is not there, or does
@@ -67,19 +69,24 @@ impl Objects {
     }
 
     /// Puts a file there, whole or not at all.
-    pub(crate) fn put(&self, name: &str, file: &Path) -> Result<(), Error> {
-        self.put_bytes(name, std::fs::read(file).map_err(io("read", file))?)
-    }
-
-    fn put_bytes(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
+    pub(crate) fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
         point("object::putting", "write", name)?;
-        let put = self.runtime.block_on(self.store.put(&self.key(name), PutPayload::from(bytes)));
+        let key = self.key(name);
+        if let Some(folder) = &self.folder {
+            // Refuses what leads elsewhere before the store writes there.
+            let parent = Path::new(key.as_ref()).parent().unwrap_or(Path::new(""));
+            folder.below(parent).make().map_err(refused("write", name))?;
+        }
+        let put = self.runtime.block_on(self.store.put(&key, PutPayload::from(bytes)));
         put.map(drop).map_err(failed("write", name))?;
         point("object::put", "write", name)
     }
 
     /// The bytes of an object.
     pub(crate) fn get(&self, name: &str) -> Result<Vec<u8>, Error> {
+        if let Some(folder) = &self.folder {
+            return folder.read(self.key(name).as_ref()).map_err(refused("read", name));
+        }
         let got = self.runtime.block_on(async {
             let found = self.store.get(&self.key(name)).await?;
             found.bytes().await
@@ -93,7 +100,7 @@ impl Objects {
         &self,
         name: &str,
         sha256: &Digest,
-        file: &Path,
+        (folder, file): (&Folder, &str),
     ) -> Result<Result<(), &'static str>, Error> {
         if !self.exists(name)? {
             return Ok(Err("its file is missing"));
@@ -102,7 +109,8 @@ impl Objects {
         if Digest::of(&bytes) != *sha256 {
             return Ok(Err("the bytes of its file are not those that were recorded"));
         }
-        std::fs::write(file, bytes).map_err(io("write", file)).map(Ok)
+        let written = folder.create(file).and_then(|mut file| file.write_all(&bytes));
+        written.map_err(io("write", &folder.path().join(file))).map(Ok)
     }
 
     /// Removes an object, if it is there.
@@ -111,15 +119,37 @@ impl Objects {
     }
 
     fn delete(&self, key: &Key) -> Result<(), Error> {
-        point("object::removing", "remove", key.as_ref())?;
-        match self.runtime.block_on(self.store.delete(key)) {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(failed("remove", key.as_ref())(error)),
+        let name = key.as_ref();
+        point("object::removing", "remove", name)?;
+        match &self.folder {
+            Some(folder) => {
+                match folder.remove_file(name) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    removed => removed.map_err(refused("remove", name))?,
+                }
+                // Folders go with the last that is in them.
+                let above = Path::new(name).ancestors().skip(1);
+                let above = above.take_while(|path| !path.as_os_str().is_empty());
+                above
+                    .map(|path| folder.remove_empty(path))
+                    .take_while(Result::is_ok)
+                    .for_each(drop);
+            }
+            None => match self.runtime.block_on(self.store.delete(key)) {
+                Err(object_store::Error::NotFound { .. }) => {}
+                removed => removed.map_err(failed("remove", name))?,
+            },
         }
-        point("object::removed", "remove", key.as_ref())
+        point("object::removed", "remove", name)
     }
 
     fn exists(&self, name: &str) -> Result<bool, Error> {
+        if let Some(folder) = &self.folder {
+            return match folder.look_at(self.key(name).as_ref()) {
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+                found => Ok(found.map_err(refused("look at", name))?.kind == EntryKind::File),
+            };
+        }
         match self.runtime.block_on(self.store.head(&self.key(name))) {
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             found => found.map(|_| true).map_err(failed("look at", name)),
@@ -141,19 +171,20 @@ impl Objects {
         if dataset.root().join("manifest.json").is_file() {
             point("publish::beginning", "write", &prefix)?;
             let manifest = dataset.read_manifest()?;
-            for (path, bytes) in manifest.files() {
+            for (path, sha256, bytes) in manifest.files() {
                 let name = format!("{prefix}/{path}");
                 let key = self.key(&name);
                 // Names tell of content, but for those of earlier versions.
                 let is_there = manifest.format_version > 1 && listed.get(&key) == Some(&bytes);
                 if !is_there {
-                    self.put(&name, &dataset.resolve(path))?;
+                    self.put(&name, dataset.read(path, Some(&sha256))?)?;
                 }
                 named.insert(key);
             }
-            for index in ["README.md", "manifest.json"] {
+            let card = manifest.card_sha256.as_ref();
+            for (index, sha256) in [("README.md", card), ("manifest.json", None)] {
                 let name = format!("{prefix}/{index}");
-                self.put(&name, &dataset.resolve(index))?;
+                self.put(&name, dataset.read(index, sha256)?)?;
                 named.insert(self.key(&name));
             }
             point("publish::indexed", "write", &prefix)?;
@@ -191,19 +222,15 @@ impl Objects {
     /// where nobody writes for it: between rounds.
     pub(crate) fn sweep_begun(&self, run: &RunId) -> Result<(), Error> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        let mut left = vec![folder.join("work").join(run.as_str())];
+        let mut left = vec![folder.below("work").below(run.as_str())];
         while let Some(folder) = left.pop() {
-            let entries = match folder.read_dir() {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                entries => entries.map_err(io("list", &folder))?,
-            };
-            for entry in entries {
-                let path = entry.map_err(io("list", &folder))?.path();
-                if path.is_dir() {
-                    left.push(path);
-                } else if path.to_string_lossy().contains('#') {
+            for entry in folder.entries().map_err(io("list", &folder.path()))? {
+                if entry.kind == EntryKind::Folder {
+                    left.push(folder.below(&entry.name));
+                } else if entry.name.to_string_lossy().contains('#') {
                     // So the store calls what it has not moved to its place yet.
-                    std::fs::remove_file(&path).map_err(io("remove", &path))?;
+                    let removed = folder.remove_file(&entry.name);
+                    removed.map_err(io("remove", &folder.path().join(&entry.name)))?;
                 }
             }
         }
@@ -218,86 +245,92 @@ impl Objects {
             return Ok(());
         }
         let mut names = Vec::new();
-        for entry in dir.read_dir().map_err(io("list", dir))? {
-            let path = entry.map_err(io("list", dir))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            self.put(&format!("checkpoints/{digest}/{name}"), &path)?;
+        let folder = Folder::new(dir);
+        for entry in folder.entries().map_err(io("list", dir))? {
+            let bytes = folder.read(&entry.name).map_err(io("read", &dir.join(&entry.name)))?;
+            let name = entry.name.to_string_lossy().into_owned();
+            self.put(&format!("checkpoints/{digest}/{name}"), bytes)?;
             names.push(name);
         }
-        names.sort();
         let text = to_json("the list of a checkpoint's files", &names)?.to_string();
-        self.put_bytes(&list, text.into_bytes())
+        self.put(&list, text.into_bytes())
     }
 
     /// A checkpoint's folder in `cache`, fetched where it is not there whole.
-    pub(crate) fn checkpoint(&self, digest: &Digest, cache: &Path) -> Result<PathBuf, Error> {
-        let target = cache.join(digest.to_hex());
-        if target.is_dir() {
-            // A copy that was damaged on this machine is fetched again.
-            if Checkpoint::digest(&target).is_ok_and(|found| found == *digest) {
-                return Ok(target);
+    pub(crate) fn checkpoint(&self, digest: &Digest, cache: &Folder) -> Result<PathBuf, Error> {
+        let target = digest.to_hex();
+        let shown = cache.path().join(&target);
+        match cache.resolve(&target) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            there => {
+                // A copy that was damaged on this machine is fetched again.
+                if let Ok(dir) = there
+                    && Checkpoint::digest(&dir).is_ok_and(|found| found == *digest)
+                {
+                    return Ok(dir);
+                }
+                tracing::warn!(path = %shown.display(), "fetching a damaged checkpoint again");
+                cache.remove(&target).map_err(io("remove", &shown))?;
             }
-            tracing::warn!(path = %target.display(), "fetching a damaged checkpoint again");
-            std::fs::remove_dir_all(&target).map_err(io("remove", &target))?;
         }
         let list = checkpoint_list(digest);
         let damaged = |why: String| Error::Object { doing: "read", name: list.clone(), why };
         let names: Vec<String> = serde_json::from_slice(&self.get(&list)?)
             .map_err(|error| damaged(error.to_string()))?;
-        std::fs::create_dir_all(cache).map_err(io("make", cache))?;
+        cache.make().map_err(io("make", &cache.path()))?;
         let partial = fresh_folder(cache, digest)?;
-        for name in &names {
-            let path = partial.join(Path::new(name).file_name().unwrap_or_default());
-            let bytes = self.get(&format!("checkpoints/{digest}/{name}"))?;
-            write_synced(&path, &bytes).map_err(io("write", &path))?;
-        }
-        if Checkpoint::digest(&partial)? != *digest {
-            std::fs::remove_dir_all(&partial).map_err(io("remove", &partial))?;
-            return Err(damaged(
+        let fetched = cache.below(&partial);
+        let whole = self.fetch_files(digest, &names, &fetched).and_then(|()| {
+            let dir = fetched.resolve("").map_err(io("read", &fetched.path()))?;
+            if Checkpoint::digest(&dir)? == *digest {
+                return Ok(());
+            }
+            Err(damaged(
                 "the files are not those of the checkpoint; remove them from the store, and the \
                  run's driver puts them there again"
                     .to_owned(),
-            ));
+            ))
+        });
+        if whole.is_err() {
+            // Best effort: the error tells what is to be done.
+            let _ = cache.remove(&partial);
         }
-        sync_folder(&partial)?;
+        whole?;
         point("fetched::renaming", "read", &list)?;
-        match std::fs::rename(&partial, &target) {
+        match cache.rename(&partial, &target) {
             // Another of this machine's workers was faster.
-            Err(_) if target.is_dir() => {
-                std::fs::remove_dir_all(&partial).map_err(io("remove", &partial))?;
+            Err(_) if cache.look_at(&target).is_ok_and(|it| it.kind == EntryKind::Folder) => {
+                cache.remove(&partial).map_err(io("remove", &fetched.path()))?;
             }
-            renamed => renamed.map_err(io("rename", &partial))?,
+            renamed => renamed.map_err(io("rename", &fetched.path()))?,
         }
-        sync_folder(cache)?;
+        cache.sync().map_err(io("sync", &cache.path()))?;
         point("fetched::renamed", "read", &list)?;
-        Ok(target)
+        cache.resolve(&target).map_err(io("read", &shown))
+    }
+
+    fn fetch_files(&self, digest: &Digest, names: &[String], to: &Folder) -> Result<(), Error> {
+        for name in names {
+            let bytes = self.get(&format!("checkpoints/{digest}/{name}"))?;
+            to.write(name, &bytes).map_err(io("write", &to.path().join(name)))?;
+        }
+        to.sync().map_err(io("sync", &to.path()))
     }
 }
 
 /// A new folder beside the cached checkpoints that no other process writes to,
 /// whatever its process id is elsewhere.
-fn fresh_folder(cache: &Path, digest: &Digest) -> Result<PathBuf, Error> {
+fn fresh_folder(cache: &Folder, digest: &Digest) -> Result<String, Error> {
     let mut ordinal = 0_u32;
     loop {
-        let path = cache.join(format!("{digest}.{}-{ordinal}.partial", std::process::id()));
-        match std::fs::create_dir(&path) {
+        let name = format!("{digest}.{}-{ordinal}.partial", std::process::id());
+        match cache.make_new(&name) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => ordinal += 1,
-            made => return made.map(|()| path.clone()).map_err(io("make", &path)),
+            made => {
+                return made.map(|()| name.clone()).map_err(io("make", &cache.path().join(&name)));
+            }
         }
     }
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    let mut file = std::fs::File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Makes the names in a folder outlive a loss of power.
-fn sync_folder(folder: &Path) -> Result<(), Error> {
-    let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(io("sync", folder))
 }
 
 /// The object that a worker brings a piece's rollouts in.
@@ -318,6 +351,11 @@ fn point(at: &str, doing: &'static str, name: &str) -> Result<(), Error> {
         why: error.to_string(),
     };
     gyre_fault::io_point(at).map_err(failed)
+}
+
+fn refused(doing: &'static str, name: &str) -> impl FnOnce(std::io::Error) -> Error {
+    let name = name.to_owned();
+    move |error| Error::Object { doing, name, why: error.to_string() }
 }
 
 fn failed(doing: &'static str, name: &str) -> impl FnOnce(object_store::Error) -> Error {
@@ -345,7 +383,7 @@ mod tests {
     use super::*;
 
     /// A store, a checkpoint in it, and a machine's cache.
-    fn stored(root: &Path) -> (Objects, Digest, PathBuf, tokio::runtime::Runtime) {
+    fn stored(root: &Path) -> (Objects, Digest, Folder, tokio::runtime::Runtime) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let data = DataDir::new(root.join("data"));
         let objects = Objects::open(None, &data, runtime.handle()).unwrap();
@@ -355,7 +393,7 @@ mod tests {
         std::fs::write(made.join("optimizer.safetensors"), vec![9; 4_096]).unwrap();
         let digest = Checkpoint::digest(&made).unwrap();
         objects.put_checkpoint(&digest, &made).unwrap();
-        (objects, digest, root.join("cache"), runtime)
+        (objects, digest, Folder::new(root.join("cache")), runtime)
     }
 
     fn flip(path: &Path) {
@@ -370,17 +408,19 @@ mod tests {
         let (objects, digest, cache, _runtime) = stored(root.path());
         for damage in ["model.safetensors", "optimizer.safetensors"] {
             let dir = objects.checkpoint(&digest, &cache).unwrap();
-            assert_eq!(dir, cache.join(digest.to_hex()));
+            assert_eq!(dir, cache.path().join(digest.to_hex()));
             flip(&dir.join(damage));
             assert_ne!(Checkpoint::digest(&dir).unwrap(), digest);
             let again = objects.checkpoint(&digest, &cache).unwrap();
             assert_eq!(Checkpoint::digest(&again).unwrap(), digest, "{damage}");
         }
-        std::fs::remove_file(cache.join(digest.to_hex()).join("optimizer.safetensors")).unwrap();
+        std::fs::remove_file(cache.path().join(digest.to_hex()).join("optimizer.safetensors"))
+            .unwrap();
         let again = objects.checkpoint(&digest, &cache).unwrap();
         assert_eq!(Checkpoint::digest(&again).unwrap(), digest);
-        let names: Vec<_> = cache.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(names, [again], "nothing half-fetched is left");
+        let names: Vec<_> = cache.entries().unwrap().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, [digest.to_hex().as_str()], "nothing half-fetched is left");
+        assert_eq!(again, cache.path().join(digest.to_hex()));
     }
 
     /// As another machine whose process has the same id may be at it right now.
@@ -388,7 +428,7 @@ mod tests {
     fn what_another_process_has_begun_to_fetch_is_left_alone() {
         let root = tempfile::tempdir().unwrap();
         let (objects, digest, cache, _runtime) = stored(root.path());
-        let theirs = cache.join(format!("{digest}.{}-0.partial", std::process::id()));
+        let theirs = cache.path().join(format!("{digest}.{}-0.partial", std::process::id()));
         std::fs::create_dir_all(&theirs).unwrap();
         std::fs::write(theirs.join("model.safetensors"), "half").unwrap();
         let fetched = objects.checkpoint(&digest, &cache).unwrap();
@@ -403,6 +443,59 @@ mod tests {
         flip(&root.path().join(format!("data/store/checkpoints/{digest}/model.safetensors")));
         let refused = objects.checkpoint(&digest, &cache).unwrap_err().to_string();
         assert!(refused.contains("not those of the checkpoint"), "{refused}");
-        assert_eq!(cache.read_dir().unwrap().count(), 0, "nothing half-fetched is left");
+        assert_eq!(cache.entries().unwrap(), [], "nothing half-fetched is left");
+    }
+
+    /// Others write to the store and to the cache: what they leave there leads
+    /// nowhere else, and no file of this user's is read, replaced or removed.
+    #[test]
+    fn links_in_store_and_cache_lead_nowhere() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        let (objects, digest, cache, _runtime) = stored(root.path());
+        let home = root.path().join("home");
+        std::fs::create_dir_all(home.join("run-1/round-0001")).unwrap();
+        std::fs::write(home.join("secret"), "secret").unwrap();
+        std::fs::write(home.join("run-1/round-0001/piece#1"), "mine").unwrap();
+        let store = root.path().join("data/store");
+        symlink(&home, store.join("work")).unwrap();
+        symlink(home.join("secret"), store.join("linked")).unwrap();
+
+        let folder = Folder::new(root.path().join("data/out"));
+        folder.make().unwrap();
+        let told = |done: Result<(), Error>| {
+            let refused = match done.unwrap_err() {
+                Error::Io { source, .. } => source.to_string(),
+                refused => refused.to_string(),
+            };
+            assert!(refused.contains("leads out of the folder"), "{refused}");
+        };
+        for name in ["linked", "work/secret"] {
+            told(objects.get(name).map(drop));
+            told(objects.fetch(name, &Digest::of(b"secret"), (&folder, "x")).map(drop));
+        }
+        told(objects.put("work/new", b"new".to_vec()));
+        told(objects.remove("work/secret"));
+        told(objects.sweep_begun(&"run-1".parse().unwrap()));
+        // A path of the database that climbs is a name like any other.
+        let climbing = objects.fetch("../../home/secret", &Digest::of(b"secret"), (&folder, "x"));
+        assert!(climbing.unwrap().is_err());
+
+        // A cached copy that is a link is no copy, and what it leads to stays.
+        cache.make().unwrap();
+        symlink(&home, cache.path().join(digest.to_hex())).unwrap();
+        let fetched = objects.checkpoint(&digest, &cache).unwrap();
+        assert_eq!(Checkpoint::digest(&fetched).unwrap(), digest);
+        // A list that names what is not the checkpoint's is refused, wherever it leads.
+        let list = serde_json::to_vec(&["model.safetensors", "../../../home/secret"]).unwrap();
+        std::fs::write(store.join(checkpoint_list(&digest)), list).unwrap();
+        cache.remove(digest.to_hex()).unwrap();
+        objects.checkpoint(&digest, &cache).unwrap_err();
+        assert_eq!(cache.entries().unwrap(), [], "nothing half-fetched is left");
+
+        assert_eq!(std::fs::read_to_string(home.join("secret")).unwrap(), "secret");
+        assert_eq!(home.join("run-1/round-0001").read_dir().unwrap().count(), 1);
+        assert_eq!(home.read_dir().unwrap().count(), 2);
+        assert_eq!(folder.entries().unwrap(), []);
     }
 }

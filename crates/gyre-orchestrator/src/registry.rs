@@ -1,9 +1,8 @@
 //! Takes verifiers into the registry.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::io::ErrorKind;
 
+use gyre_folder::{Folder, LeadsOut};
 use gyre_lineage::{NewVerifier, VerifierKind as Registered, VerifierRow};
 use gyre_tasks::WrittenVerifier;
 use gyre_types::Digest;
@@ -68,11 +67,13 @@ pub fn register_verifier(
     let recorded = serde_json::to_value(scorecard)
         .map_err(|error| refused(format!("its scorecard cannot be written: {error}")))?;
     match verifier {
-        Registrant::Component(bytes) => store(&project.data.verifier(&digest, "wasm"), bytes)?,
+        Registrant::Component(bytes) => {
+            store(&project.data.verifiers(), &format!("{digest}.wasm"), bytes)?
+        }
         Registrant::Declared(Verifier::Python(python)) => {
             let text = written(python)
                 .map_err(|error| refused(format!("its program cannot be written: {error}")))?;
-            store(&project.data.verifier(&digest, "json"), text.as_bytes())?;
+            store(&project.data.verifiers(), &format!("{digest}.json"), text.as_bytes())?;
         }
         Registrant::Declared(_) => {}
     }
@@ -195,29 +196,29 @@ fn require_name(name: &str) -> Result<(), String> {
 
 /// Writes a verifier under its digest, whole or not at all. One that is there
 /// and whole stays.
-fn store(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    match fs::read(path) {
+fn store(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let path = folder.path().join(name);
+    match folder.read(name) {
         Ok(there) if there == bytes => return Ok(()),
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(io("read the verifier", path)(error)),
+        // What leads elsewhere is replaced.
+        Err(error) if LeadsOut::is_told_by(&error) => {}
+        Err(error) => return Err(io("read the verifier", &path)(error)),
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(io("make the folder of verifiers", folder))?;
+    folder.make().map_err(io("make the folder of verifiers", &folder.path()))?;
     // Two processes may store the same verifier at once.
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    let temporary = format!("{name}.{}.tmp", std::process::id());
     let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(folder)?.sync_all()?;
+        folder.write(&temporary, bytes)?;
+        folder.rename(&temporary, name)?;
+        folder.sync()?;
         gyre_fault::io_point("verifier::stored")
     };
     let written = write();
     if written.is_err() {
         // What is half there is of no use; the next attempt writes over it anyway.
-        let _ = fs::remove_file(&temporary);
+        let _ = folder.remove_file(&temporary);
     }
-    written.map_err(io("write the verifier", path))
+    written.map_err(io("write the verifier", &path))
 }

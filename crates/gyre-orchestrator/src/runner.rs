@@ -40,7 +40,7 @@ use correct::check_not_revoked;
 pub(crate) use curate::verify_published;
 use fleet::Fleet;
 pub(crate) use fleet::{Piece, Said, VERSION, queue_location, queue_name};
-pub(crate) use garbage::{named_paths, reconcile, remove, unnamed};
+pub(crate) use garbage::{named_paths, reconcile, unnamed};
 pub(crate) use generate::TaskSet;
 pub(crate) use lease::HeldLease;
 pub(crate) use owner::{host, is_dead, owner};
@@ -308,8 +308,12 @@ impl<'o> Runner<'o> {
             let Done { event, rows } = self.within_budget(&state, Done { event, rows });
             state = self.record(round, &state, event, rows)?;
         }
+        // After the last round there is no next one to sweep what a killed process
+        // left of it.
+        if !was_over || round == self.config.rounds {
+            self.sweep_fleet(round)?;
+        }
         if !was_over {
-            self.sweep_fleet()?;
             let summary = self.round_summary(round)?;
             self.observer
                 .observe(&Progress::RoundFinished { run: &self.run.id, summary: &summary });

@@ -15,7 +15,7 @@ pub struct WorkerSettings {
     /// How often a piece may fail before the run stops.
     pub attempts_max: u32,
     /// Where files pass between driver and workers, and what is published lies
-    /// too: a folder, or `s3://BUCKET/PREFIX`.
+    /// too: the whole path of a folder, or `s3://BUCKET/PREFIX`.
     /// By default the folder `store` of the data folder.
     pub store: Option<String>,
 }

@@ -10,6 +10,8 @@
 //!   able to bear that another did so too.
 //! - A job whose key is in the queue is not put there again.
 //! - What a queue holds can be made again: nothing is recorded here alone.
+//! - It holds what is outstanding, not what was: whoever pushed jobs has them
+//!   forgotten once they are settled.
 //!
 //! Nothing outside this crate names apalis.
 
@@ -63,6 +65,15 @@ pub trait Queue: Send + Sync {
     ///
     /// When the database fails.
     async fn dead(&self) -> Result<Vec<Job>, QueueError>;
+
+    /// Removes the jobs whose key begins with `prefix` and that nobody takes any
+    /// more: those that are done, and those that are dead. A job that is waited
+    /// for or worked on stays. One that is pushed again after this is a new job.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    async fn forget(&self, prefix: &str) -> Result<u64, QueueError>;
 }
 
 /// Where a queue is kept.
@@ -95,6 +106,9 @@ impl Default for Pulse {
         Self { every: Duration::from_secs(1), missed_max: 3 }
     }
 }
+
+/// Jobs that are listed at once.
+const PAGE: u32 = 1_000;
 
 /// How often a worker without a job looks for one.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

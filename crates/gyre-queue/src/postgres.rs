@@ -10,17 +10,25 @@ use apalis_postgres::{Config, PgConnectOptions, PostgresStorage};
 use async_trait::async_trait;
 use futures_util::stream;
 use sqlx::Executor as _;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgPool, PgPoolOptions};
 
 use crate::error::{failed, point};
 use crate::job::{Hands, dead, handle, task};
-use crate::{Handler, Job, LOOK_EVERY, Pulse, Queue, QueueError, Stop};
+use crate::{Handler, Job, LOOK_EVERY, PAGE, Pulse, Queue, QueueError, Stop};
 
 /// Begins with what a pooler may have left of whoever was here before.
 const SET_PATH: &str = "DEALLOCATE ALL; SET search_path = apalis, public";
 
+/// What [`Queue::forget`] removes. The engine's own means knows no keys, and runs
+/// two statements as one.
+const FORGET: &str = "DELETE FROM apalis.jobs WHERE job_type = $1 \
+    AND starts_with(idempotency_key, $2) AND (status IN ('Done', 'Killed') \
+    OR (status = 'Failed' AND attempts >= max_attempts))";
+
 pub(crate) struct PostgresQueue {
     storage: PostgresStorage<Job>,
+    pool: PgPool,
+    name: String,
     shown: String,
 }
 
@@ -47,13 +55,23 @@ impl PostgresQueue {
             .heartbeat_interval(pulse.every)
             .missed_heartbeats(pulse.missed_max as usize);
         let storage = PostgresStorage::new(&pool).with_config(config);
-        Ok(Self { storage, shown: shown.to_owned() })
+        Ok(Self { storage, pool, name: name.to_owned(), shown: shown.to_owned() })
     }
 
+    /// The dead jobs among those of a status, which are listed page by page.
     async fn list(&self, status: Status) -> Result<Vec<Job>, QueueError> {
-        let filter = Filter { status: Some(status), page: 1, page_size: Some(1_000) };
-        let tasks = self.storage.list_tasks(&filter).await;
-        Ok(dead(tasks.map_err(failed("read", &self.shown))?))
+        let mut jobs = Vec::new();
+        for page in 1.. {
+            let filter = Filter { status: Some(status.clone()), page, page_size: Some(PAGE) };
+            let tasks = self.storage.list_tasks(&filter).await;
+            let tasks = tasks.map_err(failed("read", &self.shown))?;
+            let is_last = tasks.len() < PAGE as usize;
+            jobs.extend(dead(tasks));
+            if is_last {
+                break;
+            }
+        }
+        Ok(jobs)
     }
 }
 
@@ -111,5 +129,13 @@ impl Queue for PostgresQueue {
         let mut jobs = self.list(Status::Failed).await?;
         jobs.extend(self.list(Status::Killed).await?);
         Ok(jobs)
+    }
+
+    async fn forget(&self, prefix: &str) -> Result<u64, QueueError> {
+        point("queue::forgetting", &self.shown)?;
+        let forget = sqlx::query(FORGET).bind(&self.name).bind(prefix).execute(&self.pool).await;
+        let forgotten = forget.map_err(failed("write", &self.shown))?.rows_affected();
+        point("queue::forgotten", &self.shown)?;
+        Ok(forgotten)
     }
 }

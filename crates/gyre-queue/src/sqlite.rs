@@ -13,13 +13,21 @@ use futures_util::stream;
 
 use crate::error::{failed, point};
 use crate::job::{Hands, dead, handle, task};
-use crate::{Handler, Job, LOOK_EVERY, Pulse, Queue, QueueError, Stop};
+use crate::{Handler, Job, LOOK_EVERY, PAGE, Pulse, Queue, QueueError, Stop};
 
 /// How long a statement waits for another process's write to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What [`Queue::forget`] removes. The engine's own means knows no keys, and runs
+/// two statements as one.
+const FORGET: &str = "DELETE FROM Jobs WHERE job_type = ?1 \
+    AND substr(idempotency_key, 1, length(?2)) = ?2 AND (status IN ('Done', 'Killed') \
+    OR (status = 'Failed' AND attempts >= max_attempts))";
+
 pub(crate) struct SqliteQueue {
     storage: SqliteStorage<Job>,
+    pool: SqlitePool,
+    name: String,
     shown: String,
 }
 
@@ -50,13 +58,24 @@ impl SqliteQueue {
             .batch_size(1)
             .heartbeat_interval(pulse.every)
             .missed_heartbeats(pulse.missed_max as usize);
-        Ok(Self { storage: SqliteStorage::new(&pool).with_config(config), shown })
+        let storage = SqliteStorage::new(&pool).with_config(config);
+        Ok(Self { storage, pool, name: name.to_owned(), shown })
     }
 
+    /// The dead jobs among those of a status, which are listed page by page.
     async fn list(&self, status: Status) -> Result<Vec<Job>, QueueError> {
-        let filter = Filter { status: Some(status), page: 1, page_size: Some(1_000) };
-        let tasks = self.storage.list_tasks(&filter).await;
-        Ok(dead(tasks.map_err(failed("read", &self.shown))?))
+        let mut jobs = Vec::new();
+        for page in 1.. {
+            let filter = Filter { status: Some(status.clone()), page, page_size: Some(PAGE) };
+            let tasks = self.storage.list_tasks(&filter).await;
+            let tasks = tasks.map_err(failed("read", &self.shown))?;
+            let is_last = tasks.len() < PAGE as usize;
+            jobs.extend(dead(tasks));
+            if is_last {
+                break;
+            }
+        }
+        Ok(jobs)
     }
 }
 
@@ -92,5 +111,13 @@ impl Queue for SqliteQueue {
         let mut jobs = self.list(Status::Failed).await?;
         jobs.extend(self.list(Status::Killed).await?);
         Ok(jobs)
+    }
+
+    async fn forget(&self, prefix: &str) -> Result<u64, QueueError> {
+        point("queue::forgetting", &self.shown)?;
+        let forget = sqlx::query(FORGET).bind(&self.name).bind(prefix).execute(&self.pool).await;
+        let forgotten = forget.map_err(failed("write", &self.shown))?.rows_affected();
+        point("queue::forgotten", &self.shown)?;
+        Ok(forgotten)
     }
 }

@@ -65,6 +65,39 @@ async fn jobs_are_given_out_by_urgency_and_kept_when_they_fail(queue: Arc<dyn Qu
     assert_eq!(notes.seen(), ["new"]);
 }
 
+/// What is settled goes, by the run that it was of, and nothing else does.
+async fn settled_jobs_are_forgotten_by_their_prefix(queue: Arc<dyn Queue>) {
+    let jobs = ["run-1/a", "run-1/b", "bad-1/a", "run-10/a"].map(|key| job(key, 5));
+    queue.push(jobs.to_vec()).await.unwrap();
+    let notes = Notes::default();
+    queue.work("w-1", 1, notes.handler(), notes.after(5)).await.unwrap();
+    queue.push(vec![job("run-1/open", 1), job("run-1/a", 1)]).await.unwrap();
+
+    assert_eq!(queue.forget("run-2/").await.unwrap(), 0);
+    assert_eq!(queue.forget("run-1/").await.unwrap(), 2, "not the one that is waited for");
+    assert_eq!(queue.forget("run-1/").await.unwrap(), 0);
+    assert_eq!(queue.dead().await.unwrap(), [job("bad-1/a", 5)], "of another run");
+    assert_eq!(queue.forget("bad-1/").await.unwrap(), 1);
+    assert_eq!(queue.dead().await.unwrap(), []);
+
+    // A key that was forgotten is a new one; one that is there is not put in again.
+    queue.push(vec![job("run-1/b", 9), job("run-1/open", 9), job("run-10/a", 9)]).await.unwrap();
+    let notes = Notes::default();
+    queue.work("w-2", 1, notes.handler(), notes.after(2)).await.unwrap();
+    assert_eq!(notes.seen(), ["run-1/b", "run-1/open"]);
+}
+
+/// A queue lists its jobs by the page, and all of them are asked for.
+async fn more_dead_jobs_than_a_page_are_all_told_of(queue: Arc<dyn Queue>) {
+    let jobs: Vec<_> =
+        (0..1_003).map(|n| Job { attempts_max: 1, ..job(&format!("bad/{n}"), 1) }).collect();
+    queue.push(jobs.clone()).await.unwrap();
+    let notes = Notes::default();
+    queue.work("w-1", 200, notes.handler(), notes.after(jobs.len())).await.unwrap();
+    assert_eq!(queue.dead().await.unwrap().len(), jobs.len());
+    assert_eq!(queue.forget("bad/").await.unwrap(), jobs.len() as u64);
+}
+
 /// A worker that takes a job and is heard of no more loses it to another.
 async fn what_a_lost_worker_had_is_given_to_another(queue: Arc<dyn Queue>) {
     queue.push(vec![job("held", 1)]).await.unwrap();
@@ -134,4 +167,19 @@ fn what_a_lost_worker_had_is_given_to_another_on_sqlite() {
 #[test]
 fn what_a_lost_worker_had_is_given_to_another_on_postgres() {
     on_postgres("lost", what_a_lost_worker_had_is_given_to_another);
+}
+
+#[test]
+fn settled_jobs_are_forgotten_on_sqlite() {
+    on_sqlite(settled_jobs_are_forgotten_by_their_prefix);
+}
+
+#[test]
+fn settled_jobs_are_forgotten_on_postgres() {
+    on_postgres("forgotten", settled_jobs_are_forgotten_by_their_prefix);
+}
+
+#[test]
+fn more_dead_jobs_than_a_page_are_all_told_of_on_sqlite() {
+    on_sqlite(more_dead_jobs_than_a_page_are_all_told_of);
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use gyre_dataset::{DatasetRow, Layout, Stats, head, stats};
+use gyre_dataset::{DatasetRow, Stats, head, stats};
 use gyre_lineage::{CellRate, RunRow};
 use gyre_orchestrator::{Clock, Error, Project, RoundSummary, inspect};
 use gyre_types::{Digest, RunId};
@@ -151,7 +151,7 @@ impl App {
         {
             return Ok(Some(published.clone()));
         }
-        let layout = Layout::new(&self.project.data.dataset(&run.id));
+        let layout = self.project.data.dataset(&run.id);
         let failed = |error| Failure::from(Error::from(error));
         let published = Arc::new(Published {
             stats: stats(&layout).map_err(failed)?,

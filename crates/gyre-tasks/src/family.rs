@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use gyre_folder::{EntryKind, Folder};
 use gyre_types::{Digest, Interface, Limits};
 use gyre_verify::{CheckDeclaration, Checks, Comparison, TextOf, Verifier, VerifierDeclaration};
 use serde::{Deserialize, Serialize};
@@ -264,34 +265,40 @@ pub fn load_all(tasks_dir: &Path) -> Result<Vec<Family>, TaskError> {
 /// The files of a folder and its subfolders, by relative path with `/`.
 type Files = BTreeMap<String, Vec<u8>>;
 
+/// Reads a folder that anybody may have made: links in it are refused, and none is
+/// followed, even where one takes a file's or a folder's place in between.
 fn read_folder(dir: &Path) -> Result<Files, TaskError> {
     let mut files = Files::new();
-    read_into(dir, "", &mut files)?;
+    read_into(&Folder::new(dir), "", &mut files)?;
     Ok(files)
 }
 
-fn read_into(dir: &Path, prefix: &str, files: &mut Files) -> Result<(), TaskError> {
-    for entry in fs::read_dir(dir).map_err(TaskError::io("read", dir))? {
-        let entry = entry.map_err(TaskError::io("read", dir))?;
-        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+fn read_into(folder: &Folder, prefix: &str, files: &mut Files) -> Result<(), TaskError> {
+    let dir = folder.path();
+    for entry in folder.entries().map_err(TaskError::io("read", &dir))? {
+        let (name, path) = (entry.name.to_string_lossy().into_owned(), dir.join(&entry.name));
         // Caches and editors' files are not the family's.
         if name.starts_with('.') || name == "__pycache__" || name.ends_with('~') {
             continue;
         }
-        let metadata = fs::symlink_metadata(&path).map_err(TaskError::io("read", &path))?;
         let relative = format!("{prefix}{name}");
-        if metadata.is_dir() {
-            read_into(&path, &format!("{relative}/"), files)?;
-        } else if metadata.is_file() && metadata.len() <= FILE_BYTES_MAX {
-            files.insert(relative, fs::read(&path).map_err(TaskError::io("read", &path))?);
-        } else if metadata.is_file() {
-            let detail = format!("it takes {} bytes, more than {FILE_BYTES_MAX}", metadata.len());
-            return Err(TaskError::invalid(path, detail));
-        } else {
-            return Err(TaskError::invalid(
-                path,
-                "a family holds plain files, no links or devices",
-            ));
+        match entry.kind {
+            EntryKind::Folder => {
+                read_into(&folder.below(&entry.name), &format!("{relative}/"), files)?;
+            }
+            EntryKind::File if entry.bytes <= FILE_BYTES_MAX => {
+                let bytes = folder.read(&entry.name).map_err(TaskError::io("read", &path))?;
+                files.insert(relative, bytes);
+            }
+            EntryKind::File => {
+                let bytes = entry.bytes;
+                let detail = format!("it takes {bytes} bytes, more than {FILE_BYTES_MAX}");
+                return Err(TaskError::invalid(path, detail));
+            }
+            EntryKind::Other => {
+                let detail = "a family holds plain files, no links or devices";
+                return Err(TaskError::invalid(path, detail));
+            }
         }
     }
     Ok(())

@@ -45,13 +45,13 @@ fn ls(global: &Global, project: &Project, run: Option<&RunId>) -> anyhow::Result
     output::print(&table);
     let rows: u64 = shards.iter().map(|shard| u64::from(shard.rows)).sum();
     let folder = project.data.dataset(&run.id);
-    output::line(format!("\n{} rows in {}", output::count(rows), folder.display()));
+    output::line(format!("\n{} rows in {}", output::count(rows), folder.root().display()));
     Ok(())
 }
 
 fn layout(project: &Project, run: Option<&RunId>) -> Result<Layout, Error> {
     let run = project.run(run)?;
-    Ok(Layout::new(&project.data.dataset(&run.id)))
+    Ok(project.data.dataset(&run.id))
 }
 
 fn print_head(

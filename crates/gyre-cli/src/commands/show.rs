@@ -272,7 +272,7 @@ fn describe_run(project: &Project, run: &RunRow) -> anyhow::Result<Value> {
         "fingerprint": run.fingerprint,
         "sandbox_digest": run.sandbox_digest,
         "created": output::time(run.created_at_ms),
-        "dataset": project.data.dataset(&run.id),
+        "dataset": project.data.dataset(&run.id).root(),
         "rounds": rounds,
     }))
 }

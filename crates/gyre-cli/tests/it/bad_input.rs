@@ -48,6 +48,9 @@ fn a_value_out_of_its_bounds() {
         &["rollout.samples", "not between 1 and 1000"],
     );
     refused(|text| text.replace("name = \"small\"", "name = \"../small\""), 12, &["name"]);
+    // A later command would look for it from elsewhere.
+    let words = &["workers.store", "whole path"];
+    refused(|text| format!("{text}\n[workers]\nstore = \"my/store\"\n"), 12, words);
 }
 
 #[test]

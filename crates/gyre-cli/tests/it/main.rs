@@ -18,6 +18,7 @@ mod http;
 mod inspect;
 mod judge_faults;
 mod judging;
+mod links;
 mod long_run;
 mod loop_;
 mod openapi;

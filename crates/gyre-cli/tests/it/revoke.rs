@@ -284,6 +284,20 @@ fn revoked_rows_leave_the_object_store() {
     same(&published, &stored);
 }
 
+/// Workers bring results by way of the data folder's own store, and what is
+/// published lies there too, whoever revokes and whether workers are wanted then.
+#[test]
+fn revoked_rows_leave_the_store_of_a_run_whose_workers_are_gone() {
+    let planted = Planted::ran(None);
+    let published = planted.data().join("datasets/small-1");
+    let stored = planted.data().join("store/datasets/small-1");
+    copy(&published, &stored);
+    let before = files(&stored);
+    run(&mut planted.revoking(&wrong_verifier(&planted)[..8])).ok();
+    assert_ne!(files(&published), before);
+    same(&published, &stored);
+}
+
 #[test]
 fn a_planted_wrong_verifier_is_revoked_on_postgres() {
     revoked_to_the_last_row(&Planted::ran(Some(Database::create())), "builtin");

@@ -1,7 +1,9 @@
 use std::error::Error;
 use std::fs;
+use std::process::Command;
 
 use gyre_dataset::{DatasetWriter, Fault, Layout, read_part, read_shard, write_part};
+use gyre_fault::Failpoints;
 
 use crate::scenario::{card, dataset, names, publish, record, row};
 
@@ -24,29 +26,36 @@ fn a_file_in_place_of_a_folder_is_named() {
     assert!(error.path.starts_with(folder.path()), "{error:?}");
 }
 
-/// `/dev/full` gives what a full disk gives, to a file that is a link to it.
-#[cfg(target_os = "linux")]
+/// The disk is full in a process of its own, since it then is for every file.
 #[test]
 fn a_full_disk_is_called_so_and_leaves_nothing() {
-    use std::os::unix::fs::symlink;
-    let folder = tempfile::tempdir().unwrap();
-    let full = |name: &str| symlink("/dev/full", folder.path().join(name)).unwrap();
+    let full = ["part", "shard", "index"].map(|file| format!("{file}::written=return(enospc)"));
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "faults::what_a_full_disk_leaves", "--nocapture"]);
+    let ran = child.env("GYRE_FAILPOINTS", full.join(";")).output().unwrap();
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{told}");
+    for file in ["part", "shard", "index"] {
+        assert!(told.contains(&format!("failpoint {file}::written")), "{told}");
+    }
+}
 
-    full(".tmp-a.parquet");
+/// Does nothing unless the test above asks for it.
+#[test]
+fn what_a_full_disk_leaves() {
+    let Some(_full) = Failpoints::from_environment().unwrap() else { return };
+    let folder = tempfile::tempdir().unwrap();
     let error = write_part(folder.path(), "a", &[record(1)]).unwrap_err();
     assert!(matches!(error.fault, Fault::DiskFull(_)), "{error:?}");
     assert_eq!(names(folder.path()), [""; 0]);
 
-    full(".tmp-train-r0001.parquet");
     let mut writer = DatasetWriter::new(folder.path(), 1);
     writer.push(row(1)).unwrap();
     let error = writer.seal().err().unwrap();
     assert!(matches!(error.fault, Fault::DiskFull(_)), "{error:?}");
     assert_eq!(names(folder.path()), [""; 0]);
 
-    let layout = Layout::new(folder.path());
-    full(".tmp-README.md");
-    let error = layout.write_index(&card(), &[]).unwrap_err();
+    let error = Layout::new(folder.path()).write_index(&card(), &[]).unwrap_err();
     assert!(matches!(error.fault, Fault::DiskFull(_)), "{error:?}");
     assert_eq!(names(folder.path()), [""; 0]);
 }

@@ -111,7 +111,7 @@ fn the_folder_is_a_dataset_with_card_and_manifest() {
     let whole = ["README.md", "data", "manifest.json", "prompt_completion", "sft", "sft_tools"];
     assert_eq!(names(folder.path()), whole);
     let manifest = layout.read_manifest().unwrap();
-    for (path, _) in manifest.files() {
+    for (path, _, _) in manifest.files() {
         assert!(layout.resolve(path).is_file(), "{path}");
     }
     assert_eq!(manifest.files().count(), 8);
@@ -121,7 +121,7 @@ fn the_folder_is_a_dataset_with_card_and_manifest() {
     for expected in ["license: unknown", "- rows: 2000", "1K<n<10K", "config_name: sft_tools"] {
         assert!(readme.contains(expected), "{readme}");
     }
-    for (path, _) in manifest.files() {
+    for (path, _, _) in manifest.files() {
         assert!(readme.contains(&format!("    - {path}\n")), "{path} is not listed: {readme}");
     }
     assert!(!readme.contains("*.parquet"), "files are listed one by one: {readme}");
@@ -264,6 +264,6 @@ fn what_is_not_published_any_more_leaves_the_views() {
     fs::remove_file(layout.resolve(&shards[0].path)).unwrap();
     assert_eq!(verify_dataset(&layout).unwrap(), []);
     for view in gyre_dataset::View::ALL {
-        assert_eq!(names(&layout.view_dir(view)).len(), 1, "{view:?}");
+        assert_eq!(names(&layout.root().join(view.name())).len(), 1, "{view:?}");
     }
 }

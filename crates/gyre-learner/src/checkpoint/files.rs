@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use gyre_folder::Folder;
 use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -12,12 +12,11 @@ use crate::model::Layout;
 
 /// Reads one of a checkpoint's files.
 pub(super) fn read(dir: &Path, file: &'static str) -> Result<Vec<u8>, LearnerError> {
-    let path = dir.join(file);
-    std::fs::read(&path).map_err(|error| match error.kind() {
+    Folder::new(dir).read(file).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             LearnerError::Missing { dir: dir.to_owned(), file }
         }
-        _ => LearnerError::io("read", &path)(error),
+        _ => LearnerError::io("read", &dir.join(file))(error),
     })
 }
 
@@ -26,7 +25,7 @@ pub(super) fn write(dir: &Path, file: &str, bytes: &[u8]) -> Result<(), LearnerE
     let path = dir.join(file);
     let write = || -> io::Result<()> {
         gyre_fault::io_point("checkpoint::writing")?;
-        let mut file = File::create(&path)?;
+        let mut file = Folder::new(dir).create(file)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         gyre_fault::io_point("checkpoint::synced")

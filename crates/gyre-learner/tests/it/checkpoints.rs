@@ -87,6 +87,29 @@ fn a_checkpoint_is_a_hugging_face_directory() {
     assert!(template.as_str().unwrap().contains("<|assistant|>"));
 }
 
+/// Weights are read from the checkpoint's own folder, and files are written there.
+#[test]
+fn a_checkpoint_leads_nowhere_else() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, linked) = (dir.path().join("whole"), dir.path().join("linked"));
+    [&whole, &linked].map(|dir| fs::create_dir(dir).unwrap());
+    start(&whole, 1).unwrap();
+    for entry in fs::read_dir(&whole).unwrap().map(|entry| entry.unwrap()) {
+        symlink(entry.path(), linked.join(entry.file_name())).unwrap();
+    }
+    let digest = Checkpoint::digest(&whole).unwrap();
+    let refused = [Checkpoint::digest(&linked).map(drop), LocalPolicy::load(&linked).map(drop)];
+    for refused in refused {
+        let why = std::error::Error::source(&refused.unwrap_err()).unwrap().to_string();
+        assert!(why.contains("leads out of the folder"), "{why}");
+    }
+    // A new one takes the links' place, and what they led to is as it was.
+    start(&linked, 2).unwrap();
+    assert_eq!(Checkpoint::digest(&whole).unwrap(), digest);
+    assert_ne!(Checkpoint::digest(&linked).unwrap(), digest);
+}
+
 #[test]
 fn a_missing_or_damaged_checkpoint_is_refused_with_its_file() {
     let dir = tempfile::tempdir().unwrap();

@@ -55,7 +55,17 @@ async fn more_than_a_page_is_whole(db: &TestDatabase) {
     assert_eq!(store.alarms(&run).collect().await.unwrap(), commit.alarms);
     assert_eq!(store.tasks(&run, &TaskFilter::default()).collect().await.unwrap().len(), many);
     let rollouts = store.rollouts(&run, &RolloutFilter::default());
-    assert_eq!(rollouts.collect().await.unwrap().len(), many);
+    let rollouts = rollouts.collect().await.unwrap();
+    assert_eq!(rollouts.len(), many);
+
+    // The same by their ids, some at a time; what the run does not have is no error.
+    let mut ids: Vec<_> = rollouts.iter().map(|row| row.rollout.id.clone()).collect();
+    ids.push(RolloutId::from_digest(&digest("none")));
+    let mut among = store.rollouts_among(&run, &ids).await.unwrap();
+    among.sort_by(|a, b| a.rollout.id.cmp(&b.rollout.id));
+    assert_eq!(among, rollouts);
+    assert_eq!(store.rollouts_among(&run, &ids[many..]).await.unwrap(), []);
+    assert_eq!(store.rollouts_among(&run, &[]).await.unwrap(), []);
 }
 
 async fn every_list_is_the_same_in_pages_of_any_size(db: &TestDatabase) {

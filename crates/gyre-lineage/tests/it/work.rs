@@ -18,6 +18,7 @@ on_both!(
     many_claims_at_once_have_one_winner_at_a_time,
     workers_and_runs_find_each_other,
     a_result_that_cannot_be_read_is_made_again,
+    what_is_settled_is_forgotten,
 );
 
 fn key(run: &RunId, piece: u32) -> WorkKey {
@@ -160,6 +161,60 @@ async fn a_result_that_cannot_be_read_is_made_again(db: &TestDatabase) {
     assert!(store.deliver_work(&piece, 2, &delivery("b"), 9).await.unwrap());
     let row = store.work(&run, 1, &piece.batch).await.unwrap().remove(0);
     assert_eq!((row.state, row.delivery), (WorkState::Done, Some(delivery("b"))));
+}
+
+/// A round is over, and a worker that was lost in it still brings something.
+async fn what_is_settled_is_forgotten(db: &TestDatabase) {
+    let store = &db.store;
+    let (run, lease) = started(store, "r").await;
+    let (other, other_lease) = started(store, "other").await;
+    let worker = NewWorker {
+        id: "a".to_owned(),
+        host: "host".to_owned(),
+        version: "0.1.0".to_owned(),
+        sandbox_digest: digest("sandbox"),
+        concurrency: 1,
+    };
+    store.announce_worker(&worker, 1).await.unwrap();
+    offer(store, &lease, 2).await.unwrap();
+    offer(store, &other_lease, 1).await.unwrap();
+    let (brought, lost) = (key(&run, 0), key(&run, 1));
+    assert_eq!(claim(store, &brought, lease.epoch, "a").await, Some(1));
+    assert_eq!(claim(store, &lost, lease.epoch, "lost").await, Some(1));
+    assert_eq!(claim(store, &lost, lease.epoch, "a").await, Some(2));
+    store.deliver_work(&brought, 1, &delivery("a"), 7).await.unwrap();
+    store.deliver_work(&lost, 2, &delivery("a"), 7).await.unwrap();
+    let mut commit = Commit::new(run.clone(), lease.epoch, 0, 10);
+    commit.taken = Some((1, brought.batch.clone()));
+    store.commit(commit).await.unwrap();
+    let (run_of, batch) = (&run, "phase-0-wave-0001");
+    let later =
+        WorkOffer { run: run_of, epoch: lease.epoch, round: 2, batch, pieces: 1, at_ms: 11 };
+    store.offer_work(&later).await.unwrap();
+
+    let stale = store.prune_work(&run, lease.epoch + 1, 1).await.unwrap_err();
+    assert!(matches!(stale, StoreError::Fenced { .. }), "{stale}");
+    let pieces = async || store.workers(1).await.unwrap().remove(0).pieces;
+    assert_eq!(pieces().await, 2);
+    assert_eq!(store.prune_work(&run, lease.epoch, 0).await.unwrap(), 0);
+    assert_eq!(store.prune_work(&run, lease.epoch, 1).await.unwrap(), 2);
+    assert_eq!(store.prune_work(&run, lease.epoch, 1).await.unwrap(), 0, "again, as after a crash");
+    assert_eq!(store.work(&run, 1, &brought.batch).await.unwrap(), []);
+    assert_eq!(pieces().await, 2, "what a worker brought still counts");
+
+    // Neither who was lost nor who was not told is believed, and an old job of
+    // the queue finds nothing.
+    assert!(!store.deliver_work(&lost, 1, &delivery("lost"), 12).await.unwrap());
+    assert!(!store.deliver_work(&brought, 1, &delivery("a"), 12).await.unwrap());
+    store.fail_work(&lost, 1, "too late to complain").await.unwrap();
+    assert_eq!(claim(store, &lost, lease.epoch, "b").await, None);
+    assert_eq!(store.work(&run, 1, &brought.batch).await.unwrap(), []);
+
+    // What is still wanted stays: a later round, and another run.
+    let counts = store.work_counts().await.unwrap();
+    assert_eq!(counts, [(WorkState::Offered, 2), (WorkState::Claimed, 0)]);
+    assert_eq!(store.work(&run, 2, batch).await.unwrap().len(), 1);
+    assert_eq!(store.work(&other, 1, &brought.batch).await.unwrap().len(), 1);
 }
 
 async fn many_claims_at_once_have_one_winner_at_a_time(db: &TestDatabase) {

@@ -68,8 +68,10 @@ fn load(
     name: &str,
     cache_dir: &Path,
 ) -> Result<Verifier, Unready> {
-    let path = project.data.verifier(digest, "wasm");
-    let bytes = std::fs::read(&path)
+    let (folder, name_of_file) = (project.data.verifiers(), format!("{digest}.wasm"));
+    let path = folder.path().join(&name_of_file);
+    let bytes = folder
+        .read(&name_of_file)
         .map_err(|source| Unready::Failed(io("read the verifier", &path)(source)))?;
     if Digest::of(&bytes) != *digest {
         let shown = path.display();

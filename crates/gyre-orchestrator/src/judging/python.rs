@@ -9,8 +9,10 @@ use crate::project::{Project, io};
 
 /// Makes a registered program ready, whose file must be what its digest names.
 pub(super) fn ready(project: &Project, digest: &Digest) -> Result<Verifier, Unready> {
-    let path = project.data.verifier(digest, "json");
-    let text = std::fs::read_to_string(&path)
+    let (folder, name) = (project.data.verifiers(), format!("{digest}.json"));
+    let path = folder.path().join(&name);
+    let text = folder
+        .read_to_string(&name)
         .map_err(|source| Unready::Failed(io("read the verifier", &path)(source)))?;
     match read(&text) {
         Some(python) if python.digest() == *digest => Ok(Verifier::Python(python)),

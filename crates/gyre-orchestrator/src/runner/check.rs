@@ -33,9 +33,7 @@ impl Runner<'_> {
         let mut alarms: Vec<_> = canaries.iter().filter_map(canary_alarm).collect();
         let accepted = canaries.iter().find(|canary| canary.verdict.is_pass()).map(accepted);
         alarms.extend(self.rate_alarms(plan.round, guards)?);
-        let recorded = self.project.wait(self.project.store.alarms(&self.run.id).collect())?;
-        let earlier = recorded.into_iter().filter(|alarm| alarm.round == plan.round);
-        let all: Vec<_> = earlier.chain(alarms.iter().cloned()).collect();
+        let all = [self.recorded_alarms(plan.round)?, alarms.clone()].concat();
         let stopped = guards.alarms.stop.then(|| all.first().map(stopped)).flatten();
 
         let mut done = Done {
@@ -49,6 +47,16 @@ impl Runner<'_> {
         done.rows.canaries = canaries;
         done.rows.alarms = alarms;
         Ok(done)
+    }
+
+    /// What was noticed in a round before this check, by rechecks.
+    fn recorded_alarms(&self, round: u32) -> Result<Vec<AlarmRow>, Error> {
+        let mut of_round = Vec::new();
+        let mut alarms = self.project.store.alarms(&self.run.id);
+        while let Some(rows) = self.project.wait(alarms.next())? {
+            of_round.extend(rows.into_iter().filter(|alarm| alarm.round == round));
+        }
+        Ok(of_round)
     }
 
     /// Has the champion attempt impossible tasks, as it attempted the ordinary

@@ -4,7 +4,6 @@
 //! that a process which was killed is followed by one that does the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
 use gyre_lineage::{
@@ -169,7 +168,7 @@ impl Runner<'_> {
         let selection = self.selection(&plan)?;
         let successor = match selection.chosen.accepted.is_empty() {
             true => None,
-            false => Some(self.publish(old.round, self.rows(&selection)?)?),
+            false => Some(self.publish(old.round, &selection)?),
         };
         if successor.as_ref().is_some_and(|(shard, _)| shard.id == old.id) {
             // Judged again, every row is what it was.
@@ -177,7 +176,7 @@ impl Runner<'_> {
         }
         let resolved = self.project.data.resolve(&old.path);
         let file = resolved.map_err(|error| self.unreadable(old.id.to_string(), error))?;
-        let moved_to = self.set_aside(&file)?;
+        let moved_to = self.set_aside(&old.path, &file)?;
         gyre_fault::io_point("revoke::set_aside").map_err(io("set aside", &file))?;
         let mut commit = self.empty_commit();
         let mut rewrite = ShardRewrite { shard: old.id, moved_to, successor: None };
@@ -192,28 +191,27 @@ impl Runner<'_> {
         self.commit(commit)?;
         self.write_index()?;
         gyre_fault::io_point("revoke::indexed").map_err(io("remove", &file))?;
-        fs::remove_file(&file).map_err(io("remove", &file))
+        self.project.data.remove(&file).map_err(io("remove", &file))
     }
 
     /// Gives a shard's file its second name, outside the folder that is
     /// published. The first one is taken away once the lineage knows.
-    fn set_aside(&self, file: &Path) -> Result<StoredPath, Error> {
+    fn set_aside(&self, shard: &StoredPath, file: &Path) -> Result<StoredPath, Error> {
+        let data = self.project.data.folder();
         let folder = self.project.data.superseded(&self.run.id);
-        fs::create_dir_all(&folder).map_err(io("make", &folder))?;
+        folder.make().map_err(io("make", &folder.path()))?;
         let name = file.file_name().unwrap_or_default();
-        let aside = folder.join(name);
-        match fs::hard_link(file, &aside) {
+        match data.link(shard.as_text(), &folder, name) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            // A file system without such links.
             Err(_) => {
-                fs::copy(file, &aside).map_err(io("copy", file))?;
-                let copied = fs::File::open(&aside).and_then(|copied| copied.sync_all());
-                copied.map_err(io("sync", &aside))?;
+                let bytes = data.read(shard.as_text()).map_err(io("copy", file))?;
+                folder.write(name, &bytes).map_err(io("copy", file))?;
             }
             Ok(()) => {}
         }
-        let sync = fs::File::open(&folder).and_then(|folder| folder.sync_all());
-        sync.map_err(io("sync", &folder))?;
-        Ok(self.project.data.relative(&aside))
+        folder.sync().map_err(io("sync", &folder.path()))?;
+        Ok(self.project.data.relative(&folder.path().join(name)))
     }
 
     /// Makes the touched gates' decisions again: their rule, their history and

@@ -1,10 +1,8 @@
 //! Chooses the rows to train on and publishes them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use gyre_dataset::{
-    Card, DatasetRow, DatasetWriter, Layout, ManifestShard, Problem, RowSource, read_part,
-};
+use gyre_dataset::{Card, DatasetRow, DatasetWriter, ManifestShard, Problem, RowSource, read_part};
 use gyre_lineage::{RolloutWithVerdict, RunRow, ShardRow, ShardRowRef, VerdictRow};
 use gyre_round::{
     Curated, CurationCandidate, RoundEvent, RoundPlan, RoundState, VerdictKind, curate,
@@ -16,11 +14,13 @@ use super::{Done, Runner};
 use crate::error::Error;
 use crate::project::Project;
 
+/// Rows that are made and held at a time: what a shard takes of memory, however
+/// many rows a round has.
+const ROWS_AT_A_TIME: usize = 1_000;
+
 /// What was chosen of a round's rollouts.
 pub(super) struct Selection {
     pub(super) chosen: Curated,
-    /// Those that were accepted.
-    rollouts: Vec<RolloutWithVerdict>,
     tasks: BTreeMap<TaskId, Task>,
 }
 
@@ -42,8 +42,7 @@ impl Runner<'_> {
                 }),
             };
         }
-        let rows = self.rows(&selection)?;
-        let (shard, shard_rows) = self.publish(plan.round, rows)?;
+        let (shard, shard_rows) = self.publish(plan.round, &selection)?;
         let mut done =
             Done { event: event(shard.rows, Some(shard.id.clone())), rows: self.empty_commit() };
         done.rows.shard_rows = shard_rows;
@@ -60,29 +59,22 @@ impl Runner<'_> {
             candidates.extend(task.and_then(|task| candidate(&row, task)));
         })?;
         let chosen = curate(&plan.curation, plan.seed.derive("curation", &[]), &candidates);
-        drop(candidates);
-        // Of most rollouts nothing is needed any more.
-        let accepted: HashSet<_> = chosen.accepted.iter().collect();
-        let mut rollouts = Vec::new();
-        self.each_rollout(plan.round, |row| {
-            if accepted.contains(&row.rollout.id) {
-                rollouts.push(row);
-            }
-        })?;
-        Ok(Selection { chosen, rollouts, tasks })
+        Ok(Selection { chosen, tasks })
     }
 
-    /// Puts a shard on disk. It counts once a commit names it.
+    /// Puts the shard of a selection on disk. It counts once a commit names it.
     pub(super) fn publish(
         &self,
         round: u32,
-        rows: Vec<DatasetRow>,
+        selection: &Selection,
     ) -> Result<(ShardRow, Vec<ShardRowRef>), Error> {
-        let layout = Layout::new(&self.project.data.dataset(&self.run.id));
+        let layout = self.project.data.dataset(&self.run.id);
         layout.create()?;
-        let mut writer = DatasetWriter::new(&layout.data_dir(), round);
-        for row in rows {
-            writer.push(row)?;
+        let mut writer = DatasetWriter::new(layout.data(), round);
+        for accepted in selection.chosen.accepted.chunks(ROWS_AT_A_TIME) {
+            for row in self.rows(accepted, &selection.tasks)? {
+                writer.push(row)?;
+            }
         }
         let file = writer.seal()?.publish()?;
         let shard = ShardRow {
@@ -109,8 +101,9 @@ impl Runner<'_> {
     pub(super) fn write_index(&self) -> Result<(), Error> {
         write_index(&self.project, &self.run)?;
         match self.objects()? {
-            Some(objects) => objects
-                .publish(&self.run.id, &Layout::new(&self.project.data.dataset(&self.run.id))),
+            Some(objects) => {
+                objects.publish(&self.run.id, &self.project.data.dataset(&self.run.id))
+            }
             None => Ok(()),
         }
     }
@@ -119,32 +112,33 @@ impl Runner<'_> {
     pub(super) fn drop_unpublished(&self) -> Result<(), Error> {
         let shards = crate::inspect::shards(&self.project, &self.run.id)?;
         let named = shards.iter().filter_map(|shard| self.project.data.place(&shard.path));
-        let layout = Layout::new(&self.project.data.dataset(&self.run.id));
-        gyre_dataset::collect_garbage(&layout.data_dir(), &named.collect())?;
+        let layout = self.project.data.dataset(&self.run.id);
+        gyre_dataset::collect_garbage(layout.data(), &named.collect())?;
         Ok(())
     }
 
-    pub(super) fn rows(&self, selection: &Selection) -> Result<Vec<DatasetRow>, Error> {
-        let Selection { chosen: Curated { accepted, .. }, rollouts, tasks } = selection;
-        let wanted: BTreeSet<_> = accepted.iter().collect();
-        let index: HashMap<_, _> = rollouts
-            .iter()
-            .filter(|row| wanted.contains(&row.rollout.id))
-            .map(|row| (&row.rollout.id, row))
-            .collect();
-        let mut records = self.records(index.values().map(|row| &row.rollout.part), &wanted)?;
+    /// The rows of some accepted rollouts, in order. Rollouts are accepted by task,
+    /// and waves are of tasks in order: those side by side lie in few parts.
+    fn rows(
+        &self,
+        accepted: &[RolloutId],
+        tasks: &BTreeMap<TaskId, Task>,
+    ) -> Result<Vec<DatasetRow>, Error> {
+        let found = self.project.store.rollouts_among(&self.run.id, accepted);
+        let found = self.project.wait(found)?;
+        let parts = found.iter().map(|row| &row.rollout.part);
+        let mut records = self.records(parts, &accepted.iter().collect())?;
+        let mut verdicts: HashMap<_, _> =
+            found.into_iter().filter_map(|row| Some((row.rollout.id, row.verdict?))).collect();
         let tools = gyre_rollout::tools_json();
-        let mut rows = Vec::with_capacity(accepted.len());
-        for id in accepted {
-            let (Some(record), Some(row)) = (records.remove(id), index.get(id)) else {
-                return Err(self.unreadable(id.to_string(), "its body is missing"));
-            };
-            let (Some(task), Some(verdict)) = (tasks.get(&record.task), &row.verdict) else {
-                return Err(self.unreadable(id.to_string(), "its task or verdict is missing"));
-            };
-            rows.push(dataset_row(&record, task, verdict, &tools));
-        }
-        Ok(rows)
+        let row = |id: &RolloutId| {
+            let missing = |what: &str| self.unreadable(id.to_string(), what);
+            let record = records.remove(id).ok_or_else(|| missing("its body is missing"))?;
+            let verdict = verdicts.remove(id).ok_or_else(|| missing("its verdict is missing"))?;
+            let task = tasks.get(&record.task).ok_or_else(|| missing("its task is missing"))?;
+            Ok(dataset_row(&record, task, &verdict, &tools))
+        };
+        accepted.iter().map(row).collect()
     }
 
     /// The bodies of some rollouts, read from the parts that hold them.
@@ -176,13 +170,13 @@ pub(super) fn write_index(project: &Project, run: &RunRow) -> Result<(), Error> 
         return Ok(());
     }
     let (card, shards) = published(project, run, shards);
-    Ok(Layout::new(&project.data.dataset(&run.id)).write_index(&card, &shards)?)
+    Ok(project.data.dataset(&run.id).write_index(&card, &shards)?)
 }
 
 /// Compares the published folder with what the lineage names: every file, and
 /// the card and the manifest themselves.
 pub(crate) fn verify_published(project: &Project, run: &RunRow) -> Result<Vec<Problem>, Error> {
-    let layout = Layout::new(&project.data.dataset(&run.id));
+    let layout = project.data.dataset(&run.id);
     let mut problems = gyre_dataset::verify_dataset(&layout)?;
     let (card, shards) = published(project, run, crate::inspect::shards(project, &run.id)?);
     // What cannot be read is among the problems already.
@@ -195,10 +189,10 @@ pub(crate) fn verify_published(project: &Project, run: &RunRow) -> Result<Vec<Pr
 }
 
 fn published(project: &Project, run: &RunRow, shards: Vec<ShardRow>) -> (Card, Vec<ManifestShard>) {
-    let folder = project.data.dataset(&run.id);
+    let dataset = project.data.dataset(&run.id);
     let shard = |shard: ShardRow| ManifestShard {
         path: match project.data.place(&shard.path) {
-            Some(place) => relative_to(&folder, &place),
+            Some(place) => relative_to(dataset.root(), &place),
             None => shard.path.to_string(),
         },
         id: shard.id,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gyre_dataset::read_part;
+use gyre_dataset::{Source, read_part};
 use gyre_lineage::{
     DatabaseUrl, Delivery, FleetRow, VerdictRow, WorkKey, WorkOffer, WorkRow, WorkState,
 };
@@ -144,16 +144,21 @@ impl Runner<'_> {
     }
 
     /// The object store that gets what this run publishes: that of its workers,
-    /// or one that its configuration names.
+    /// one that its configuration names, or the data folder's own where an earlier
+    /// driver published there, who had workers.
     pub(super) fn objects(&self) -> Result<Option<Objects>, Error> {
-        match (&self.fleet, &self.config.workers.store) {
-            (Some(fleet), _) => Ok(Some(fleet.objects.clone())),
-            (None, Some(named)) if self.lease.is_some() => {
-                let project = &self.project;
-                Objects::open(Some(named), &project.data, project.runtime()).map(Some)
-            }
-            _ => Ok(None),
+        if let Some(fleet) = &self.fleet {
+            return Ok(Some(fleet.objects.clone()));
         }
+        let (project, named) = (&self.project, self.config.workers.store.as_deref());
+        let published = || {
+            let folder = project.data.folder().below("store/datasets");
+            folder.look_at(self.run.id.as_str()).is_ok()
+        };
+        if self.lease.is_none() || (named.is_none() && !published()) {
+            return Ok(None);
+        }
+        Objects::open(named, &project.data, project.runtime()).map(Some)
     }
 
     fn fleet(&self) -> Result<&Fleet, Error> {
@@ -333,17 +338,19 @@ impl Runner<'_> {
     /// Fetches a batch's rollouts from the object store.
     fn fetch(&self, round: u32, batch: Batch) -> Result<Fetched, Error> {
         let fleet = self.fleet()?;
-        let folder = self.project.data.run(&self.run.id).join("rollouts");
-        std::fs::create_dir_all(&folder).map_err(io("make", &folder))?;
+        let folder = self.project.data.run(&self.run.id).below("rollouts");
+        folder.make().map_err(io("make", &folder.path()))?;
         let (mut made, mut lost) = (Vec::new(), Vec::new());
         for (row, delivery) in self.deliveries(round, batch)?.unwrap_or_default() {
-            let file = folder.join(format!("{}-{}.fetched", batch.name(), row.key.piece));
-            if let Err(why) = fleet.objects.fetch(&delivery.path, &delivery.sha256, &file)? {
+            let name = format!("{}-{}.fetched", batch.name(), row.key.piece);
+            let to = (&folder, name.as_str());
+            if let Err(why) = fleet.objects.fetch(&delivery.path, &delivery.sha256, to)? {
                 lost.push(LostResult { key: row.key, epoch: row.epoch, path: delivery.path, why });
                 continue;
             }
-            let records = read_part(&file)?.collect::<Result<Vec<RolloutRecord>, _>>()?;
-            std::fs::remove_file(&file).map_err(io("remove", &file))?;
+            let part = Source::below(&folder, &name);
+            let records = read_part(part)?.collect::<Result<Vec<RolloutRecord>, _>>()?;
+            folder.remove_file(&name).map_err(io("remove", &folder.path().join(&name)))?;
             let said = self.said(&row, &delivery)?;
             made.extend(
                 (0u32..)
@@ -397,11 +404,19 @@ impl Runner<'_> {
         })
     }
 
-    /// Removes the files of results that are part of the lineage by now.
-    pub(super) fn sweep_fleet(&self) -> Result<(), Error> {
+    /// Forgets what workers were given up to a round that is over, and removes the
+    /// files of results that are part of the lineage by now. A process that ends
+    /// before this leaves it to the end of the next round, or to the next start.
+    ///
+    /// Pieces go before their jobs: a job without its piece is settled for whoever
+    /// takes it, and what is pushed again is not of a round that is over.
+    pub(super) fn sweep_fleet(&self, round: u32) -> Result<(), Error> {
         let Some(fleet) = &self.fleet else { return Ok(()) };
-        sweep(&self.project, &fleet.objects, &self.run.id)?;
-        fleet.objects.sweep_begun(&self.run.id)
+        let (project, run) = (&self.project, &self.run.id);
+        project.wait(project.store.prune_work(run, fleet.epoch, round))?;
+        project.wait(fleet.queue.forget(&format!("{run}/")))?;
+        sweep(project, &fleet.objects, run)?;
+        fleet.objects.sweep_begun(run)
     }
 }
 

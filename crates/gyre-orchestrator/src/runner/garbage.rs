@@ -1,10 +1,9 @@
 //! Removes what no transaction names: the leavings of a crash.
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use gyre_dataset::Layout;
+use gyre_folder::{EntryKind, Folder};
 use gyre_lineage::{RunRow, RunStatus, StoreError};
 use gyre_types::RunId;
 
@@ -47,13 +46,13 @@ fn collect(project: &Project, run: &RunRow) -> Result<(), Error> {
     let root = project.data.run(&run.id);
     let known = named_paths(project, &run.id)?;
     for kind in ["rollouts", "checkpoints"] {
-        sweep(&root.join(kind), &known)?;
+        sweep(project, &root.below(kind), &known)?;
     }
-    let dataset = Layout::new(&project.data.dataset(&run.id));
-    gyre_dataset::collect_garbage(dataset.root(), &known)?;
-    gyre_dataset::collect_garbage(&dataset.data_dir(), &known)?;
-    for superseded in [project.data.superseded(&run.id), dataset.root().join("superseded")] {
-        gyre_dataset::collect_garbage(&superseded, &known)?;
+    let dataset = project.data.dataset(&run.id);
+    gyre_dataset::collect_garbage(dataset.folder(), &known)?;
+    gyre_dataset::collect_garbage(dataset.data(), &known)?;
+    for superseded in [project.data.superseded(&run.id), dataset.folder().below("superseded")] {
+        gyre_dataset::collect_garbage(superseded, &known)?;
     }
     write_index(project, run)
 }
@@ -77,40 +76,64 @@ pub(crate) fn named_paths(project: &Project, run: &RunId) -> Result<HashSet<Path
 
 /// Removes everything below `folder` that is neither known nor leads to
 /// something known.
-fn sweep(folder: &Path, known: &HashSet<PathBuf>) -> Result<(), Error> {
+fn sweep(project: &Project, folder: &Folder, known: &HashSet<PathBuf>) -> Result<(), Error> {
     for path in unnamed(folder, known)? {
         tracing::info!(path = %path.display(), "removing what no transaction names");
         gyre_fault::io_point("garbage::removing").map_err(io("remove", &path))?;
-        remove(&path)?;
+        project.data.remove(&path).map_err(io("remove", &path))?;
         gyre_fault::io_point("garbage::removed").map_err(io("remove", &path))?;
     }
     Ok(())
 }
 
-/// Removes a file or a folder.
-pub(crate) fn remove(path: &Path) -> Result<(), Error> {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    removed.map_err(io("remove", path))
-}
-
 /// Everything below `folder` that is neither known nor leads to something known.
-pub(crate) fn unnamed(folder: &Path, known: &HashSet<PathBuf>) -> Result<Vec<PathBuf>, Error> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(io("list", folder))?,
-    };
+/// A link is what it is, wherever it leads: nothing is looked for behind it.
+pub(crate) fn unnamed(folder: &Folder, known: &HashSet<PathBuf>) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(io("list", folder))?.path();
+    for entry in folder.entries().map_err(io("list", &folder.path()))? {
+        let path = folder.path().join(&entry.name);
         if known.contains(&path) {
             continue;
         }
-        if known.iter().any(|named| named.starts_with(&path)) {
-            found.extend(unnamed(&path, known)?);
-        } else {
+        let leads_to_known = known.iter().any(|named| named.starts_with(&path));
+        if leads_to_known && entry.kind == EntryKind::Folder {
+            found.extend(unnamed(&folder.below(&entry.name), known)?);
+        } else if !leads_to_known {
             found.push(path);
         }
     }
-    found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::layout::DataDir;
+
+    /// What is named may lie behind a link that leads out: nothing there is ours.
+    #[test]
+    fn nothing_is_looked_for_behind_a_link() {
+        let above = tempfile::tempdir().unwrap();
+        let data = DataDir::new(above.path().join("data"));
+        let rollouts = data.run(&"run-1".parse().unwrap()).below("rollouts");
+        rollouts.below("round-0002").make().unwrap();
+        rollouts.write("round-0002/named.parquet", b"").unwrap();
+        rollouts.write("round-0002/stray.parquet", b"").unwrap();
+        let others = above.path().join("others");
+        fs::create_dir(&others).unwrap();
+        fs::write(others.join("theirs"), "theirs").unwrap();
+        symlink(&others, rollouts.path().join("round-0001")).unwrap();
+        symlink(&others, rollouts.path().join("round-0009")).unwrap();
+
+        let at = |path: &str| rollouts.path().join(path);
+        let known = ["round-0001/named.parquet", "round-0002/named.parquet"].map(at).into();
+        let found = unnamed(&rollouts, &known).unwrap();
+        assert_eq!(found, ["round-0002/stray.parquet", "round-0009"].map(at));
+        found.iter().for_each(|path| data.remove(path).unwrap());
+        assert_eq!(unnamed(&rollouts, &known).unwrap(), [""; 0].map(PathBuf::from));
+        assert_eq!(fs::read_to_string(others.join("theirs")).unwrap(), "theirs");
+    }
 }

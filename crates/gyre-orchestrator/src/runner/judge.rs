@@ -19,9 +19,7 @@ impl Runner<'_> {
     pub(super) fn verify(&mut self, state: &RoundState, at: WaveIndex) -> Result<Done, Error> {
         let plan = planned(state);
         let round = plan.round;
-        let folder = self.project.data.rollouts(&self.run.id, round);
-        let records =
-            self.read_wave(&folder.join(format!("{}.parquet", wave_part(at.phase, at.wave))))?;
+        let records = self.read_wave(round, &wave_part(at.phase, at.wave))?;
         self.task_set(round, Split::Train)?;
         let verdicts = self.judged(round, Batch::Wave(at), &records)?;
         let second = self.recheck(plan, &records, &verdicts)?;

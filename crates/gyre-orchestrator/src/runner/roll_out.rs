@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gyre_dataset::{read_part, write_part};
+use gyre_dataset::{Source, read_part, write_part};
 use gyre_lineage::{PartRow, RolloutFilter, RolloutRow, RolloutWithVerdict, VerdictRow};
 use gyre_rollout::{EpisodeSettings, RolledOut, RolloutRequest, run_wave};
 use gyre_round::{PhaseTasks, RoundEvent, RoundPlan, RoundState, WaveIndex};
@@ -119,7 +119,7 @@ impl Runner<'_> {
         made: Vec<RolledOut>,
     ) -> Result<Stored, Error> {
         let folder = self.project.data.rollouts(&self.run.id, round);
-        std::fs::create_dir_all(&folder).map_err(crate::project::io("make", &folder))?;
+        folder.make().map_err(crate::project::io("make", &folder.path()))?;
         let faults: Vec<_> = made.iter().map(|m| m.fault.clone()).collect();
         let records: Vec<_> = made.into_iter().map(|m| m.record).collect();
         let file = write_part(&folder, name, &records)?;
@@ -237,8 +237,10 @@ impl Runner<'_> {
     }
 
     /// The records of a wave, read back from its part.
-    pub(super) fn read_wave(&self, path: &std::path::Path) -> Result<Vec<RolloutRecord>, Error> {
-        Ok(read_part(path)?.collect::<Result<_, _>>()?)
+    pub(super) fn read_wave(&self, round: u32, name: &str) -> Result<Vec<RolloutRecord>, Error> {
+        let folder = self.project.data.rollouts(&self.run.id, round);
+        let part = Source::below(&folder, format!("{name}.parquet"));
+        Ok(read_part(part)?.collect::<Result<_, _>>()?)
     }
 }
 

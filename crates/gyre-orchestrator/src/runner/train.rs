@@ -1,11 +1,11 @@
 //! Trains a candidate from the pool.
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use gyre_dataset::read_shard;
 use gyre_fault::io_point;
+use gyre_folder::Folder;
 use gyre_learner::{
     Checkpoint, Example, LocalPolicy, TrainProgress, TrainReport, cold_start, train_round,
 };
@@ -16,6 +16,7 @@ use gyre_types::{CheckpointId, ShardId, Split, to_json};
 use super::generate::planned;
 use super::{Done, Runner};
 use crate::error::Error;
+use crate::layout::round_name;
 use crate::project::io;
 
 /// What a candidate learns from, and which shards that was.
@@ -28,15 +29,25 @@ impl Runner<'_> {
     pub(super) fn train(&mut self, state: &RoundState) -> Result<Done, Error> {
         let plan = planned(state);
         let pool = self.pool(plan)?;
-        let target = self.project.data.checkpoint(&self.run.id, plan.round);
-        let scratch = target.with_extension("partial");
-        clear(&scratch)?;
-        clear(&target)?;
-        fs::create_dir_all(&scratch).map_err(io("make", &scratch))?;
-        io_point("checkpoint::beginning").map_err(io("make", &scratch))?;
-        let report = self.run_trainer(plan, &pool, &scratch)?;
-        publish(&scratch, &target)?;
+        let folder = self.project.data.checkpoints(&self.run.id);
+        let name = round_name(plan.round);
+        let partial = format!("{name}.partial");
+        clear(&folder, &partial)?;
+        clear(&folder, &name)?;
+        let scratch = folder.below(&partial);
+        scratch.make().map_err(io("make", &scratch.path()))?;
+        io_point("checkpoint::beginning").map_err(io("make", &scratch.path()))?;
+        // The trainer takes a path: that which the handle leads to.
+        let out = folder.resolve(&partial).map_err(io("make", &scratch.path()))?;
+        let trained = self.run_trainer(plan, &pool, &out);
+        if self.cancel.is_cancelled() {
+            clear(&folder, &partial)?;
+            return Err(Error::Interrupted);
+        }
+        let report = trained?;
+        publish(&folder, &partial, &name)?;
 
+        let target = folder.resolve(&name).map_err(io("read", &folder.path()))?;
         let digest = Checkpoint::digest(&target)?;
         if let Some(objects) = self.objects()? {
             objects.put_checkpoint(&digest, &target)?;
@@ -47,7 +58,7 @@ impl Runner<'_> {
             id: id.clone(),
             round: plan.round,
             parent: plan.champion.clone(),
-            path: self.project.data.relative(&target),
+            path: self.project.data.relative(&folder.path().join(&name)),
             digest,
             policy_digest: policy.digest(),
             shards: pool.shards,
@@ -90,10 +101,6 @@ impl Runner<'_> {
             None => cold_start(&learner, seed, &pool.examples, scratch, &mut progress),
             Some(dir) => train_round(&learner, &dir, seed, &pool.examples, scratch, &mut progress),
         };
-        if self.cancel.is_cancelled() {
-            clear(scratch)?;
-            return Err(Error::Interrupted);
-        }
         Ok(trained?)
     }
 
@@ -125,20 +132,20 @@ fn example(prompt: String, answer: String) -> Example {
     Example { prompt, answer, weight: 1.0 }
 }
 
-fn clear(folder: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(folder) {
+/// Removes what lies in a folder under a name, if anything does.
+fn clear(folder: &Folder, name: &str) -> Result<(), Error> {
+    match folder.remove(name) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        result => result.map_err(io("remove", folder)),
+        removed => removed.map_err(io("remove", &folder.path().join(name))),
     }
 }
 
 /// Gives a finished folder its name; its files were synced by their writer.
-fn publish(scratch: &Path, target: &Path) -> Result<(), Error> {
-    io_point("checkpoint::trained").map_err(io("rename", scratch))?;
-    fs::rename(scratch, target).map_err(io("rename", scratch))?;
-    io_point("checkpoint::renamed").map_err(io("rename", scratch))?;
-    let parent = target.parent().unwrap_or(target);
-    let sync = || fs::File::open(parent)?.sync_all();
-    sync().map_err(io("sync", parent))?;
-    io_point("checkpoint::published").map_err(io("sync", parent))
+fn publish(folder: &Folder, partial: &str, name: &str) -> Result<(), Error> {
+    let scratch = folder.path().join(partial);
+    io_point("checkpoint::trained").map_err(io("rename", &scratch))?;
+    folder.rename(partial, name).map_err(io("rename", &scratch))?;
+    io_point("checkpoint::renamed").map_err(io("rename", &scratch))?;
+    folder.sync().map_err(io("sync", &folder.path()))?;
+    io_point("checkpoint::published").map_err(io("sync", &folder.path()))
 }

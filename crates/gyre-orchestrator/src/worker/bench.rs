@@ -69,14 +69,16 @@ impl Bench {
         self.tasks = runner.tasks.take();
         let (records, said): (_, Said) = made?;
 
-        let folder = worker.project.data.root().join("cache/pieces");
-        std::fs::create_dir_all(&folder).map_err(io("make", &folder))?;
+        let folder = worker.project.data.cache("pieces");
+        folder.make().map_err(io("make", &folder.path()))?;
         let key = piece.key();
         let name = format!("{}-{}-{}-{}-{epoch}", key.run, key.round, key.batch, key.piece);
         let file = write_part(&folder, &name, &records)?;
         let path = piece_name(&key, epoch);
-        self.objects.put(&path, &file.path)?;
-        std::fs::remove_file(&file.path).map_err(io("remove", &file.path))?;
+        let name = format!("{name}.parquet");
+        let bytes = folder.read(&name).map_err(io("read", &file.path))?;
+        self.objects.put(&path, bytes)?;
+        folder.remove_file(&name).map_err(io("remove", &file.path))?;
         Ok(Delivery {
             path,
             sha256: file.sha256,
@@ -99,7 +101,7 @@ impl Bench {
             id: id.to_string(),
             hint: "`gyre rounds` lists the checkpoints".to_owned(),
         })?;
-        let cache = project.data.root().join("cache/checkpoints");
+        let cache = project.data.cache("checkpoints");
         let dir = self.objects.checkpoint(&row.digest, &cache)?;
         let model = gyre_learner::LocalPolicy::load(&dir)?;
         let policy = Arc::new(EmbeddedPolicy::new(id.clone(), model));

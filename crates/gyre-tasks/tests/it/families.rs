@@ -36,6 +36,33 @@ fn check_is_clean(family: &Family, tasks_per_level: u32) {
     }
 }
 
+/// A family may be somebody else's: what its folder links to is not read into it.
+#[test]
+fn a_family_leads_nowhere_else() {
+    use std::os::unix::fs::symlink;
+    for link in ["generate.py", "helpers.py", "data"] {
+        let folder = tempfile::tempdir().unwrap();
+        let others = folder.path().join("others");
+        std::fs::create_dir(&others).unwrap();
+        std::fs::write(others.join("secret.py"), "SECRET = 1").unwrap();
+        scaffold(folder.path(), "mine").unwrap();
+        let place = folder.path().join("mine").join(link);
+        let _ = std::fs::remove_file(&place);
+        let target = if link == "data" { others } else { others.join("secret.py") };
+        symlink(target, &place).unwrap();
+        let refused = Family::load(&folder.path().join("mine")).unwrap_err().to_string();
+        assert!(refused.contains(link) && refused.contains("no links"), "{refused}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    scaffold(folder.path(), "mine").unwrap();
+    let manifest = folder.path().join("mine/family.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let climbing = "\n[verifier]\nkind = \"python\"\nfile = \"../../../../etc/passwd\"\n";
+    std::fs::write(&manifest, text + climbing).unwrap();
+    let refused = Family::load(&folder.path().join("mine")).unwrap_err().to_string();
+    assert!(!refused.contains("root:"), "{refused}");
+}
+
 #[test]
 fn everyday_is_clean() {
     check_is_clean(&shipped("everyday"), 12);
