@@ -107,6 +107,12 @@ fn golden_cases_are_run() {
     ran(["test"], &file).fails(42, &["golden"]);
     fs::create_dir(folder.path().join("golden")).unwrap();
     ran(["test"], &file).fails(63, &["holds no golden case"]);
+    // A folder of somebody else's leads nowhere else.
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "not yours").unwrap();
+    std::os::unix::fs::symlink(&secret, folder.path().join("golden/five.json")).unwrap();
+    let refused = ran(["test"], &file).fails(42, &["five.json", "leads out of the folder"]);
+    assert!(!refused.stderr.contains("not yours"), "{refused:#?}");
 }
 
 #[test]

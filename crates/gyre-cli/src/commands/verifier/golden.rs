@@ -1,7 +1,9 @@
 //! Golden cases: outcomes, and what must be said of them.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use gyre_folder::Folder;
 use gyre_sandbox::SandboxError;
 use gyre_sandbox::plugin::{ComponentVerifier, Verification};
 use gyre_types::Value;
@@ -55,21 +57,17 @@ pub(crate) struct Tested {
 }
 
 /// Reads the golden cases of a folder, in the order of their names.
-pub(crate) fn read(folder: &Path) -> anyhow::Result<Vec<GoldenCase>> {
-    let unreadable = |error| io(folder, "read the golden cases in", error);
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    if paths.is_empty() {
-        let message = format!("{} holds no golden case (*.json)", folder.display());
+pub(crate) fn read(folder: &Folder) -> anyhow::Result<Vec<GoldenCase>> {
+    let path = folder.path();
+    let entries = folder.look_at(".").and_then(|_| folder.entries());
+    let entries = entries.map_err(|error| io(&path, "read the golden cases in", error))?;
+    let is_case = |name: &OsString| Path::new(name).extension().is_some_and(|e| e == "json");
+    let cases: Vec<_> = entries.into_iter().map(|entry| entry.name).filter(is_case).collect();
+    if cases.is_empty() {
+        let message = format!("{} holds no golden case (*.json)", path.display());
         return Err(Failure::error(Failure::VERIFIER_REFUSED, message));
     }
-    paths.into_iter().map(GoldenCase::read).collect()
+    cases.iter().map(|name| GoldenCase::read(folder, name)).collect()
 }
 
 fn io(path: &Path, doing: &'static str, source: std::io::Error) -> anyhow::Error {
@@ -77,8 +75,10 @@ fn io(path: &Path, doing: &'static str, source: std::io::Error) -> anyhow::Error
 }
 
 impl GoldenCase {
-    fn read(path: PathBuf) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(&path)
+    fn read(folder: &Folder, name: &OsStr) -> anyhow::Result<Self> {
+        let path = folder.path().join(name);
+        let text = folder
+            .read_to_string(name)
             .map_err(|error| io(&path, "read the golden case", error))?;
         let file: GoldenFile =
             serde_json::from_str(&text).map_err(|error| malformed(&path, &error.to_string()))?;

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use gyre_folder::Folder;
 use gyre_orchestrator::Error;
 use gyre_sandbox::plugin::WIT;
 use gyre_types::Digest;
@@ -130,7 +131,7 @@ pub(crate) struct Project {
     /// The component's file.
     pub(crate) component: PathBuf,
     /// The folder of golden cases.
-    pub(crate) golden: PathBuf,
+    pub(crate) golden: Folder,
     watch: Vec<PathBuf>,
 }
 
@@ -143,7 +144,7 @@ impl Project {
                 dir: None,
                 build: Vec::new(),
                 component: path.to_owned(),
-                golden: golden.map_or(beside, Path::to_owned),
+                golden: Folder::new(golden.map_or(beside, Path::to_owned)),
                 watch: Vec::new(),
             });
         }
@@ -159,7 +160,11 @@ impl Project {
             dir: Some(path.to_owned()),
             build: manifest.build,
             component: below(&manifest.component),
-            golden: golden.map_or_else(|| below(&manifest.golden), Path::to_owned),
+            golden: match golden {
+                Some(named) => Folder::new(named),
+                // What a manifest names lies in its folder.
+                None => Folder::new(path).below(&manifest.golden),
+            },
             watch: manifest.watch.iter().map(below).chain([file]).collect(),
         })
     }
@@ -167,7 +172,7 @@ impl Project {
     /// What is to be watched for changes.
     pub(crate) fn watched(&self) -> Vec<PathBuf> {
         let mut paths = self.watch.clone();
-        paths.push(self.golden.clone());
+        paths.push(self.golden.path());
         if self.build.is_empty() {
             paths.push(self.component.clone());
         }
@@ -207,7 +212,7 @@ impl Project {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let left_out = path != dir && (name.starts_with('.') || NO_SOURCES.contains(&&*name));
             let built = path.with_extension("") == self.component.with_extension("");
-            if left_out || built || path == self.golden {
+            if left_out || built || path == self.golden.path() {
                 continue;
             }
             if path.is_dir() {
