@@ -224,6 +224,74 @@ fn the_pure_crates_name_nothing_that_touches_the_machine() {
     }
 }
 
+/// Crates that read and write what databases, manifests, stores and links of others
+/// lead to, and the files of theirs that open something by its path: what a person
+/// or the system chose.
+const HELD: &[&str] = &["gyre-dataset", "gyre-orchestrator"];
+const BY_PATH: &[&str] = &[
+    // Where a caller says which file.
+    "gyre-dataset/src/source.rs",
+    // The configuration, the program, the data folder and the store that somebody names.
+    "gyre-orchestrator/src/config.rs",
+    "gyre-orchestrator/src/judging/command.rs",
+    "gyre-orchestrator/src/objects.rs",
+    "gyre-orchestrator/src/project.rs",
+    // What the system tells of processes.
+    "gyre-orchestrator/src/runner/owner.rs",
+    "gyre-orchestrator/src/scheduler/meter.rs",
+];
+const OPENS_BY_PATH: &[&str] = &[
+    "fs::copy(",
+    "fs::create_dir",
+    "fs::hard_link(",
+    "fs::metadata(",
+    "fs::read",
+    "fs::remove_",
+    "fs::rename(",
+    "fs::write(",
+    "File::create(",
+    "File::open(",
+    "OpenOptions",
+    ".read_dir(",
+];
+
+#[test]
+fn what_others_may_have_made_is_opened_below_a_handle() {
+    let packages = workspace();
+    for name in HELD {
+        let folder = packages[*name].manifest.parent().expect("a manifest lies in a folder");
+        for (path, source) in sources(&folder.join("src")) {
+            if BY_PATH.iter().any(|known| path.ends_with(known)) {
+                continue;
+            }
+            let opened = opened_by_path(&source);
+            let path = path.display();
+            assert!(opened.is_empty(), "{path} opens by path; use gyre_folder::Folder: {opened:?}");
+        }
+    }
+    for bad in ["let f = File::open(path)?;", "std::fs::remove_dir_all(&target)", "dir.read_dir()?"]
+    {
+        assert_eq!(opened_by_path(bad).len(), 1, "{bad}");
+    }
+    let tests = "folder.open(name)?;\nParquetFile::create(x);\n#[cfg(test)]\nfs::write(a, b)";
+    assert!(opened_by_path(tests).is_empty());
+}
+
+/// The lines of a source, but for its tests, that open something by its path.
+fn opened_by_path(source: &str) -> Vec<&str> {
+    let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let opens = |line: &&str| {
+        OPENS_BY_PATH.iter().any(|call| {
+            let Some(at) = line.find(call) else { return false };
+            // Not the end of a longer name.
+            let before = line[..at].chars().next_back();
+            call.starts_with('.') || !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+        })
+    };
+    let code = source.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+    code.filter(opens).collect()
+}
+
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let sources = sources_below(folder);
     assert!(!sources.is_empty(), "{} holds no source", folder.display());
