@@ -128,14 +128,19 @@ impl Folder {
         self.handle()?.create_dir(name).map_err(refused)
     }
 
-    /// Opens a file.
+    /// Opens a file. A pipe or a device in its place is refused: whoever opens one
+    /// may wait for ever.
     ///
     /// # Errors
     ///
     /// When it is not there or cannot be opened, and [`LeadsOut`].
     pub fn open(&self, name: impl AsRef<Path>) -> io::Result<File> {
-        let opened = self.handle()?.open(name);
-        opened.map(cap_std::fs::File::into_std).map_err(refused)
+        let (folder, name) = (self.handle()?, name.as_ref());
+        let about = folder.metadata(name).map_err(refused)?;
+        if !about.is_file() && !about.is_dir() {
+            return Err(io::Error::new(ErrorKind::InvalidData, "it is not a regular file"));
+        }
+        folder.open(name).map(cap_std::fs::File::into_std).map_err(refused)
     }
 
     /// Reads a file.
@@ -448,6 +453,21 @@ mod tests {
             folder.entries().unwrap().into_iter().map(|e| (e.name, e.kind)).collect();
         let file = |name: &str| (OsString::from(name), EntryKind::File);
         assert_eq!(names, ["link", "out", "own"].map(file));
+    }
+
+    /// Nobody ever writes to it, so that whoever opened it would wait.
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let (_above, root) = place();
+        let pipe = root.path().join("in/pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let refused = root.below("in").read("pipe").unwrap_err();
+        assert_eq!(refused.to_string(), "it is not a regular file");
+        let entry = root.below("in").look_at("pipe").unwrap();
+        assert_eq!(entry.kind, EntryKind::Other);
+        root.below("in").write("pipe", b"a file").unwrap();
+        assert_eq!(root.below("in").read("pipe").unwrap(), b"a file");
     }
 
     #[test]
