@@ -114,7 +114,11 @@ pub(crate) fn write_whole(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(
 }
 
 /// Digests a file without holding it; gives its size too.
-pub(crate) fn digest_file(source: Source) -> io::Result<(Digest, u64)> {
+///
+/// # Errors
+///
+/// When the file cannot be opened or read.
+pub fn digest_file(source: Source) -> io::Result<(Digest, u64)> {
     let mut file = source.open()?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 << 10];

@@ -37,6 +37,7 @@ mod view;
 
 pub use card::Card;
 pub use error::{DatasetError, Fault};
+pub use file::digest_file;
 pub use garbage::{collect_garbage, find_garbage};
 pub use layout::{Layout, Manifest, ManifestShard};
 pub use part::{PartFile, PartReader, read_answers, read_part, read_record, write_part};

@@ -1,10 +1,8 @@
 //! Checks that what is recorded, what is on disk and what must hold agree.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
-use std::io::Read;
 
-use gyre_dataset::read_shard;
+use gyre_dataset::{digest_file, read_shard};
 use gyre_learner::Checkpoint;
 use gyre_lineage::{
     AuditRules, Finding, RolloutFilter, RolloutWithVerdict, RunRow, RunStatus, ShardRow, TaskFilter,
@@ -252,8 +250,8 @@ impl Audit<'_> {
     /// Whether a file is there and holds what was recorded.
     fn file(&mut self, path: &StoredPath, sha256: &Digest, id: String) -> bool {
         self.checked += 1;
-        match self.project.data.open_file(path).and_then(digest_of) {
-            Ok(digest) if digest == *sha256 => true,
+        match digest_file(self.project.data.open(path)) {
+            Ok((digest, _)) if digest == *sha256 => true,
             Ok(_) => {
                 self.found(3, "file_changed", format!("{path} is not what was recorded"), vec![id]);
                 false
@@ -264,12 +262,6 @@ impl Audit<'_> {
             }
         }
     }
-}
-
-fn digest_of(mut file: File) -> std::io::Result<Digest> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(Digest::of(&bytes))
 }
 
 /// Ids that are more often in one list than in the other.
