@@ -65,7 +65,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("gyre-sandbox", &["wasmtime", "cranelift", "wasmparser"]),
     ("gyre-dataset", &["arrow", "parquet"]),
     ("gyre-lineage", &["sqlx", "rusqlite", "libsqlite3"]),
-    ("gyre-learner", &["candle", "tokenizers", "safetensors"]),
+    ("gyre-learner", &["safetensors"]),
     ("gyre-server", &["axum", "hyper", "tower"]),
     ("gyre-queue", &["apalis"]),
     ("gyre-orchestrator", &["object_store", "reqwest"]),

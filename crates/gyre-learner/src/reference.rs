@@ -1,19 +1,18 @@
-//! The same model written in candle over the tensors of the Hugging Face file,
-//! with candle's own gradients: what the kernels are checked against.
+//! The same model as MLX computes it, with MLX's own gradients: what the kernels
+//! are checked against.
 
-use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
 
-use candle_core::{D, DType, Device, Result, Tensor, Var};
 use gyre_types::Seed;
+use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
+use serde_json::json;
 
 use crate::LearnerConfig;
 use crate::backward::{Shard, Target};
-use crate::decode::{Job, decode};
 use crate::forward::{Forward, Net, Packed};
 use crate::model::{Architecture, Layout};
 use crate::ops::{NORM_EPSILON, ROTARY_BASE, Rotary};
-
-const CPU: Device = Device::Cpu;
 
 fn layout() -> Layout {
     let config = LearnerConfig {
@@ -25,86 +24,6 @@ fn layout() -> Layout {
         ..LearnerConfig::default()
     };
     Layout::new(Architecture::new(&config, 300))
-}
-
-struct Llama {
-    arch: Architecture,
-    vars: HashMap<String, Var>,
-}
-
-impl Llama {
-    fn new(layout: &Layout, params: &[f32]) -> Result<Self> {
-        let var = |part: crate::model::Tensor| {
-            let tensor = Tensor::from_vec(part.read(params), part.shape.as_slice(), &CPU)?;
-            Ok((part.name, Var::from_tensor(&tensor)?))
-        };
-        let vars = layout.tensors().into_iter().map(var).collect::<Result<_>>()?;
-        Ok(Self { arch: layout.arch, vars })
-    }
-
-    fn linear(&self, x: &Tensor, name: &str) -> Result<Tensor> {
-        x.matmul(&self.vars[name].t()?)
-    }
-
-    fn norm(&self, x: &Tensor, name: &str) -> Result<Tensor> {
-        let mean = x.sqr()?.mean_keepdim(D::Minus1)?;
-        let root = (mean + f64::from(NORM_EPSILON))?.sqrt()?;
-        x.broadcast_div(&root)?.broadcast_mul(&self.vars[name])
-    }
-
-    fn turn(&self, x: &Tensor, positions: &[u32]) -> Result<Tensor> {
-        let size = self.arch.head_size();
-        let angles: Vec<f32> = positions
-            .iter()
-            .flat_map(|position| {
-                (0..size).map(move |i| {
-                    let power = (2 * (i % (size / 2))) as f64 / size as f64;
-                    (f64::from(*position) / ROTARY_BASE.powf(power)) as f32
-                })
-            })
-            .collect();
-        let angles = Tensor::from_vec(angles, (positions.len(), size), &CPU)?;
-        let (low, high) = (x.narrow(1, 0, size / 2)?, x.narrow(1, size / 2, size / 2)?);
-        let rotated = Tensor::cat(&[&high.neg()?, &low], 1)?;
-        x.mul(&angles.cos()?)? + rotated.mul(&angles.sin()?)?
-    }
-
-    /// Logits of one sequence.
-    fn run(&self, tokens: &[u32], positions: &[u32]) -> Result<Tensor> {
-        let (len, size) = (tokens.len(), self.arch.head_size());
-        let mask: Vec<f32> =
-            (0..len * len).map(|at| if at % len > at / len { -1e9 } else { 0.0 }).collect();
-        let mask = Tensor::from_vec(mask, (len, len), &CPU)?;
-        let ids = Tensor::from_slice(tokens, len, &CPU)?;
-        let mut x = self.vars["model.embed_tokens.weight"].index_select(&ids, 0)?;
-        for layer in 0..self.arch.layers {
-            let name = |part: &str| format!("model.layers.{layer}.{part}.weight");
-            let input = self.norm(&x, &name("input_layernorm"))?;
-            let q = self.linear(&input, &name("self_attn.q_proj"))?;
-            let k = self.linear(&input, &name("self_attn.k_proj"))?;
-            let v = self.linear(&input, &name("self_attn.v_proj"))?;
-            let mut heads = Vec::new();
-            for head in 0..self.arch.heads {
-                let part = |x: &Tensor| x.narrow(1, head * size, size);
-                let (q, k) = (self.turn(&part(&q)?, positions)?, self.turn(&part(&k)?, positions)?);
-                let scores = ((q.matmul(&k.t()?)? / (size as f64).sqrt())? + &mask)?;
-                let weights = scores.broadcast_sub(&scores.max_keepdim(1)?)?.exp()?;
-                let weights = weights.broadcast_div(&weights.sum_keepdim(1)?)?;
-                heads.push(weights.matmul(&part(&v)?.contiguous()?)?);
-            }
-            x = (x + self.linear(&Tensor::cat(&heads, 1)?, &name("self_attn.o_proj"))?)?;
-            let input = self.norm(&x, &name("post_attention_layernorm"))?;
-            let gate = self.linear(&input, &name("mlp.gate_proj"))?.silu()?;
-            let h = (gate * self.linear(&input, &name("mlp.up_proj"))?)?;
-            x = (x + self.linear(&h, &name("mlp.down_proj"))?)?;
-        }
-        self.linear(&self.norm(&x, "model.norm.weight")?, "lm_head.weight")
-    }
-}
-
-fn log_softmax(logits: &Tensor) -> Result<Tensor> {
-    let shifted = logits.broadcast_sub(&logits.max_keepdim(1)?)?;
-    shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(1)?.log()?)
 }
 
 /// Two sequences of unlike length, with skipped positions and targets of unlike weight.
@@ -124,8 +43,26 @@ fn shard() -> Shard {
     shard
 }
 
+/// Writes numbers laid out as parameters under the names of the Hugging Face file.
+fn write(layout: &Layout, numbers: &[f32], to: &Path) {
+    let bytes = |part: crate::model::Tensor| {
+        let bytes: Vec<u8> = part.read(numbers).into_iter().flat_map(f32::to_le_bytes).collect();
+        (part.name, part.shape, bytes)
+    };
+    let parts: Vec<_> = layout.tensors().into_iter().map(bytes).collect();
+    let views = parts.iter().map(|(name, shape, bytes)| {
+        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+    });
+    serialize_to_file(views, None, to).unwrap();
+}
+
+/// Runs `tests/gradient.py` with the Python that `GYRE_TEST_PYTHON` names: it
+/// needs `mlx`.
 #[test]
-fn loss_and_gradient_agree_with_candle() -> Result<()> {
+fn loss_and_gradient_agree_with_mlx() {
+    #[expect(clippy::disallowed_methods, reason = "a test's tools are not configuration")]
+    let python = std::env::var_os("GYRE_TEST_PYTHON")
+        .expect("set GYRE_TEST_PYTHON=$(.ci/python-env), or run `cargo xtask test`");
     let layout = layout();
     let params = layout.initial(Seed(3));
     let rotary = Rotary::new(layout.arch.head_size(), 256);
@@ -135,59 +72,32 @@ fn loss_and_gradient_agree_with_candle() -> Result<()> {
     let mut shard = shard();
     let loss = shard.run(net, &turned);
 
-    let llama = Llama::new(&layout, &params)?;
-    let mut expected = Tensor::new(0f32, &CPU)?;
-    for &(start, len) in &shard.batch.spans {
+    let sequence = |&(start, len): &(usize, usize)| {
         let rows = start..start + len;
-        let logits =
-            llama.run(&shard.batch.tokens[rows.clone()], &shard.batch.positions[rows.clone()])?;
-        let mut share = vec![0f32; len * layout.arch.vocab];
-        for target in shard.targets.iter().filter(|target| rows.contains(&target.row)) {
-            share[(target.row - start) * layout.arch.vocab + target.token as usize] = target.weight;
-        }
-        let share = Tensor::from_vec(share, logits.shape(), &CPU)?;
-        expected = (expected - (log_softmax(&logits)? * share)?.sum_all()?)?;
-    }
-    let wanted = expected.to_scalar::<f32>()?;
-    assert!((loss - wanted).abs() < 1e-4 * wanted, "loss {loss}, candle {wanted}");
-
-    let gradients = expected.backward()?;
-    for part in layout.tensors() {
-        let own = part.read(&shard.gradient);
-        let candle = gradients.get(&llama.vars[&part.name]).unwrap().flatten_all()?;
-        let candle = candle.to_dtype(DType::F32)?.to_vec1::<f32>()?;
-        let norm = candle.iter().map(|g| g * g).sum::<f32>().sqrt();
-        let apart = own.iter().zip(&candle).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
-        assert!(norm > 1e-6 && apart < 1e-4 * norm, "{}: {apart} of {norm}", part.name);
-    }
-    Ok(())
-}
-
-#[test]
-fn what_is_sampled_has_the_probability_that_candle_gives() -> Result<()> {
-    let layout = layout();
-    let params = layout.initial(Seed(4));
-    let rotary = Rotary::new(layout.arch.head_size(), layout.arch.context);
-    let net = Net { layout: &layout, params: &params, rotary: &rotary };
-    let llama = Llama::new(&layout, &params)?;
-    let job = |n: u64| Job {
-        prompt: (0..20 + n as u32 % 3).map(|at| (at * 13 + n as u32 % 3) % 300).collect(),
-        seed: Seed(n),
-        temperature: 1.0,
-        tokens_max: 40,
+        let targets = shard.targets.iter().filter(|target| rows.contains(&target.row));
+        json!({
+            "tokens": shard.batch.tokens[rows.clone()],
+            "positions": shard.batch.positions[rows.clone()],
+            "targets": targets.map(|t| json!([t.row - start, t.token, t.weight])).collect::<Vec<_>>(),
+        })
     };
-    let jobs: Vec<_> = (0..9).map(job).collect();
-    for (job, drawn) in jobs.iter().zip(decode(net, &jobs, 2)) {
-        let all = [job.prompt.as_slice(), &drawn.tokens].concat();
-        let positions: Vec<u32> = (0..all.len() as u32).collect();
-        let rows = log_softmax(&llama.run(&all, &positions)?)?.to_vec2::<f32>()?;
-        assert!(drawn.tokens.len() == drawn.logprobs.len() && drawn.tokens.len() > 3);
-        for (at, (token, logprob)) in drawn.tokens.iter().zip(&drawn.logprobs).enumerate() {
-            let expected = rows[job.prompt.len() + at - 1][*token as usize];
-            assert!((logprob - expected).abs() < 1e-3, "{at}: {logprob}, candle {expected}");
-        }
-    }
-    Ok(())
+    let batch = json!({
+        "layers": layout.arch.layers,
+        "heads": layout.arch.heads,
+        "rope_theta": ROTARY_BASE,
+        "rms_norm_eps": NORM_EPSILON,
+        "loss": loss,
+        "sequences": shard.batch.spans.iter().map(sequence).collect::<Vec<_>>(),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("batch.json"), batch.to_string()).unwrap();
+    write(&layout, &params, &file("params.safetensors"));
+    write(&layout, &shard.gradient, &file("gradient.safetensors"));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gradient.py");
+    let names = ["batch.json", "params.safetensors", "gradient.safetensors"].map(file);
+    let run = Command::new(python).arg(script).args(names).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
 
 #[test]
