@@ -54,14 +54,22 @@ pub(crate) fn run_to(command: &mut Command, code: i32) -> Result<(), CommandErro
 
 /// Runs a command and gives the last line that it wrote to its stdout.
 pub(crate) fn last_line(command: &mut Command) -> Result<String, CommandError> {
+    Ok(last_lines(command, 1)?.remove(0))
+}
+
+/// Runs a command and gives so many of the last lines that it wrote to its stdout.
+pub(crate) fn last_lines(command: &mut Command, count: usize) -> Result<Vec<String>, CommandError> {
     say!("$ {}", typed(command));
     let output = command.stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| CommandError::new(command, not_started(&error)))?;
     check(command, output.status)?;
     let text = String::from_utf8_lossy(&output.stdout);
-    match text.lines().map(str::trim).rfind(|line| !line.is_empty()) {
-        Some(line) => Ok(line.to_owned()),
-        None => Err(CommandError::new(command, "printed nothing".to_owned())),
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match lines.len().checked_sub(count) {
+        Some(from) => Ok(lines[from..].iter().map(|line| (*line).to_owned()).collect()),
+        None => {
+            Err(CommandError::new(command, format!("printed {} lines, not {count}", lines.len())))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ macro_rules! say {
 
 mod command;
 mod differential;
+mod learn;
 mod lint;
 mod memory;
 mod million;
@@ -30,6 +31,9 @@ usage: cargo xtask <command>
   differential      variants of HumanEval's solutions, judged by Python and by Gyre:
                     downloads the problems, or takes `differential FILE`
   memory [ROUNDS]   a run of 200 rounds: the most memory that each took
+  learn             the quick start on three seeds, and the ablation: fails where they
+                    learn less than the figures kept in xtask/src/learn/kept.json;
+                    `learn --keep` runs eight seeds and keeps theirs
   real              TRL trains two steps on what a small run publishes
   lint              rustfmt, clippy, and cargo-deny where it is installed
   help              this text
@@ -55,6 +59,8 @@ fn main() -> ExitCode {
         ["million"] => million::run(),
         ["differential"] => differential::run(None),
         ["differential", file] => differential::run(Some(file)),
+        ["learn"] => learn::compare(),
+        ["learn", "--keep"] => learn::keep(),
         ["memory"] => memory::run(memory::ROUNDS),
         ["memory", rounds] if rounds.parse::<usize>().is_ok() => {
             memory::run(rounds.parse().unwrap_or(memory::ROUNDS))

@@ -19,6 +19,7 @@ mod inspect;
 mod judge_faults;
 mod judging;
 mod links;
+mod learns;
 mod long_run;
 mod loop_;
 mod openapi;
