@@ -95,7 +95,7 @@ fn a_checkpoint_leads_nowhere_else() {
     use std::os::unix::fs::symlink;
     let dir = tempfile::tempdir().unwrap();
     let (whole, linked) = (dir.path().join("whole"), dir.path().join("linked"));
-    [&whole, &linked].map(|dir| fs::create_dir(dir).unwrap());
+    [&whole, &linked].into_iter().for_each(|dir| fs::create_dir(dir).unwrap());
     start(&whole, 1).unwrap();
     for entry in fs::read_dir(&whole).unwrap().map(|entry| entry.unwrap()) {
         symlink(entry.path(), linked.join(entry.file_name())).unwrap();
