@@ -46,6 +46,10 @@ impl Columns {
         self.push(name, false, UInt32Array::from_iter_values(values));
     }
 
+    pub(crate) fn optional_u32(&mut self, name: &str, values: impl Iterator<Item = Option<u32>>) {
+        self.push(name, true, values.collect::<UInt32Array>());
+    }
+
     pub(crate) fn u64(&mut self, name: &str, values: impl Iterator<Item = u64>) {
         self.push(name, false, UInt64Array::from_iter_values(values));
     }
@@ -56,6 +60,10 @@ impl Columns {
 
     pub(crate) fn f32(&mut self, name: &str, values: impl Iterator<Item = f32>) {
         self.push(name, false, Float32Array::from_iter_values(values));
+    }
+
+    pub(crate) fn optional_f32(&mut self, name: &str, values: impl Iterator<Item = Option<f32>>) {
+        self.push(name, true, values.collect::<Float32Array>());
     }
 
     pub(crate) fn f64(&mut self, name: &str, values: impl Iterator<Item = f64>) {
@@ -208,6 +216,11 @@ impl<'a> View<'a> {
     pub(crate) fn get<A: Array + 'static>(&self, name: &str) -> Result<&'a A, Fault> {
         let array = self.column(name)?;
         array.as_any().downcast_ref().ok_or_else(|| wrong_type(name, array.data_type()))
+    }
+
+    /// A column that earlier versions of a schema did not have.
+    pub(crate) fn optional<A: Array + 'static>(&self, name: &str) -> Result<Option<&'a A>, Fault> {
+        self.names.contains(&name).then(|| self.get(name)).transpose()
     }
 
     pub(crate) fn text(&self, name: &str) -> Result<&'a StringArray, Fault> {

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use arrow_array::types::{Float32Type, UInt32Type};
-use arrow_array::{Float32Array, ListArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow_array::{Array, Float32Array, ListArray, RecordBatch, UInt32Array, UInt64Array};
 use gyre_folder::Folder;
 use gyre_types::{
     Digest, FinishReason, PartId, PolicyRef, RolloutRecord, Sampling, Seed, StopReason, TurnRecord,
@@ -13,8 +13,11 @@ use crate::error::{At, DatasetError, Fault};
 use crate::file::{Batches, Form, ParquetFile, ROWS_PER_BATCH, Range, digest_file};
 use crate::source::Source;
 
-/// The schema of parts. A later version reads this one too.
-const SCHEMA: &str = "part/1";
+/// The schema of parts.
+const SCHEMA: &str = "part/2";
+/// Read as well; lacks the two settings of an episode that `Episode` reads.
+const SCHEMA_1: &str = "part/1";
+const READ: &[&str] = &[SCHEMA, SCHEMA_1];
 const FORM: Form = Form { schema: SCHEMA, label: "part", says_json: false };
 
 /// A finished file of rollout bodies.
@@ -105,7 +108,7 @@ pub fn read_record(source: impl Into<Source>, row: u32) -> Result<RolloutRecord,
 /// As [`read_part`].
 pub fn read_answers(source: impl Into<Source>) -> Result<Vec<String>, DatasetError> {
     let range = Range { column: Some("answer"), ..Range::default() };
-    let mut batches = Batches::open(source.into(), &[SCHEMA], range)?;
+    let mut batches = Batches::open(source.into(), READ, range)?;
     let mut answers = Vec::new();
     while let Some(batch) = batches.next(|batch| {
         let column = View::of(batch).text("answer")?;
@@ -117,7 +120,7 @@ pub fn read_answers(source: impl Into<Source>) -> Result<Vec<String>, DatasetErr
 }
 
 fn read_range(source: Source, range: Range) -> Result<PartReader, DatasetError> {
-    let batches = Batches::open(source, &[SCHEMA], range)?;
+    let batches = Batches::open(source, READ, range)?;
     Ok(PartReader { batches, ready: Vec::new().into_iter() })
 }
 
@@ -155,6 +158,8 @@ fn encode(records: &[RolloutRecord]) -> Result<RecordBatch, Fault> {
     columns.f32("temperature", rows().map(|r| r.sampling.temperature));
     columns.u32("tokens_max", rows().map(|r| r.sampling.tokens_max));
     columns.u32("turns_max", rows().map(|r| r.turns_max));
+    columns.optional_u32("rollout_tokens_max", rows().map(|r| r.tokens_max));
+    columns.optional_f32("repair_temperature", rows().map(|r| r.repair_temperature));
     columns.optional_text(
         "checkpoint",
         rows().map(|r| r.policy.checkpoint.as_ref().map(|id| id.as_str())),
@@ -190,6 +195,7 @@ fn decode(batch: &RecordBatch) -> Result<Vec<RolloutRecord>, Fault> {
     let temperature: &Float32Array = view.get("temperature")?;
     let tokens_max: &UInt32Array = view.get("tokens_max")?;
     let turns_max: &UInt32Array = view.get("turns_max")?;
+    let episode = Episode::of(&view)?;
     let (checkpoint, policy) = (view.text("checkpoint")?, view.text("policy_digest")?);
     let sandbox = view.text("sandbox_digest")?;
     let messages = Messages::of(&view)?;
@@ -210,6 +216,8 @@ fn decode(batch: &RecordBatch) -> Result<Vec<RolloutRecord>, Fault> {
                 tokens_max: tokens_max.value(row),
             },
             turns_max: turns_max.value(row),
+            tokens_max: episode.tokens_max(row),
+            repair_temperature: episode.repair_temperature(row),
             policy: PolicyRef {
                 checkpoint: optional(checkpoint, row).map(parse).transpose()?,
                 digest: parse(policy.value(row))?,
@@ -225,6 +233,31 @@ fn decode(batch: &RecordBatch) -> Result<Vec<RolloutRecord>, Fault> {
         })
     };
     (0..batch.num_rows()).map(record).collect()
+}
+
+/// The settings that `part/1` did not hold.
+struct Episode<'a> {
+    tokens_max: Option<&'a UInt32Array>,
+    repair_temperature: Option<&'a Float32Array>,
+}
+
+impl<'a> Episode<'a> {
+    fn of(view: &View<'a>) -> Result<Self, Fault> {
+        Ok(Self {
+            tokens_max: view.optional("rollout_tokens_max")?,
+            repair_temperature: view.optional("repair_temperature")?,
+        })
+    }
+
+    fn tokens_max(&self, row: usize) -> Option<u32> {
+        let column = self.tokens_max.filter(|column| column.is_valid(row))?;
+        Some(column.value(row))
+    }
+
+    fn repair_temperature(&self, row: usize) -> Option<f32> {
+        let column = self.repair_temperature.filter(|column| column.is_valid(row))?;
+        Some(column.value(row))
+    }
 }
 
 /// The turns column, read.

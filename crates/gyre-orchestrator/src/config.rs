@@ -67,7 +67,8 @@ pub struct RunConfig {
     /// The embedded policy and its trainer.
     #[serde(default)]
     pub learner: LearnerConfig,
-    /// What verifiers may be, and what their faults do. Never changes a result.
+    /// What verifiers may be, and what their faults do: they may end a run, and
+    /// change no result.
     #[serde(default, skip_serializing_if = "VerifiersConfig::is_default")]
     pub verifiers: VerifiersConfig,
     /// The sandbox's use of the machine. Never changes a result.
@@ -85,7 +86,8 @@ pub struct RunConfig {
     /// Runs to compare, each with its own curation; none for an ordinary run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ablation: Vec<CurationMode>,
-    /// When `gyre serve` makes rounds. Never changes a result.
+    /// When `gyre serve` makes rounds. A budget may end a round without a
+    /// candidate, which its log then says; no other result changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<ScheduleConfig>,
 }
@@ -173,7 +175,8 @@ pub struct RolloutConfig {
     /// Tokens per rollout, at most.
     pub rollout_tokens_max: u32,
     /// Tasks per wave: the unit that is sampled as one batch, stored in one
-    /// transaction and lost at most once in a crash. Never changes a result.
+    /// transaction and lost at most once in a crash. Never changes a result: it
+    /// decides in which part file a rollout lies, and nothing else.
     pub tasks_per_wave: u32,
 }
 
@@ -418,9 +421,8 @@ impl RunConfig {
         GuardPlan { canaries: self.canaries, recheck: self.recheck, alarms: self.alarms }
     }
 
-    /// The settings that decide results, without those that do not. How a run
-    /// watches its verifiers is among the latter: it may end a run or take a row
-    /// out, and changes nothing else.
+    /// The settings that decide results, without those that do not. Canaries and
+    /// alarms are among the latter: they may end a run, and change nothing else.
     ///
     /// # Errors
     ///
@@ -437,11 +439,15 @@ impl RunConfig {
             server: ServerSettings::default(),
             ablation: vec![],
             schedules: vec![],
+            rollout: RolloutConfig {
+                tasks_per_wave: RolloutConfig::default().tasks_per_wave,
+                ..self.rollout.clone()
+            },
             ..self.clone()
         };
         let mut settings = to_json("the configuration", &settings)?;
         if let Some(settings) = settings.as_object_mut() {
-            settings.retain(|key, _| !matches!(key.as_str(), "canaries" | "recheck" | "alarms"));
+            settings.retain(|key, _| !matches!(key.as_str(), "canaries" | "alarms"));
         }
         Ok(settings)
     }

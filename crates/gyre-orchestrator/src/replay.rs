@@ -70,15 +70,7 @@ impl<'a> Replayer<'a> {
             sample: stored.sample,
             seed: stored.seed,
         };
-        let settings = EpisodeSettings {
-            turns_max: stored.turns_max,
-            sampling: stored.sampling,
-            ..if stored.purpose.is_held_out() {
-                self.config.evaluation_episode()
-            } else {
-                self.config.training_episode(stored.sampling.temperature)
-            }
-        };
+        let settings = self.settings(&stored);
         let made = run_wave(self.sandbox, policy.as_ref(), &settings, &[request])?;
         let mut differences = made.first().map_or_else(
             || vec!["no rollout was made".to_owned()],
@@ -99,6 +91,11 @@ impl<'a> Replayer<'a> {
         if recorded != again && !invalid {
             differences.push(format!("verdict: {} then, {} now", name(recorded), name(again)));
         }
+        if !differences.is_empty() && stored.tokens_max.is_none() {
+            let older =
+                "record: written by an earlier gyre, whose chains begin from fewer settings";
+            differences.push(older.to_owned());
+        }
         // What differs under another sandbox is explained by it.
         let sandbox = row.verdict.as_ref().map(|verdict| verdict.sandbox_digest);
         if !differences.is_empty()
@@ -108,6 +105,22 @@ impl<'a> Replayer<'a> {
             differences.push(format!("sandbox: {then} then, another version of it ({now}) now"));
         }
         Ok(Replay { rollout: stored.id, identical: differences.is_empty(), differences })
+    }
+
+    /// How a rollout ran: as its record says, and as the configuration says where
+    /// the record is of a version that leaves it out.
+    fn settings(&self, stored: &RolloutRecord) -> EpisodeSettings {
+        let configured = if stored.purpose.is_held_out() {
+            self.config.evaluation_episode()
+        } else {
+            self.config.training_episode(stored.sampling.temperature)
+        };
+        EpisodeSettings {
+            turns_max: stored.turns_max,
+            sampling: stored.sampling,
+            tokens_max: stored.tokens_max.unwrap_or(configured.tokens_max),
+            repair_temperature: stored.repair_temperature.unwrap_or(configured.repair_temperature),
+        }
     }
 
     /// What decides a family's answers, made ready once.

@@ -144,8 +144,7 @@ impl Wave<'_> {
             policy: &self.policy,
             sandbox: &self.sandbox_digest,
             seed: request.seed,
-            sampling: self.settings.sampling,
-            turns_max: self.settings.turns_max,
+            settings: self.settings,
         };
         Episode {
             request,
@@ -416,6 +415,9 @@ impl Episode<'_> {
     }
 
     fn finish(self, wave: &Wave<'_>) -> RolledOut {
+        // Taken apart, so that a setting that the record lacks does not compile.
+        let EpisodeSettings { turns_max, tokens_max, sampling, repair_temperature } =
+            *wave.settings;
         let record = RolloutRecord {
             id: self.request.id.clone(),
             round: self.request.round,
@@ -423,8 +425,10 @@ impl Episode<'_> {
             task: self.request.task.id.clone(),
             sample: self.request.sample,
             seed: self.request.seed,
-            sampling: wave.settings.sampling,
-            turns_max: wave.settings.turns_max,
+            sampling,
+            turns_max,
+            tokens_max: Some(tokens_max),
+            repair_temperature: Some(repair_temperature),
             policy: wave.policy.clone(),
             sandbox_digest: wave.sandbox_digest,
             messages: self.messages,

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Share;
+use crate::guards::task_key;
 
 /// Which rollouts of a round are trained on.
 ///
@@ -309,9 +310,10 @@ impl<'a> Sieve<'a> {
     }
 
     /// Caps the share of one family and of one skill. Which rows stay is drawn
-    /// by seed, so that no task is favoured for its id.
+    /// by seed, task and sample, so that no task is favoured for its id, and what
+    /// else a rollout's id comes from decides nothing.
     fn shares(&mut self, config: &CurationConfig, seed: Seed) {
-        self.kept.sort_by_key(|row| (draw(seed, &row.rollout), &row.rollout));
+        self.kept.sort_by_key(|row| (draw(seed, row), order_key(row)));
         let family_max = config.family_cap.ceil_of(self.kept.len());
         let mut families = Counts::default();
         self.reject(CurationReject::FamilyCap, |row| !families.admit([&row.family], family_max));
@@ -354,8 +356,8 @@ fn order_key(row: &CurationCandidate) -> (&TaskId, u32, &RolloutId) {
     (&row.task, row.sample, &row.rollout)
 }
 
-fn draw(seed: Seed, rollout: &RolloutId) -> u64 {
-    seed.derive("caps", &[Digest::of(rollout.as_str().as_bytes()).to_u64()]).0
+fn draw(seed: Seed, row: &CurationCandidate) -> u64 {
+    seed.derive("caps", &[task_key(&row.task), u64::from(row.sample)]).0
 }
 
 #[derive(Default)]

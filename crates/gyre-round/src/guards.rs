@@ -23,9 +23,9 @@ impl Default for CanaryConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecheckConfig {
-    /// The share of accepts that are judged again in fresh instances, rounded
-    /// up in each wave. Where verdict, checks or fuel differ, the rollout is
-    /// invalid. Default 0.02.
+    /// The share of accepts that are judged again in fresh instances: the first
+    /// of each round, and each other with this probability. Where verdict, checks
+    /// or fuel differ, the rollout is invalid. Default 0.02.
     pub share: Share,
 }
 
@@ -70,26 +70,34 @@ impl Rechecked {
     }
 }
 
-/// Which of `accepts` are judged again: so many of them as the share asks for,
-/// at least one, drawn by seed. Gives positions, in order.
+/// Which of `accepts` are judged again: each by a draw of its own with the share
+/// as its probability, and the first of all where `is_first` says that none of
+/// the round came before them. Gives positions, in order.
 ///
-/// The draw depends on task and sample, so that it is the same after a crash
-/// and for the same work in other waves.
+/// The draw depends on task and sample alone, so that it is the same after a
+/// crash and for the same work in other waves.
 pub fn select_rechecks(
     config: &RecheckConfig,
     seed: Seed,
     accepts: &[(&TaskId, u32)],
+    is_first: bool,
 ) -> Vec<usize> {
-    let count = config.share.ceil_of(accepts.len());
-    let draw = |&(task, sample): &(&TaskId, u32)| {
-        let task = gyre_types::Digest::of(task.as_str().as_bytes()).to_u64();
-        seed.derive("recheck", &[task, u64::from(sample)])
+    let share = config.share.get();
+    let is_drawn = |&(task, sample): &(&TaskId, u32)| {
+        draw(seed.derive("recheck", &[task_key(task), u64::from(sample)])) < share
     };
-    let mut order: Vec<usize> = (0..accepts.len()).collect();
-    order.sort_by_key(|&at| (draw(&accepts[at]), at));
-    order.truncate(count);
-    order.sort_unstable();
-    order
+    let is_first = is_first && share > 0.0;
+    (0..accepts.len()).filter(|&at| (is_first && at == 0) || is_drawn(&accepts[at])).collect()
+}
+
+/// A number from 0 up to 1, of 53 bits, so that it is exact.
+fn draw(seed: Seed) -> f64 {
+    (seed.0 >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// A task as a position of a random stream.
+pub(crate) fn task_key(task: &TaskId) -> u64 {
+    gyre_types::Digest::of(task.as_str().as_bytes()).to_u64()
 }
 
 /// The tasks that impossible ones are made from, `count` of them: each family
@@ -101,8 +109,8 @@ pub fn select_canaries<'a>(
 ) -> Vec<TaskId> {
     let mut families = std::collections::BTreeMap::<&str, Vec<(Seed, &TaskId)>>::new();
     for (task, family) in tasks {
-        let own = gyre_types::Digest::of(task.as_str().as_bytes()).to_u64();
-        families.entry(family).or_default().push((seed.derive("canary", &[own]), task));
+        let own = seed.derive("canary", &[task_key(task)]);
+        families.entry(family).or_default().push((own, task));
     }
     for tasks in families.values_mut() {
         tasks.sort_unstable();

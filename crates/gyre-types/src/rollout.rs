@@ -173,10 +173,17 @@ pub struct RolloutRecord {
     pub sample: u32,
     /// The seed of its sampling and of its guest.
     pub seed: Seed,
-    /// How tokens were drawn.
+    /// How the first turn's tokens were drawn.
     pub sampling: Sampling,
     /// Turns allowed.
     pub turns_max: u32,
+    /// Tokens allowed over all turns; nothing in a record of `part/1`, which did
+    /// not hold it.
+    #[serde(default)]
+    pub tokens_max: Option<u32>,
+    /// Temperature of later turns, which repair; nothing in a record of `part/1`.
+    #[serde(default)]
+    pub repair_temperature: Option<f32>,
     /// The policy that acted.
     pub policy: PolicyRef,
     /// The sandbox that it ran in.

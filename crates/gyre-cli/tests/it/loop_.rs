@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{RUN, SMALL, clean_state, finished, on, sql, text};
+use crate::support::{RUN, SMALL, clean_state, finished, on, repository, sql, text};
 
 #[test]
 fn a_run_tells_of_every_event_and_ends_with_its_figures() {
@@ -137,6 +137,31 @@ fn a_run_repeats_with_its_seed_and_not_with_another() {
     assert_ne!(clean_state(folder.path()), state);
     let (theirs, ours) = (digests(folder.path()), digests(&one.data));
     assert!(theirs.iter().all(|digest| !ours.contains(digest)), "{theirs:?} {ours:?}");
+}
+
+#[test]
+fn waves_of_any_size_give_the_same_rollouts_verdicts_and_checkpoints() {
+    let small = std::fs::read_to_string(repository().join(SMALL)).unwrap();
+    let results = |waves: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("waves.toml");
+        let text = small.replacen("tasks_per_wave = 8", waves, 1);
+        assert_ne!(text, small);
+        let draws = "\n[curation]\nskill_cap = 0.2\n\n[recheck]\nshare = 0.3\n";
+        std::fs::write(&config, text + draws).unwrap();
+        let data = folder.path().join("data");
+        let args = ["run", "--rounds", "1", "--config", config.to_str().unwrap()];
+        on(&data, args).ok();
+        clean_state(&data);
+        let rollouts = "SELECT r.id, r.sample, r.seed, r.chain, r.answer_digest, v.revision, \
+            v.verdict, v.checks, v.fuel FROM rollouts r JOIN verdicts v ON v.rollout = r.id \
+            ORDER BY r.id, v.revision";
+        let rechecked = "SELECT SUM(json_extract(body, '$.rechecked.repeated')) FROM events";
+        (sql(&data, rollouts), digests(&data), sql(&data, rechecked))
+    };
+    let one = results("tasks_per_wave = 5");
+    assert!(!one.0.is_empty() && one.2.trim().parse::<u32>().unwrap() > 0, "{}", one.2);
+    assert!(results("tasks_per_wave = 24") == one, "waves of 24 give other results than of 5");
 }
 
 fn rows_of(value: &Value) -> u64 {

@@ -98,7 +98,7 @@ fn another_kind_of_parquet_is_called_so() {
     let part = write_part(folder.path(), "a", &[record(1)]).unwrap();
     match read_shard(&part.path).err().unwrap().fault {
         Fault::Schema { found, known } => {
-            assert_eq!((found.as_str(), known.as_str()), ("part/1", "dataset/2 and dataset/1"))
+            assert_eq!((found.as_str(), known.as_str()), ("part/2", "dataset/2 and dataset/1"))
         }
         other => panic!("{other:?}"),
     }

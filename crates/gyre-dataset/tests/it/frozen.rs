@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use gyre_dataset::{DatasetRow, read_part, read_shard};
-use gyre_types::Digest;
+use gyre_dataset::{DatasetRow, read_part, read_shard, write_part};
+use gyre_types::{Digest, RolloutRecord};
 
 use crate::scenario::{publish, record, row};
 
@@ -16,7 +16,21 @@ fn fixture(name: &str) -> PathBuf {
 #[test]
 fn a_part_of_version_1_reads() {
     let read: Vec<_> = read_part(&fixture("part-1.parquet")).unwrap().map(Result::unwrap).collect();
-    assert_eq!(read, (0..12).map(record).collect::<Vec<_>>());
+    // Version 1 did not say how later turns were sampled, nor what bounded them together.
+    let written =
+        |number| RolloutRecord { tokens_max: None, repair_temperature: None, ..record(number) };
+    assert_eq!(read, (0..12).map(written).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_part_of_version_2_reads_and_is_written_so_today() {
+    let frozen = fixture("part-2.parquet");
+    let records: Vec<_> = (0..12).map(record).collect();
+    let read: Vec<_> = read_part(&frozen).unwrap().map(Result::unwrap).collect();
+    assert_eq!(read, records);
+    let folder = tempfile::tempdir().unwrap();
+    let written = write_part(folder.path(), "part", &records).unwrap();
+    assert_eq!(Digest::of(&std::fs::read(frozen).unwrap()), written.sha256);
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub(crate) fn record(number: u32) -> RolloutRecord {
         seed: Seed(u64::MAX - u64::from(number)),
         sampling: Sampling { temperature: 0.7, tokens_max: 256 },
         turns_max: 3,
+        tokens_max: Some(512),
+        repair_temperature: Some(1.1),
         policy: PolicyRef {
             checkpoint: (!number.is_multiple_of(5))
                 .then(|| CheckpointId::from_digest(&digest("checkpoint"))),

@@ -28,7 +28,7 @@ impl Runner<'_> {
         self.working(round, what, 0, tasks as u64);
         let stored = self.sample(state, Batch::HeldOut(part))?;
         let verdicts = self.judged(round, Batch::HeldOut(part), &stored.records)?;
-        let second = self.recheck(plan, &stored.records, &verdicts)?;
+        let second = self.recheck(plan, &stored.records, &verdicts, true)?;
         let counts = second.correct(count(&stored.records, &verdicts));
         let rechecked = second.rechecked;
         let mut done = Done {

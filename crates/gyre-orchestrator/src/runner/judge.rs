@@ -22,7 +22,8 @@ impl Runner<'_> {
         let records = self.read_wave(round, &wave_part(at.phase, at.wave))?;
         self.task_set(round, Split::Train)?;
         let verdicts = self.judged(round, Batch::Wave(at), &records)?;
-        let second = self.recheck(plan, &records, &verdicts)?;
+        let is_first = state.counts.passed == 0 && state.rechecked.is_none();
+        let second = self.recheck(plan, &records, &verdicts, is_first)?;
         let counts = second.correct(count(&records, &verdicts));
         let rechecked = second.rechecked;
         let mut done = Done {

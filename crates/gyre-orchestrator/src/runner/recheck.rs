@@ -31,11 +31,13 @@ impl Second {
 impl Runner<'_> {
     /// Judges the share of accepts that the plan asks for once more, against the
     /// task set in hand. Verdict, every check and the fuel must be the same.
+    /// `is_first` says that nothing of the same kind was accepted before these.
     pub(super) fn recheck(
         &self,
         plan: &RoundPlan,
         records: &[RolloutRecord],
         verdicts: &[VerdictRow],
+        is_first: bool,
     ) -> Result<Second, Error> {
         let Some(guards) = &plan.guards else { return Ok(Second::default()) };
         let of_record = |row: &VerdictRow| records.iter().find(|r| r.id == row.rollout);
@@ -45,7 +47,7 @@ impl Runner<'_> {
             .filter_map(|row| Some((row, of_record(row)?)))
             .collect();
         let keys: Vec<_> = accepts.iter().map(|(_, r)| (&r.task, r.sample)).collect();
-        let chosen = select_rechecks(&guards.recheck, plan.seed, &keys);
+        let chosen = select_rechecks(&guards.recheck, plan.seed, &keys, is_first);
         let again: Vec<_> = chosen.iter().map(|&at| accepts[at].1.clone()).collect();
         let mut second = Second::default();
         for (at, now) in chosen.into_iter().zip(self.judge_records(&again)?) {

@@ -78,6 +78,25 @@ fn the_band_leaves_out_what_is_too_easy_or_too_hard() {
 }
 
 #[test]
+fn what_a_cap_keeps_follows_from_task_and_sample_alone() {
+    let rows: Vec<_> = (0..40).map(|task| row(task, 0, &format!("p{task}"), Pass)).collect();
+    let config = CurationConfig { skill_cap: Share::new(0.1).unwrap(), ..verified() };
+    // As another run's rows: other ids for the same work.
+    let renamed = |row: &CurationCandidate| CurationCandidate {
+        rollout: RolloutId::from_digest(&Digest::of(row.rollout.as_str().as_bytes())),
+        ..row.clone()
+    };
+    let others: Vec<_> = rows.iter().map(renamed).collect();
+    let kept = |rows: &[CurationCandidate]| {
+        let accepted = curate(&config, Seed(1), rows).accepted;
+        let kept = rows.iter().filter(|row| accepted.contains(&row.rollout));
+        kept.map(|row| row.task.clone()).collect::<Vec<_>>()
+    };
+    assert!((1..40).contains(&kept(&rows).len()));
+    assert_eq!(kept(&rows), kept(&others));
+}
+
+#[test]
 fn caps_bound_the_share_of_a_family_and_of_a_skill() {
     let rows: Vec<_> = (0..100).map(|task| row(task, 0, "a", Pass)).collect();
     let quarter = Share::new(0.25).unwrap();
