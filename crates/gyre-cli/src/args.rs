@@ -96,7 +96,7 @@ pub(crate) enum Command {
     /// Show what something came from and what came of it.
     Lineage(ById),
     /// Check rows, files and logs against the invariants of the lineage.
-    Audit(OfRun),
+    Audit(AuditArgs),
     /// Look at published training rows.
     #[command(subcommand)]
     Dataset(DatasetCommand),
@@ -162,6 +162,15 @@ pub(crate) struct ServeArgs {
     /// Address and port to listen on, instead of the configured 127.0.0.1:8500.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct AuditArgs {
+    /// The run; all of this data folder, if none is named.
+    pub(crate) run: Option<RunId>,
+    /// Take the lineage as it is: write the files anew that name each run's last seal.
+    #[arg(long)]
+    pub(crate) renew_anchors: bool,
 }
 
 #[derive(Debug, Parser)]

@@ -44,7 +44,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Gc(args) => gc::gc(&global, &args),
         Command::Replay(args) => replay::replay(&global, &args),
         Command::Lineage(args) => show::lineage(&global, &args),
-        Command::Audit(args) => audit::audit(&global, args.run.as_ref()),
+        Command::Audit(args) => audit::audit(&global, &args),
         Command::Dataset(command) => dataset::dataset(&global, command),
         Command::Task(command) => task::task(&global, command),
         Command::Verifier(command) => verifier::verifier(&global, command),

@@ -133,7 +133,9 @@ fn code_of(error: &Error) -> u8 {
         Error::NotFound { .. } => Failure::UNKNOWN_ID,
         Error::NothingToResume { .. } => 14,
         Error::PartsChanged { .. } | Error::StaleChampion { .. } => 15,
-        Error::Illegal { .. } | Error::Recorded { .. } => Failure::AUDIT_FOUND,
+        Error::Illegal { .. } | Error::Recorded { .. } | Error::RecordLost { .. } => {
+            Failure::AUDIT_FOUND
+        }
         Error::CheckpointChanged { .. } => 30,
         Error::VerifierRevoked { .. } | Error::CannotRevoke { .. } => Failure::VERIFIER_REFUSED,
         Error::Untrusted { .. } => Failure::UNTRUSTED,

@@ -88,6 +88,9 @@ pub const POINTS: &[Point] = &[
     file(Run, "checkpoint::trained"),
     file(Run, "checkpoint::renamed"),
     file(Run, "checkpoint::published"),
+    // The file that names the last seal, after each of a run's transactions.
+    file(Run, "anchor::writing"),
+    file(Run, "anchor::renamed"),
     // What a crash left is removed.
     file(Run, "garbage::removing"),
     file(Run, "garbage::removed"),

@@ -7,7 +7,7 @@ use crate::{Store, StoreError};
 /// A broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Its number in the list of `docs/adr/0003-one-commit.md`.
+    /// Its number in the list of `docs/adr/0003-one-commit.md`, 1 to 10.
     pub invariant: u8,
     /// A stable name, such as `row_without_rollout`.
     pub code: &'static str,
@@ -33,7 +33,7 @@ impl Default for AuditRules {
 }
 
 /// Findings of one check, at most; one more row says that there are more.
-const FINDINGS_MAX: usize = 100;
+pub(crate) const FINDINGS_MAX: usize = 100;
 
 /// A query whose rows are all wrong. `$1` is the run; its columns are ids.
 struct Check {

@@ -1,6 +1,6 @@
 mod correction;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gyre_types::{CheckpointId, Digest, RunId, Split, canonical_json};
 use serde_json::Value;
@@ -16,7 +16,8 @@ use crate::rows::{
     ShardRow, ShardRowRef, VerdictRow,
 };
 use crate::schema::{self, Table};
-use crate::{Store, StoreError};
+use crate::seal::{Sealed, Sealer, keys_among, row_of};
+use crate::{SealChain, Store, StoreError};
 
 pub use correction::{CorrectionStep, GateReview, ShardRewrite};
 
@@ -134,8 +135,12 @@ impl Store {
     /// written then.
     pub async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
         let mut transaction = self.begin_write().await?;
-        let last_seq =
-            Writer { store: self, transaction: &mut *transaction, commit: &commit }.write().await?;
+        self.check_fence(&mut *transaction, &commit.run, commit.epoch).await?;
+        let chain = SealChain::Run(commit.run.clone());
+        let sealer = Sealer::resume(self, &mut *transaction, chain.clone()).await?;
+        let writer =
+            Writer { store: self, transaction: &mut *transaction, commit: &commit, chain, sealer };
+        let last_seq = writer.write().await?;
         self.finish(transaction, "step").await?;
         Ok(last_seq)
     }
@@ -146,12 +151,13 @@ struct Writer<'a> {
     store: &'a Store,
     transaction: &'a mut dyn Transaction,
     commit: &'a Commit,
+    chain: SealChain,
+    sealer: Sealer,
 }
 
 impl Writer<'_> {
     async fn write(mut self) -> Result<u64, StoreError> {
         let commit = self.commit;
-        self.store.check_fence(self.transaction, &commit.run, commit.epoch).await?;
         self.check_seq().await?;
         self.insert_tasks().await?;
         let at_ms = commit.at_ms;
@@ -178,7 +184,9 @@ impl Writer<'_> {
         if let Some(batch) = &commit.taken {
             self.store.take_work(self.transaction, &commit.run, batch).await?;
         }
-        self.append_events().await
+        let last_seq = self.append_events().await?;
+        self.sealer.append(self.store, self.transaction).await?;
+        Ok(last_seq)
     }
 
     /// Refuses a commit whose author does not know the newest event.
@@ -202,10 +210,10 @@ impl Writer<'_> {
     async fn insert_tasks(&mut self) -> Result<(), StoreError> {
         let commit = self.commit;
         let cells = commit.tasks.iter().map(|task| task_cells(&commit.run, task)).collect();
-        let inserted = self.insert(&schema::TASKS, cells, true).await?;
+        let inserted = self.insert_new(&schema::TASKS, cells).await?;
         let keys = commit.tasks.iter().map(|task| key_cells(&commit.run, task)).collect();
-        self.insert(&schema::GRADING_KEYS, keys, true).await?;
-        if inserted == commit.tasks.len() as u64 {
+        self.insert_new(&schema::GRADING_KEYS, keys).await?;
+        if inserted == commit.tasks.len() {
             return Ok(());
         }
         for tasks in commit.tasks.chunks(500) {
@@ -264,8 +272,7 @@ impl Writer<'_> {
                 .iter()
                 .map(move |shard| vec![run_cell(run), id.into(), shard.as_str().into()])
         });
-        self.insert(&schema::CHECKPOINT_SHARDS, edges.collect(), false).await?;
-        Ok(())
+        self.insert(&schema::CHECKPOINT_SHARDS, edges.collect()).await
     }
 
     /// Swaps the champion if it is the expected one and a gate promoted the other.
@@ -303,8 +310,7 @@ impl Writer<'_> {
             at_ms: self.commit.at_ms,
         };
         let cells = promotion_cells(&self.commit.run, &row);
-        self.insert(&schema::PROMOTIONS, vec![cells], false).await?;
-        Ok(())
+        self.insert(&schema::PROMOTIONS, vec![cells]).await
     }
 
     /// A promotion needs the record of the gate that said so; the base's alone
@@ -354,7 +360,7 @@ impl Writer<'_> {
                 commit.at_ms.into(),
             ]
         });
-        self.insert(&schema::EVENTS, cells.collect(), false).await?;
+        self.insert(&schema::EVENTS, cells.collect()).await?;
         let last_seq = commit.expected_seq + commit.events.len() as u64;
         let mut update = Query::new("UPDATE runs SET last_seq = ");
         update.arg(last_seq);
@@ -362,7 +368,7 @@ impl Writer<'_> {
             update.push(", status = ").arg(status.as_str());
         }
         update.push(" WHERE run = ").arg(run_cell(&commit.run));
-        self.transaction.execute(update).await.map_err(|failure| self.store.fail(failure))?;
+        self.update(&schema::RUNS, &[], update).await?;
         Ok(last_seq)
     }
 
@@ -373,22 +379,58 @@ impl Writer<'_> {
         cells: impl Fn(&RunId, &T) -> Vec<Cell>,
     ) -> Result<(), StoreError> {
         let cells = rows.iter().map(|row| cells(&self.commit.run, row)).collect();
-        self.insert(table, cells, false).await.map(|_| ())
+        self.insert(table, cells).await
     }
 
+    /// Inserts rows and seals them as they were given.
     async fn insert(
         &mut self,
         table: &'static Table,
         rows: Vec<Vec<Cell>>,
-        or_ignore: bool,
-    ) -> Result<u64, StoreError> {
-        let inserted = self.transaction.insert(table, rows, or_ignore).await;
-        inserted.map_err(|failure| match failure.class {
+    ) -> Result<(), StoreError> {
+        self.sealer.added(table, &rows);
+        let inserted = self.transaction.insert(table, rows, false).await;
+        inserted.map(drop).map_err(|failure| match failure.class {
             FailureClass::Constraint => {
                 StoreError::Constraint { run: self.commit.run.clone(), cause: failure.cause }
             }
             _ => self.store.fail(failure),
         })
+    }
+
+    /// Inserts those of `rows` whose keys are not there yet, and gives how many
+    /// these were. The others stay as they are, and as they were sealed.
+    async fn insert_new(
+        &mut self,
+        table: &'static Table,
+        rows: Vec<Vec<Cell>>,
+    ) -> Result<usize, StoreError> {
+        let sealed = Sealed::of_table(table);
+        let known = keys_among(self.store, self.transaction, sealed, &self.chain, &rows).await?;
+        let mut seen = HashSet::new();
+        let is_new = |row: &Vec<Cell>| {
+            let key = sealed.key_text(row);
+            !known.contains(&key) && seen.insert(key)
+        };
+        let new: Vec<_> = rows.into_iter().filter(is_new).collect();
+        let count = new.len();
+        self.insert(table, new).await?;
+        Ok(count)
+    }
+
+    /// Updates one row, and seals what it was and what it is.
+    async fn update(
+        &mut self,
+        table: &'static Table,
+        key: &[Cell],
+        update: Query,
+    ) -> Result<(), StoreError> {
+        let sealed = Sealed::of_table(table);
+        let before = row_of(self.store, self.transaction, sealed, &self.chain, key).await?;
+        self.transaction.execute(update).await.map_err(|failure| self.store.fail(failure))?;
+        let after = row_of(self.store, self.transaction, sealed, &self.chain, key).await?;
+        self.sealer.put(table, before.as_deref(), after.as_deref());
+        Ok(())
     }
 
     async fn fetch(&mut self, query: Query) -> Result<Vec<crate::database::Row>, StoreError> {

@@ -216,6 +216,10 @@ pub enum StoreError {
         /// The epoch that was presented.
         epoch: u64,
     },
+    /// Another process recorded a verifier or a revocation at the same moment,
+    /// again and again.
+    #[error("other processes keep recording verifiers or revocations; try again")]
+    ChainMoved,
     /// The run's log is not where the caller believed.
     #[error("the log of {run} stands at event {found}, not at {expected}; read it again")]
     Conflict {

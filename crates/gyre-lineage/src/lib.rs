@@ -12,6 +12,7 @@
 //!   everything did.
 //! - A file exists only once a commit names it; the store never reads one.
 //! - Verdicts, events, gates and promotions are only ever appended.
+//! - Whatever is recorded of a run is sealed in the transaction that records it.
 //! - The crate knows no clock: times are arguments.
 //! - Lists are pages, and [`All`] walks every page: memory does not grow with the number of rollouts, and what
 //!   the index tables hold follows from other rows alone.
@@ -48,6 +49,7 @@ mod rows;
 mod runs;
 mod schedule;
 mod schema;
+mod seal;
 mod sqlite;
 mod statement;
 mod store;
@@ -80,6 +82,7 @@ pub use rows::{
 };
 pub use runs::NewRun;
 pub use schedule::{NewSchedule, ScheduleRow, ScheduleStatus, TickDecision};
+pub use seal::{SealAudit, SealChain, SealHead};
 pub use store::Store;
 pub use taint::{Touched, TouchedCheckpoint, TouchedVerdicts, nobody};
 pub use tick::{TickEvent, TickKind, TickRow, TickState};

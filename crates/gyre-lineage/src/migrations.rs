@@ -19,6 +19,7 @@ pub(crate) fn sqlite() -> Migrator {
         (7, "index", include_str!("../../../migrations/sqlite/0007_index.sql")),
         (8, "retired_files", include_str!("../../../migrations/sqlite/0008_retired_files.sql")),
         (9, "workers", include_str!("../../../migrations/sqlite/0009_workers.sql")),
+        (10, "seals", include_str!("../../../migrations/sqlite/0010_seals.sql")),
         (11, "pruned_work", include_str!("../../../migrations/sqlite/0011_pruned_work.sql")),
     ])
 }
@@ -33,6 +34,7 @@ pub(crate) fn postgres() -> Migrator {
         (7, "index", include_str!("../../../migrations/postgres/0007_index.sql")),
         (8, "retired_files", include_str!("../../../migrations/postgres/0008_retired_files.sql")),
         (9, "workers", include_str!("../../../migrations/postgres/0009_workers.sql")),
+        (10, "seals", include_str!("../../../migrations/postgres/0010_seals.sql")),
         (11, "pruned_work", include_str!("../../../migrations/postgres/0011_pruned_work.sql")),
     ])
 }

@@ -7,7 +7,9 @@ use serde_json::Value;
 use crate::cells::{Reason, convert};
 use crate::database::{Query, Row};
 use crate::rows::stored_enum;
-use crate::{Store, StoreError};
+use crate::schema;
+use crate::seal::{Sealed, Sealer, row_of};
+use crate::{SealChain, Store, StoreError};
 
 stored_enum! {
     /// Which of the ways of the verifier contract a verifier goes.
@@ -84,6 +86,9 @@ pub struct RevokedVerifier {
     pub replaced_by: Option<Digest>,
 }
 
+/// How often another process may record something at the same moment.
+const ATTEMPTS: u32 = 20;
+
 const VERIFIER: &str = "digest, name, kind, trusted, scorecard, status, registered_at_ms, \
     revoked_at_ms, revoked_why, replaced_by";
 
@@ -97,6 +102,16 @@ impl Store {
     /// [`StoreError::Revoked`] where it was revoked, registered or not, or when
     /// the database fails.
     pub async fn register_verifier(&self, new: &NewVerifier) -> Result<VerifierRow, StoreError> {
+        for _ in 1..ATTEMPTS {
+            match self.try_register(new).await {
+                Err(StoreError::ChainMoved) => {}
+                registered => return registered,
+            }
+        }
+        self.try_register(new).await
+    }
+
+    async fn try_register(&self, new: &NewVerifier) -> Result<VerifierRow, StoreError> {
         let mut transaction = self.begin_write().await?;
         let digest = new.digest.to_hex();
         let revoked = Query::with(
@@ -107,6 +122,10 @@ impl Store {
         if let Some(why) = convert("revocations", rows, Row::text)?.pop() {
             return Err(StoreError::Revoked { verifier: new.digest, why });
         }
+        let chain = SealChain::Registry;
+        let (sealed, key) = (Sealed::of_table(&schema::VERIFIERS), [digest.as_str().into()]);
+        let mut sealer = Sealer::resume(self, &mut *transaction, chain.clone()).await?;
+        let before = row_of(self, &mut *transaction, sealed, &chain, &key).await?;
         let upsert = Query::with(
             "INSERT INTO verifiers (digest, name, kind, trusted, scorecard, status, \
              registered_at_ms) VALUES ($1, $2, $3, $4, $5, 'active', $6) \
@@ -123,6 +142,9 @@ impl Store {
             ],
         );
         transaction.execute(upsert).await.map_err(|failure| self.fail(failure))?;
+        let after = row_of(self, &mut *transaction, sealed, &chain, &key).await?;
+        sealer.put(&schema::VERIFIERS, before.as_deref(), after.as_deref());
+        sealer.append(self, &mut *transaction).await?;
         self.finish(transaction, "register").await?;
         Ok(VerifierRow {
             digest: new.digest,

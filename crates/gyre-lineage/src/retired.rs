@@ -6,7 +6,9 @@ use gyre_types::{RunId, StoredPath};
 
 use crate::cells::convert;
 use crate::database::Query;
-use crate::{Store, StoreError};
+use crate::schema;
+use crate::seal::{Sealed, Sealer, keys_among};
+use crate::{SealChain, Store, StoreError};
 
 impl Store {
     /// Records that files of a run are given up, by their paths in the lineage,
@@ -26,14 +28,19 @@ impl Store {
             return Ok(());
         }
         let mut transaction = self.begin_write().await?;
-        for path in paths {
-            let insert = Query::with(
-                "INSERT INTO retired_files (run, path, at_ms) VALUES ($1, $2, $3) \
-                 ON CONFLICT (run, path) DO NOTHING",
-                [run.as_str().into(), path.as_text().into(), at_ms.into()],
-            );
-            transaction.execute(insert).await.map_err(|failure| self.fail(failure))?;
-        }
+        let chain = SealChain::Run(run.clone());
+        let mut sealer = Sealer::resume(self, &mut *transaction, chain.clone()).await?;
+        let paths: BTreeSet<_> = paths.iter().map(StoredPath::as_text).collect();
+        let cells = |path: &str| vec![run.as_str().into(), path.into(), at_ms.into()];
+        let rows: Vec<_> = paths.into_iter().map(cells).collect();
+        let sealed = Sealed::of_table(&schema::RETIRED_FILES);
+        let known = keys_among(self, &mut *transaction, sealed, &chain, &rows).await?;
+        let is_new = |row: &Vec<_>| !known.contains(&sealed.key_text(row));
+        let rows: Vec<_> = rows.into_iter().filter(is_new).collect();
+        sealer.added(&schema::RETIRED_FILES, &rows);
+        let inserted = transaction.insert(&schema::RETIRED_FILES, rows, false).await;
+        inserted.map_err(|failure| self.fail(failure))?;
+        sealer.append(self, &mut *transaction).await?;
         transaction.commit().await.map_err(|failure| self.fail(failure))
     }
 

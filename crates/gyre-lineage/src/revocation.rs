@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use crate::cells::{Reason, convert};
 use crate::database::{FailureClass, Query, Row};
-use crate::{Store, StoreError};
+use crate::schema;
+use crate::seal::{Sealed, Sealer, row_of};
+use crate::{SealChain, Store, StoreError};
 
 /// What must no longer be believed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -89,8 +91,10 @@ impl Store {
     /// When the database fails.
     pub async fn revoke(&self, new: &NewRevocation) -> Result<RevocationRow, StoreError> {
         for _ in 0..ORDINAL_ATTEMPTS {
-            if let Some(row) = self.try_revoke(new).await? {
-                return Ok(row);
+            match self.try_revoke(new).await {
+                Ok(Some(row)) => return Ok(row),
+                Ok(None) | Err(StoreError::ChainMoved) => {}
+                Err(error) => return Err(error),
             }
         }
         Err(StoreError::Row {
@@ -111,15 +115,25 @@ impl Store {
         let rows = transaction.fetch(newest).await.map_err(|failure| self.fail(failure))?;
         let newest = convert("revocations", rows, |row| row.int::<u32>())?;
         let ordinal = newest.first().copied().unwrap_or(0) + 1;
+        let chain = SealChain::Registry;
+        let mut sealer = Sealer::resume(self, &mut *transaction, chain.clone()).await?;
         match transaction.execute(insert(ordinal, new)).await {
             Ok(_) => {}
             Err(failure) if failure.class == FailureClass::Constraint => return Ok(None),
             Err(failure) => return Err(self.fail(failure)),
         }
+        let revocations = Sealed::of_table(&schema::REVOCATIONS);
+        let row = row_of(self, &mut *transaction, revocations, &chain, &[ordinal.into()]).await?;
+        sealer.put(&schema::REVOCATIONS, None, row.as_deref());
         if let RevocationTarget::Verifier(digest) = &new.target {
+            let (verifiers, key) = (Sealed::of_table(&schema::VERIFIERS), [digest.to_hex().into()]);
+            let before = row_of(self, &mut *transaction, verifiers, &chain, &key).await?;
             let mark = mark_revoked(digest, new);
             transaction.execute(mark).await.map_err(|failure| self.fail(failure))?;
+            let after = row_of(self, &mut *transaction, verifiers, &chain, &key).await?;
+            sealer.put(&schema::VERIFIERS, before.as_deref(), after.as_deref());
         }
+        sealer.append(self, &mut *transaction).await?;
         self.finish(transaction, "revocation").await?;
         let NewRevocation { target, why, replacement, at_ms } = new.clone();
         Ok(Some(RevocationRow { ordinal, target, why, replacement, at_ms }))

@@ -6,7 +6,9 @@ use crate::claim::TickLease;
 use crate::database::{FailureClass, Query};
 use crate::page::{PAGE_ROWS_MAX, page};
 use crate::rows::{RunRow, RunStatus};
-use crate::{All, Cursor, Page, Store, StoreError};
+use crate::schema;
+use crate::seal::Sealer;
+use crate::{All, Cursor, Page, SealChain, Store, StoreError};
 
 /// A run to create.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,22 +103,21 @@ impl Store {
             status: RunStatus::Active,
             last_seq: 0,
         };
-        let insert = Query::with(
-            "INSERT INTO runs (run, name, ordinal, fingerprint, seed, config, sandbox_digest, \
-             created_at_ms, status, last_seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)",
-            [
-                run.id.as_str().into(),
-                run.name.as_str().into(),
-                ordinal.into(),
-                run.fingerprint.to_hex().into(),
-                run.seed.to_string().into(),
-                canonical_json(&run.config).into(),
-                run.sandbox_digest.to_hex().into(),
-                run.created_at_ms.into(),
-                run.status.as_str().into(),
-            ],
-        );
-        match transaction.execute(insert).await {
+        let cells = vec![
+            run.id.as_str().into(),
+            run.name.as_str().into(),
+            ordinal.into(),
+            run.fingerprint.to_hex().into(),
+            run.seed.to_string().into(),
+            canonical_json(&run.config).into(),
+            run.sandbox_digest.to_hex().into(),
+            run.created_at_ms.into(),
+            run.status.as_str().into(),
+            run.last_seq.into(),
+        ];
+        let mut sealer = Sealer::begin(SealChain::Run(run.id.clone()));
+        sealer.added(&schema::RUNS, std::slice::from_ref(&cells));
+        match transaction.insert(&schema::RUNS, vec![cells], false).await {
             Ok(_) => {}
             Err(failure) if failure.class == FailureClass::Constraint => return Ok(None),
             Err(failure) => return Err(self.fail(failure)),
@@ -128,6 +129,7 @@ impl Store {
             );
             transaction.execute(bind).await.map_err(|failure| self.fail(failure))?;
         }
+        sealer.append(self, &mut *transaction).await?;
         self.finish(transaction, "create").await?;
         Ok(Some(run))
     }

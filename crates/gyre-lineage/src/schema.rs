@@ -22,6 +22,10 @@ macro_rules! table {
     };
 }
 
+table!(
+    RUNS, "runs", run Text, name Text, ordinal Int, fingerprint Text, seed Text, config Text,
+    sandbox_digest Text, created_at_ms Int, status Text, last_seq Int
+);
 table!(EVENTS, "events", run Text, seq Int, round Int, kind Text, body Text, at_ms Int);
 table!(
     TASKS, "tasks", run Text, id Text, round Int, family Text, family_version Int,
@@ -73,6 +77,15 @@ table!(
     record Text, digest Text
 );
 table!(REVOCATION_RUNS, "revocation_runs", revocation Int, run Text, report Text, at_ms Int);
+table!(RETIRED_FILES, "retired_files", run Text, path Text, at_ms Int);
+table!(
+    VERIFIERS, "verifiers", digest Text, name Text, kind Text, trusted Int, scorecard Text,
+    status Text, registered_at_ms Int, revoked_at_ms Int, revoked_why Text, replaced_by Text
+);
+table!(
+    REVOCATIONS, "revocations", ordinal Int, kind Text, target Text, why Text, replacement Text,
+    at_ms Int
+);
 table!(
     SCHEDULE_TICKS, "schedule_ticks", schedule Text, tick_ms Int, kind Text, state Text, epoch Int,
     owner Text, expires_at_ms Int, cpu_ms Int, wall_ms Int, detail Text

@@ -347,10 +347,19 @@ fn read(row: &SqliteRow) -> Result<Row, Failure> {
         Ok(match kind.as_str() {
             "INTEGER" => Cell::Int(row.try_get(index)?),
             "REAL" => Cell::Real(row.try_get(index)?),
-            _ => Cell::Text(row.try_get(index)?),
+            _ => Cell::Text(utf8(row.try_get_unchecked(index)?)),
         })
     });
     cells.collect::<Result<_, sqlx::Error>>().map(Row::new).map_err(failure)
+}
+
+/// A text, which SQLite does not check: one that is not UTF-8 was put there by
+/// somebody else, and is read as what no row of ours holds.
+fn utf8(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => format!("\u{0}not UTF-8: {}", String::from_utf8_lossy(bytes)),
+    }
 }
 
 /// Sorts SQLite's result codes (<https://www.sqlite.org/rescode.html>); the low

@@ -5,11 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use gyre_dataset::{digest_file, read_shard};
 use gyre_learner::Checkpoint;
 use gyre_lineage::{
-    AuditRules, Finding, RolloutFilter, RolloutWithVerdict, RunRow, RunStatus, ShardRow, TaskFilter,
+    AuditRules, Finding, RolloutFilter, RolloutWithVerdict, RunRow, RunStatus, SealChain, ShardRow,
+    StoreError, TaskFilter,
 };
 use gyre_round::CurationMode;
 use gyre_types::{Digest, RolloutId, RunId, Split, StoredPath};
 
+use crate::anchor;
 use crate::error::Error;
 use crate::inspect;
 use crate::project::Project;
@@ -20,19 +22,24 @@ use crate::runner::verify_published;
 pub struct RunAudit {
     /// The run.
     pub run: RunId,
-    /// Digest of everything that the run recorded, times and leases aside: equal
-    /// for equal seeds, and for a run that was killed and resumed.
-    pub state: Digest,
+    /// Digest of what the run came to, times and leases aside: equal for equal
+    /// seeds, and for a run that was killed and resumed. None where what is
+    /// recorded cannot be read to its end.
+    pub state: Option<Digest>,
+    /// Number of the run's last seal; 0 where nothing of it is sealed.
+    pub seals: u64,
     /// Rows, files and records that were looked at.
     pub checked: u64,
     /// What was found; nothing in a sound run.
     pub findings: Vec<AuditFinding>,
+    /// What is worth knowing and no fault.
+    pub notes: Vec<String>,
 }
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct AuditFinding {
-    /// Which invariant of the lineage is broken, 1 to 9.
+    /// Which invariant of the lineage is broken, 1 to 10.
     pub invariant: u8,
     /// What is wrong, as a code.
     pub code: String,
@@ -49,12 +56,120 @@ impl From<Finding> for AuditFinding {
     }
 }
 
-/// Audits one run: its rows, its files, its log.
+/// Audits every run that is recorded, sealed or anchored, by its id: also one of
+/// which nothing is left but its seals, or the anchor in its folder.
 ///
 /// # Errors
 ///
-/// When the store fails. What is wrong with the run is data.
-pub fn audit(project: &Project, run: &RunRow) -> Result<RunAudit, Error> {
+/// As [`audit`].
+pub fn audit_all(project: &Project) -> Result<Vec<RunAudit>, Error> {
+    let mut runs: BTreeSet<RunId> = project.wait(project.store.run_ids())?.into_iter().collect();
+    runs.extend(anchor::anchored(project)?);
+    runs.iter().map(|run| audit(project, run)).collect()
+}
+
+/// Audits one run: its seals, its rows, its files, its log. What is sealed for
+/// all runs, verifiers and revocations, is part of each run's audit.
+///
+/// # Errors
+///
+/// When there is no trace of the run, or the store fails. What is wrong with the
+/// run is data.
+pub fn audit(project: &Project, run: &RunId) -> Result<RunAudit, Error> {
+    let chain = SealChain::Run(run.clone());
+    let mut audit = RunAudit {
+        run: run.clone(),
+        state: None,
+        seals: 0,
+        checked: 0,
+        findings: vec![],
+        notes: vec![],
+    };
+    for chain in [&chain, &SealChain::Registry] {
+        audit_chain(project, chain, &mut audit)?;
+    }
+    let recorded = match project.wait(project.store.run(run)) {
+        Ok(Some(row)) => audit_recorded(project, &row),
+        Ok(None) => {
+            let traced = audit.seals > 0 || anchor::is_there(project, run);
+            if !traced {
+                return project.run(Some(run)).map(|_| audit);
+            }
+            let detail = format!("{run} was recorded, and its row is gone");
+            audit.findings.push(of_seals("run_missing", detail, run));
+            return Ok(audit);
+        }
+        Err(error) => Err(error.into()),
+    };
+    match recorded {
+        Ok(recorded) => {
+            audit.state = Some(recorded.state);
+            audit.checked += recorded.checked;
+            audit.findings.extend(recorded.findings);
+        }
+        Err(error) if tells_of_the_record(&error) => {
+            let mut detail = error.to_string();
+            if let Some(source) = std::error::Error::source(&error) {
+                detail = format!("{detail}: {source}");
+            }
+            audit.findings.push(of_seals("unreadable", detail, run));
+        }
+        Err(error) => return Err(error),
+    }
+    audit.findings.sort_by_key(|finding| finding.invariant);
+    Ok(audit)
+}
+
+/// Compares a chain of seals with the rows that it names, and with its anchor.
+fn audit_chain(project: &Project, chain: &SealChain, audit: &mut RunAudit) -> Result<(), Error> {
+    let sealed = project.wait(project.store.audit_seals(chain))?;
+    audit.checked += sealed.rows;
+    audit.findings.extend(sealed.findings.into_iter().map(AuditFinding::from));
+    if let Some(parted) = anchor::compare(project, chain)? {
+        let finding = of_seals(parted.code, parted.detail, &audit.run);
+        audit.findings.push(finding);
+    }
+    let SealChain::Run(_) = chain else { return Ok(()) };
+    audit.seals = sealed.head.map_or(0, |head| head.seq);
+    let note = match (sealed.head, sealed.adopted) {
+        (None, _) => {
+            "nothing of it is sealed: it was recorded by an earlier gyre; the next step that is \
+             recorded of it seals all of it as it is then"
+        }
+        (Some(_), true) => {
+            "it was begun by an earlier gyre: what was recorded by then is sealed as it was found"
+        }
+        (Some(_), false) => return Ok(()),
+    };
+    audit.notes.push(note.to_owned());
+    Ok(())
+}
+
+fn of_seals(code: &str, detail: String, run: &RunId) -> AuditFinding {
+    AuditFinding { invariant: 10, code: code.to_owned(), detail, ids: vec![run.to_string()] }
+}
+
+/// Whether an error says that something recorded cannot be read, which is what an
+/// audit looks for, and not that the database or the system failed.
+fn tells_of_the_record(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Store(StoreError::Row { .. })
+            | Error::Recorded { .. }
+            | Error::Illegal { .. }
+            | Error::Dataset(_)
+            | Error::NotFound { .. }
+    )
+}
+
+/// What the rows, files and log of a run came to.
+struct Recorded {
+    state: Digest,
+    checked: u64,
+    findings: Vec<AuditFinding>,
+}
+
+fn audit_recorded(project: &Project, run: &RunRow) -> Result<Recorded, Error> {
     let config = project.config_of(run)?;
     let rules = AuditRules { published_passed: config.curation.mode == CurationMode::Verified };
     let rows = project.wait(project.store.audit_rows(&run.id, rules))?;
@@ -70,9 +185,8 @@ pub fn audit(project: &Project, run: &RunRow) -> Result<RunAudit, Error> {
     audit.parts()?;
     audit.checkpoints()?;
     audit.shards()?;
-    audit.findings.sort_by_key(|finding| finding.invariant);
     let state = state_digest(project, run)?;
-    Ok(RunAudit { run: run.id.clone(), state, checked: audit.checked, findings: audit.findings })
+    Ok(Recorded { state, checked: audit.checked, findings: audit.findings })
 }
 
 /// Digests everything that a run recorded, in stable order, page by page.

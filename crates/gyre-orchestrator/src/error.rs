@@ -109,6 +109,16 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// The lineage is not the one that the run's anchor was written for.
+    #[error(
+        "the record of {run} is not whole: {why}; put back a copy of the database, or look at `gyre audit` and take the lineage as it is with `gyre audit --renew-anchors`"
+    )]
+    RecordLost {
+        /// The run.
+        run: RunId,
+        /// What is lost or differs.
+        why: String,
+    },
     /// A checkpoint's files are not those that were recorded.
     #[error(
         "{checkpoint} is not what was recorded: the files in {} have digest {found}, recorded was {recorded}; put them back from a copy (`gyre audit` names all that changed)", dir.display()

@@ -9,9 +9,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use gyre_folder::{EntryKind, Folder};
-use gyre_lineage::{GateDecision, RunRow, RunStatus};
+use gyre_lineage::{GateDecision, RunRow, RunStatus, SealChain};
 use gyre_types::{CheckpointId, RunId, StoredPath};
 
+use crate::anchor;
 use crate::error::Error;
 use crate::inspect;
 use crate::project::{Project, io};
@@ -72,11 +73,17 @@ pub fn collect(project: &Project, rules: GcRules, clock: Clock) -> Result<GcRepo
             true => None,
             false => Some(HeldLease::acquire(project, &run.id, clock)?),
         };
+        anchor::require(project, &run.id)?;
+        let chain = SealChain::Run(run.id.clone());
+        if !rules.dry_run {
+            anchor::renew(project, &chain)?;
+        }
         let given_up = given_up(project, &run, rules)?;
         let items = items(project, &run, &given_up)?;
         if !rules.dry_run {
             let paths = given_up.iter().map(|(_, path)| path.clone()).collect();
             project.wait(project.store.retire(&run.id, paths, clock()))?;
+            anchor::renew(project, &chain)?;
             for item in &items {
                 project.data.remove(&item.path).map_err(io("remove", &item.path))?;
             }

@@ -16,6 +16,7 @@ use gyre_verify::GradingKey;
 use crate::error::Error;
 use crate::project::Project;
 use crate::runner::round_events;
+use crate::stored;
 use crate::summary::{Level, RoundSummary, RunSummary};
 use outline::Outline;
 
@@ -304,10 +305,5 @@ pub fn task_with_key(
         id: id.to_string(),
         hint: format!("it is not a task of {run}"),
     })?;
-    let key = serde_json::from_value(key).map_err(|error| Error::Recorded {
-        run: run.clone(),
-        what: format!("the key of {id}"),
-        why: error.to_string(),
-    })?;
-    Ok((row.task, key))
+    Ok((row.task, stored::read_key(run, id, key)?))
 }

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use gyre_dataset::{Layout, Source};
 use gyre_folder::{EntryKind, Folder, LeadsOut};
+use gyre_lineage::SealChain;
 use gyre_types::{RunId, Split, StoredPath};
 
 /// The data folder: everything that Gyre keeps, beside the database.
@@ -14,9 +15,11 @@ use gyre_types::{RunId, Split, StoredPath};
 /// lineage.db                          SQLite, unless another database is named
 /// queue.db                            jobs for workers, beside it
 /// verifiers/<digest>.wasm             registered verifiers; `.json` for Python
+/// verifiers/seal.json                 the last seal of their registry
 /// store/                              where files pass to and from workers
 /// cache/                              what a worker fetched
 /// datasets/<run>/                     the published dataset
+/// runs/<run>/seal.json                the last seal of what the run recorded
 /// runs/<run>/superseded/              shards that a revocation took out of it
 /// runs/<run>/rollouts/round-0001/…    every rollout, in Parquet
 /// runs/<run>/checkpoints/round-0001/  the candidate of the round
@@ -110,9 +113,22 @@ impl DataDir {
         self.folder().below("verifiers")
     }
 
+    /// The folder of all runs' folders.
+    pub(crate) fn runs(&self) -> Folder {
+        self.folder().below("runs")
+    }
+
     /// A run's folder.
     pub(crate) fn run(&self, run: &RunId) -> Folder {
-        self.folder().below("runs").below(run.as_str())
+        self.runs().below(run.as_str())
+    }
+
+    /// The folder of the file that names the last seal of a chain.
+    pub(crate) fn anchor(&self, chain: &SealChain) -> Folder {
+        match chain {
+            SealChain::Run(run) => self.run(run),
+            SealChain::Registry => self.verifiers(),
+        }
     }
 
     /// What a worker fetched, or has not handed on yet.

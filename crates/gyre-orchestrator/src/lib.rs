@@ -14,6 +14,7 @@
 //! - A grading key is read to judge and to show a task to the people who run the
 //!   service or the command. It reaches no agent, no guest and no training row.
 
+mod anchor;
 mod audit;
 mod audit_verifier;
 mod cancel;
@@ -35,13 +36,15 @@ pub mod scheduler;
 mod search;
 mod server_settings;
 pub mod shown;
+mod stored;
 mod summary;
 mod unknown_key;
 mod worker;
 mod worker_settings;
 mod workshop;
 
-pub use audit::{AuditFinding, RunAudit, audit};
+pub use anchor::renew_anchors;
+pub use audit::{AuditFinding, RunAudit, audit, audit_all};
 pub use audit_verifier::{VerifierAuditPlan, audit_verifier};
 pub use cancel::Cancel;
 pub use config::{

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use crate::config::RunConfig;
 use crate::error::Error;
 use crate::layout::DataDir;
+use crate::stored;
 
 /// A data folder and its lineage, opened.
 ///
@@ -85,11 +86,7 @@ impl Project {
     ///
     /// When another version of Gyre wrote it in a form that this one cannot read.
     pub fn config_of(&self, run: &RunRow) -> Result<RunConfig, Error> {
-        serde_json::from_value(run.config.clone()).map_err(|error| Error::Recorded {
-            run: run.id.clone(),
-            what: "the configuration".to_owned(),
-            why: error.to_string(),
-        })
+        stored::read_config(run)
     }
 }
 

@@ -3,13 +3,14 @@
 use std::io::ErrorKind;
 
 use gyre_folder::{Folder, LeadsOut};
-use gyre_lineage::{NewVerifier, VerifierKind as Registered, VerifierRow};
+use gyre_lineage::{NewVerifier, SealChain, VerifierKind as Registered, VerifierRow};
 use gyre_tasks::WrittenVerifier;
 use gyre_types::Digest;
 use gyre_verify::{
     PythonVerifier, Scorecard, ScorecardLimits, Verifier, VerifierDeclaration, VerifierKind,
 };
 
+use crate::anchor;
 use crate::error::Error;
 use crate::project::{Project, io};
 
@@ -85,7 +86,9 @@ pub fn register_verifier(
         scorecard: recorded,
         registered_at_ms: now_ms,
     };
-    Ok(project.wait(project.store.register_verifier(&new))?)
+    let row = project.wait(project.store.register_verifier(&new))?;
+    anchor::renew(project, &SealChain::Registry)?;
+    Ok(row)
 }
 
 fn identity(verifier: Registrant<'_>) -> Result<(Digest, VerifierKind), String> {

@@ -4,11 +4,12 @@ mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gyre_lineage::{NewRevocation, RevocationRow, RevocationTarget, RunRow, Touched};
+use gyre_lineage::{NewRevocation, RevocationRow, RevocationTarget, RunRow, SealChain, Touched};
 use gyre_tasks::Family;
 use gyre_types::{Digest, RunId, to_json};
 use gyre_verify::Verifier;
 
+use crate::anchor;
 use crate::cancel::Cancel;
 use crate::config::RunConfig;
 use crate::error::Error;
@@ -102,6 +103,7 @@ impl Revoker<'_> {
             }
             None => self.project.wait(store.revoke(&self.new_revocation(request)?))?,
         };
+        anchor::renew(&self.project, &SealChain::Registry)?;
         let mut report = RevocationReport::of(&row);
         for run in self.project.wait(store.runs().collect())? {
             let touched = self.project.wait(store.touched(&run.id, &row))?;

@@ -21,16 +21,18 @@ mod train;
 
 use std::sync::Arc;
 
-use gyre_lineage::{Commit, NewEvent, NewRun, RunRow, RunStatus, TickLease};
+use gyre_lineage::{Commit, NewEvent, NewRun, RunRow, RunStatus, SealChain, TickLease};
 use gyre_round::{Action, RoundEvent, RoundState, Stage, fold, step};
-use gyre_types::{Digest, TaskId, to_json};
+use gyre_types::{Digest, TaskId};
 
+use crate::anchor;
 use crate::cancel::Cancel;
 use crate::config::RunConfig;
 use crate::error::Error;
 use crate::local_policy::EmbeddedPolicy;
 use crate::progress::{Observer, Progress};
 use crate::project::Project;
+use crate::stored;
 use crate::summary::RunSummary;
 use crate::worker_settings::WorkerMode;
 use crate::workshop::Workshop;
@@ -204,6 +206,8 @@ impl<'o> Runner<'o> {
         let lease = HeldLease::acquire(&project, &run.id, clock)?;
         // Read again under the lease: another process may have worked until now.
         let run = project.run(Some(&run.id))?;
+        anchor::require(&project, &run.id)?;
+        anchor::renew(&project, &SealChain::Run(run.id.clone()))?;
         let seq = run.last_seq;
         let runner = Self {
             project,
@@ -353,7 +357,7 @@ impl<'o> Runner<'o> {
         rows: Commit,
     ) -> Result<RoundState, Error> {
         let (next, _) = step(state, &event).map_err(|source| self.illegal(round, source))?;
-        let body = to_json("an event", &event)?;
+        let body = stored::event(&event)?;
         let new = NewEvent { round, kind: event.kind().to_owned(), body };
         let alarms = rows.alarms.clone();
         self.commit(Commit { events: vec![new], ..rows })?;
@@ -379,7 +383,7 @@ impl<'o> Runner<'o> {
         gyre_fault::crash_point("run::committing");
         self.seq = self.project.wait(self.project.store.commit(commit))?;
         gyre_fault::crash_point("run::committed");
-        Ok(())
+        anchor::renew(&self.project, &SealChain::Run(self.run.id.clone()))
     }
 
     fn recorded_state(&self, round: u32) -> Result<RoundState, Error> {
@@ -421,7 +425,7 @@ fn new_run(config: &RunConfig, workshop: &Workshop, clock: Clock) -> Result<NewR
         name: config.name.clone(),
         fingerprint: fingerprint(config, workshop)?,
         seed: config.seed,
-        config: to_json("the configuration", &config.without_secrets())?,
+        config: stored::config(&config.without_secrets())?,
         sandbox_digest: workshop.sandbox.digest(),
         created_at_ms: clock(),
     })
@@ -439,13 +443,6 @@ pub(crate) fn round_events(
     round: u32,
 ) -> Result<Vec<(i64, RoundEvent)>, Error> {
     let rows = project.wait(project.store.round_events(&run.id, round))?;
-    let read = |row: gyre_lineage::EventRow| {
-        let event = serde_json::from_value(row.body).map_err(|error| Error::Recorded {
-            run: run.id.clone(),
-            what: format!("event {}", row.seq),
-            why: error.to_string(),
-        })?;
-        Ok((row.at_ms, event))
-    };
+    let read = |row: gyre_lineage::EventRow| Ok((row.at_ms, stored::read_event(&run.id, &row)?));
     rows.into_iter().map(read).collect()
 }

@@ -37,7 +37,7 @@ pub use gate::{
 pub use guards::{
     CanaryConfig, GuardPlan, RecheckConfig, Rechecked, select_canaries, select_rechecks,
 };
-pub use plan::{GatePlan, PhasePlan, PhaseTasks, RoundPlan};
+pub use plan::{GatePlan, PhasePlan, PhaseTasks, PlanVersion, RoundPlan};
 pub use pool::PoolConfig;
 pub use schedule::{
     CatchUp, Due, Overlap, SCHEDULE_NAME_BYTES_MAX, ScheduleConfig, ScheduleError, TICKS_PER_LOOK,

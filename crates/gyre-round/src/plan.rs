@@ -13,6 +13,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoundPlan {
+    /// The version of its form.
+    #[serde(default)]
+    pub version: PlanVersion,
     /// The round; 0 is the cold start, which has no champion and no gate.
     pub round: u32,
     /// The seed that every stream of the round derives from.
@@ -48,6 +51,35 @@ pub struct RoundPlan {
     /// before there were such checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guards: Option<GuardPlan>,
+}
+
+/// The version of a stored plan's form: there is one, and another is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct PlanVersion;
+
+impl PlanVersion {
+    const NUMBER: u32 = 1;
+}
+
+impl From<PlanVersion> for u32 {
+    fn from(_: PlanVersion) -> Self {
+        PlanVersion::NUMBER
+    }
+}
+
+impl TryFrom<u32> for PlanVersion {
+    type Error = String;
+
+    fn try_from(found: u32) -> Result<Self, Self::Error> {
+        let known = Self::NUMBER;
+        match found == known {
+            true => Ok(Self),
+            false => Err(format!(
+                "the plan is of version {found}, this gyre reads version {known}; use a newer gyre"
+            )),
+        }
+    }
 }
 
 /// The gate's rule for one round.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use gyre_round::{
     Action, AlarmConfig, CanaryConfig, CurationConfig, CurriculumState, Decision, GateConfig,
-    GateHistory, GatePlan, GuardPlan, PhasePlan, PhaseTasks, RecheckConfig, Rechecked,
+    GateHistory, GatePlan, GuardPlan, PhasePlan, PhaseTasks, PlanVersion, RecheckConfig, Rechecked,
     RejectReason, RoundEvent, RoundPlan, RoundState, Stage, VerdictCounts, WaveIndex, fold, step,
 };
 use gyre_types::{CheckpointId, Digest, Seed, ShardId, Split};
@@ -14,6 +14,7 @@ use proptest::prelude::*;
 fn plan(round: u32, phases: usize) -> RoundPlan {
     let phase = PhasePlan { tasks: PhaseTasks::All, samples: 2, temperature: 1.0 };
     RoundPlan {
+        version: PlanVersion,
         round,
         seed: Seed(1),
         fingerprint: Digest::of(b"run"),

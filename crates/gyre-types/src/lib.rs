@@ -22,7 +22,7 @@ mod verdict;
 pub use digest::{Digest, DigestParseError, canonical_json};
 pub use id::{CheckpointId, IdError, PartId, RolloutId, RunId, ShardId, TaskId};
 pub use interface::Interface;
-pub use json::{JsonError, to_json};
+pub use json::{JsonError, StoredError, from_stored, to_json, to_stored};
 pub use limits::{Limits, WorkspaceLimits};
 pub use rollout::{
     Completion, FinishReason, Message, PolicyRef, Purpose, Role, RolloutRecord, Sampling,

@@ -1,31 +1,43 @@
-use gyre_orchestrator::audit as audit_run;
-use gyre_types::RunId;
+use gyre_orchestrator::{RunAudit, audit as audit_run, audit_all, renew_anchors};
 
-use crate::args::Global;
+use crate::args::{AuditArgs, Global};
 use crate::exit::Failure;
 use crate::{output, session};
 
-pub(crate) fn audit(global: &Global, run: Option<&RunId>) -> anyhow::Result<()> {
+pub(crate) fn audit(global: &Global, args: &AuditArgs) -> anyhow::Result<()> {
     let runtime = session::runtime()?;
     let project = session::open_existing(global, &runtime)?;
-    let runs = match run {
-        Some(run) => vec![project.run(Some(run))?],
-        None => project.wait(project.store.runs().collect())?,
+    if args.renew_anchors {
+        for accepted in renew_anchors(&project)? {
+            tracing::warn!("taken as it is: {accepted}");
+        }
+    }
+    let audits = match &args.run {
+        Some(run) => vec![audit_run(&project, run)?],
+        None => audit_all(&project)?,
     };
-    let audits = runs.iter().map(|run| audit_run(&project, run)).collect::<Result<Vec<_>, _>>()?;
+    tell(global, &audits)
+}
+
+/// Prints what was found, and fails where that is anything.
+fn tell(global: &Global, audits: &[RunAudit]) -> anyhow::Result<()> {
     let findings: usize = audits.iter().map(|audit| audit.findings.len()).sum();
     if global.json {
-        output::json_pretty(&audits)?;
+        output::json_pretty(audits)?;
     } else {
-        for audit in &audits {
+        for audit in audits {
             match audit.findings.len() {
                 0 => output::line(format!(
-                    "{}: clean ({} rows, files and events checked, state {})",
+                    "{}: clean ({} rows, files and events checked, {} seals, state {})",
                     audit.run,
                     audit.checked,
-                    audit.state.short()
+                    audit.seals,
+                    audit.state.map_or_else(String::new, |state| state.short())
                 )),
                 n => output::line(format!("{}: {n} findings", audit.run)),
+            }
+            for note in &audit.notes {
+                output::line(format!("  note: {note}"));
             }
             for finding in &audit.findings {
                 output::line(format!(

@@ -6,7 +6,7 @@ use gyre_lineage::{BackupSummary, DatabaseUrl, StoreError};
 use gyre_orchestrator::Error;
 use serde_json::json;
 
-use crate::args::{DbCommand, Global};
+use crate::args::{AuditArgs, DbCommand, Global};
 use crate::clock::now_ms;
 use crate::exit::Failure;
 use crate::{output, session};
@@ -101,7 +101,9 @@ fn restore(global: &Global, file: &Path) -> anyhow::Result<()> {
         error => error.into(),
     })?;
     report(global, "put back", file, &summary)?;
-    super::audit::audit(global, None)
+    // The files that name each run's last seal may be of a later time than the backup.
+    let all = AuditArgs { run: None, renew_anchors: true };
+    super::audit::audit(global, &all)
 }
 
 fn report(global: &Global, done: &str, file: &Path, summary: &BackupSummary) -> anyhow::Result<()> {

@@ -31,6 +31,7 @@ mod published;
 mod revoke;
 mod schedule_pages;
 mod schedules;
+mod seals;
 mod serve;
 mod serve_pages;
 mod siege;

@@ -64,7 +64,7 @@ impl Writer<'_> {
             ]
         };
         let cells = commit.verdicts.iter().map(correction).collect();
-        self.insert(&schema::CORRECTIONS, cells, false).await?;
+        self.insert(&schema::CORRECTIONS, cells).await?;
         for rewrite in &step.rewrites {
             self.supersede(step.revocation, rewrite).await?;
         }
@@ -79,7 +79,7 @@ impl Writer<'_> {
             ]
         };
         let cells = step.reviews.iter().map(review).collect();
-        self.insert(&schema::GATE_REVIEWS, cells, true).await?;
+        self.insert_new(&schema::GATE_REVIEWS, cells).await?;
         if let Some(report) = &step.report {
             let cells = vec![
                 step.revocation.into(),
@@ -87,7 +87,7 @@ impl Writer<'_> {
                 canonical_json(report).into(),
                 commit.at_ms.into(),
             ];
-            self.insert(&schema::REVOCATION_RUNS, vec![cells], true).await?;
+            self.insert_new(&schema::REVOCATION_RUNS, vec![cells]).await?;
         }
         Ok(())
     }
@@ -102,11 +102,10 @@ impl Writer<'_> {
         let run = run_cell(&self.commit.run);
         let successor = rewrite.successor.as_ref().map_or(Cell::Null, |id| id.as_str().into());
         let cells = vec![run.clone(), rewrite.shard.as_str().into(), successor, revocation.into()];
-        self.insert(&schema::REWRITES, vec![cells], false).await?;
+        self.insert(&schema::REWRITES, vec![cells]).await?;
         let mut update = Query::new("UPDATE shards SET superseded = 1, path = ");
         update.arg(rewrite.moved_to.as_text()).push(" WHERE run = ").arg(run);
         update.push(" AND id = ").arg(rewrite.shard.as_str());
-        self.transaction.execute(update).await.map_err(|failure| self.store.fail(failure))?;
-        Ok(())
+        self.update(&schema::SHARDS, &[rewrite.shard.as_str().into()], update).await
     }
 }

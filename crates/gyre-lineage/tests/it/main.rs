@@ -17,6 +17,7 @@ mod registry;
 mod revocation;
 mod scenario;
 mod schedules;
+mod seal;
 mod support;
 mod tls;
 mod work;

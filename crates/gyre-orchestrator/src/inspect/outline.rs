@@ -7,6 +7,7 @@ use gyre_types::{CheckpointId, Split};
 use super::round_state;
 use crate::error::Error;
 use crate::project::Project;
+use crate::stored;
 
 /// A round in a few figures, without what was counted over its rollouts.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -65,12 +66,7 @@ impl Outline {
         let ends = (events.first().map(|e| e.at_ms), events.last().map(|e| e.at_ms));
         let mut outline = Self { seconds: seconds(ends), ..Self::default() };
         for row in events.iter().filter(|row| row.kind != "planned") {
-            let event = serde_json::from_value(row.body.clone());
-            outline.add(event.map_err(|error| Error::Recorded {
-                run: run.id.clone(),
-                what: format!("event {}", row.seq),
-                why: error.to_string(),
-            })?);
+            outline.add(stored::read_event(&run.id, row)?);
         }
         Ok((!outline.stage.is_empty()).then_some(outline))
     }

@@ -16,6 +16,7 @@ use super::canary::{Canary, impossible};
 use super::generate::{TaskSet, planned};
 use super::{Done, Runner};
 use crate::error::Error;
+use crate::stored;
 
 /// Characters of an answer that a message shows.
 const ANSWER_SHOWN: usize = 200;
@@ -132,7 +133,7 @@ impl Runner<'_> {
                 verifier_digest: judged.verifier_digest,
                 checks: judged.checks.clone(),
                 body: to_json("a canary", record)?,
-                grading_key: to_json("a canary's grading key", &impossible.key)?,
+                grading_key: stored::key(&impossible.key)?,
             }))
         };
         records.iter().filter_map(|record| row(record).transpose()).collect()

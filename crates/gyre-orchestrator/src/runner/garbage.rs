@@ -10,6 +10,7 @@ use gyre_types::RunId;
 use super::curate::write_index;
 use super::lease::HeldLease;
 use super::{Clock, Runner};
+use crate::anchor;
 use crate::error::Error;
 use crate::project::{Project, io};
 
@@ -24,7 +25,14 @@ pub(crate) fn reconcile(project: &Project, clock: Clock) -> Result<Vec<RunId>, E
             continue;
         }
         match HeldLease::acquire(project, &run.id, clock) {
-            Ok(_held) => collect(project, &run)?,
+            Ok(_held) => match collect(project, &run) {
+                // Nothing of it is touched until somebody has looked at it.
+                Err(error @ Error::RecordLost { .. }) => {
+                    tracing::error!(%error, "the run is left as it is");
+                    continue;
+                }
+                collected => collected?,
+            },
             // Somebody drives it, and put it right at that one's start.
             Err(Error::Store(StoreError::Held { .. })) => continue,
             Err(error) => return Err(error),
@@ -43,6 +51,8 @@ impl Runner<'_> {
 }
 
 fn collect(project: &Project, run: &RunRow) -> Result<(), Error> {
+    // What a lost part of the lineage named is no garbage.
+    anchor::require(project, &run.id)?;
     let root = project.data.run(&run.id);
     let known = named_paths(project, &run.id)?;
     for kind in ["rollouts", "checkpoints"] {

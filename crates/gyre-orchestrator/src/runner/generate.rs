@@ -7,11 +7,12 @@ use std::sync::Arc;
 use gyre_lineage::{NewTask, RevocationRow, RevocationTarget, StoreError, TaskFilter};
 use gyre_round::{RoundEvent, RoundPlan, RoundState, TaskSlot};
 use gyre_tasks::{AdmissionReport, AdmittedTask, KnownTasks, Reason, TaskRequest, generate_tasks};
-use gyre_types::{Digest, Split, Task, TaskId, Value, to_json};
+use gyre_types::{Digest, Split, Task, TaskId, Value};
 
 use super::{Done, Runner};
 use crate::config::HeldOutConfig;
 use crate::error::Error;
+use crate::stored;
 
 /// Tasks per call of the generator. Each call loads the family into a few dozen
 /// guests, 20 ms each, whatever its size: large batches share that.
@@ -246,9 +247,7 @@ impl Runner<'_> {
         let mut all = store.tasks_with_keys(run, &filter);
         while let Some(rows) = self.project.wait(all.next())? {
             for (row, key) in rows {
-                let key = serde_json::from_value(key).map_err(|error| {
-                    self.unreadable(format!("the key of {}", row.task.id), error)
-                })?;
+                let key = stored::read_key(run, &row.task.id, key)?;
                 tasks.insert(row.task.id.clone(), AdmittedTask { task: row.task, key });
             }
         }
@@ -342,6 +341,6 @@ fn options_value(options: &BTreeMap<String, serde_json::Value>) -> Value {
 }
 
 fn new_task(round: u32, admitted: AdmittedTask) -> Result<NewTask, Error> {
-    let key = to_json("a grading key", &admitted.key)?;
+    let key = stored::key(&admitted.key)?;
     Ok(NewTask { round, task: admitted.task, key })
 }

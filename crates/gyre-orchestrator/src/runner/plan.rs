@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gyre_round::{
     CurriculumState, GateHistory, GatePlan, GateRecord, Observation, PhasePlan, PhaseTasks,
-    RoundEvent, RoundPlan, plan_round, skill_weights,
+    PlanVersion, RoundEvent, RoundPlan, plan_round, skill_weights,
 };
 use gyre_types::{Seed, Split, Task};
 
@@ -20,6 +20,7 @@ impl Runner<'_> {
 
     fn base_plan(&self) -> RoundPlan {
         RoundPlan {
+            version: PlanVersion,
             round: 0,
             seed: self.round_seed(0),
             fingerprint: self.run.fingerprint,
