@@ -176,6 +176,44 @@ pub(crate) fn obtain<E: From<SandboxError>>(
     Ok(compiled)
 }
 
+/// What a cache folder holds under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CachedCode {
+    /// Nothing that a digest vouches for.
+    Missing,
+    /// Code that would be loaded if the engine takes it.
+    Trusted,
+    /// Something that is not loaded.
+    Refused {
+        /// The file, or the folder that is not to be trusted.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Whether code of a name would be loaded from a cache folder, by who could have
+/// put it there and by its digest. The code is not looked at.
+///
+/// # Errors
+///
+/// When the folder cannot be made or read.
+pub fn cached_code(cache_dir: &Path, name: &str) -> Result<CachedCode, SandboxError> {
+    let folder = match PrivateFolder::open(&cache_dir.join(FOLDER)) {
+        Ok(folder) => folder,
+        Err(NoFolder::Unusable(error)) => return Err(error),
+        Err(NoFolder::Untrusted { path, reason }) => {
+            return Ok(CachedCode::Refused { path, reason });
+        }
+    };
+    let entry = Entry::new(&folder, name);
+    Ok(match entry.load(&|_| Ok(())) {
+        Ok(None) => CachedCode::Missing,
+        Ok(Some(_)) => CachedCode::Trusted,
+        Err(reason) => CachedCode::Refused { path: folder.path_of(&entry.compiled), reason },
+    })
+}
+
 /// As much of a key as names a file.
 pub(crate) fn short(key: Digest) -> String {
     key.to_string()[..32].to_owned()

@@ -42,7 +42,7 @@ mod reply;
 mod sandbox;
 mod worker;
 
-pub use cache::OpenProgress;
+pub use cache::{CachedCode, OpenProgress, cached_code};
 pub use error::SandboxError;
 pub use layers::{LAYERS, Layer};
 pub use link::{WORKER_ARGUMENT, WorkerKind, WorkerProgram};

@@ -5,9 +5,11 @@
 //! [`check_corpus`]). Each attack names a [`WeakControl`]: a naive grader that
 //! it does fool, so that an attack that does not work cannot pass for a
 //! defence that does. All programs are files under `corpus/`; `docs/corpus.md`
-//! says how to add one.
+//! says how to add one. One class holds no programs but prepared folders, for
+//! whoever loads machine code from them ([`check_plantings`]).
 
 mod files;
+mod planted;
 mod report;
 mod weak;
 
@@ -16,8 +18,13 @@ use std::fmt;
 use gyre_types::Task;
 use serde::{Deserialize, Serialize};
 
+pub use planted::{
+    HONEST_FOLDER, LoadTrial, LoaderQuestion, PlantedEntry, PlantedKind, Planting, PlantingReport,
+    WeakLoader, check_plantings,
+};
 pub use report::{
-    AttackRow, ClassRow, ControlRow, CorpusReport, LegitimateRow, LegitimateTable, check_corpus,
+    AttackRow, ClassRow, ControlRow, CorpusReport, LegitimateRow, LegitimateTable, NotTriedRow,
+    check_corpus,
 };
 pub use weak::{WeakTrial, try_weak_controls};
 
@@ -48,6 +55,14 @@ pub enum AttackClass {
     /// Recurses where nothing counts it, where the end of a stack counts as
     /// nobody's fault.
     StackDepth,
+    /// Gives results that cost their reader far more memory than their bytes,
+    /// where the want of it counts as nobody's fault.
+    CostlyResults,
+    /// Forges results that no Python value has, where what cannot be read counts
+    /// as the reader's fault.
+    ForgedValues,
+    /// Puts machine code where the sandbox looks for its own.
+    PlantedCode,
     /// Leaves something behind in a prepared image that others use.
     ImagePoisoning,
     /// Text for a judge that reads.
@@ -58,7 +73,7 @@ pub enum AttackClass {
 
 impl AttackClass {
     /// Every class, in the order of the tables.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::EarlyExit,
         Self::Equality,
         Self::HarnessPatching,
@@ -69,6 +84,9 @@ impl AttackClass {
         Self::ClockForgery,
         Self::Exhaustion,
         Self::StackDepth,
+        Self::CostlyResults,
+        Self::ForgedValues,
+        Self::PlantedCode,
         Self::ImagePoisoning,
         Self::JudgeText,
         Self::ViewerText,
@@ -87,6 +105,9 @@ impl AttackClass {
             Self::ClockForgery => "clock_forgery",
             Self::Exhaustion => "exhaustion",
             Self::StackDepth => "stack_depth",
+            Self::CostlyResults => "costly_results",
+            Self::ForgedValues => "forged_values",
+            Self::PlantedCode => "planted_code",
             Self::ImagePoisoning => "image_poisoning",
             Self::JudgeText => "judge_text",
             Self::ViewerText => "viewer_text",
@@ -165,6 +186,10 @@ pub struct Corpus {
     pub weak_controls: Vec<WeakControl>,
     /// What must be accepted.
     pub legitimate: Vec<LegitimateProgram>,
+    /// Folders that no code must be loaded from.
+    pub plantings: Vec<Planting>,
+    /// Loaders that prepared folders do fool.
+    pub weak_loaders: Vec<WeakLoader>,
 }
 
 /// A file of the corpus is not of its form.
@@ -193,7 +218,11 @@ impl Corpus {
             .collect::<Result<Vec<_>, _>>()?;
         let legitimate =
             files::LEGITIMATE.iter().map(read_legitimate).collect::<Result<Vec<_>, _>>()?;
-        let corpus = Self { tasks, attacks, weak_controls, legitimate };
+        let plantings =
+            files::PLANTED.iter().map(planted::read_planting).collect::<Result<Vec<_>, _>>()?;
+        let weak_loaders =
+            files::LOADERS.iter().map(planted::read_loader).collect::<Result<Vec<_>, _>>()?;
+        let corpus = Self { tasks, attacks, weak_controls, legitimate, plantings, weak_loaders };
         corpus.require_known_names()?;
         Ok(corpus)
     }
@@ -208,6 +237,11 @@ impl Corpus {
         self.weak_controls.iter().find(|control| control.name == name)
     }
 
+    /// A weak loader by its name.
+    pub fn weak_loader(&self, name: &str) -> Option<&WeakLoader> {
+        self.weak_loaders.iter().find(|loader| loader.name == name)
+    }
+
     fn require_known_names(&self) -> Result<(), CorpusError> {
         let unknown = |file: String, what: &str, name: &str| {
             Err(CorpusError { file, why: format!("there is no {what} named {name:?}") })
@@ -219,6 +253,12 @@ impl Corpus {
             }
             if self.weak_control(attack.fools).is_none() {
                 return unknown(file(), "weak control", attack.fools);
+            }
+        }
+        for planting in &self.plantings {
+            if self.weak_loader(planting.fools).is_none() {
+                let file = format!("attacks/planted_code/{}.plant", planting.name);
+                return unknown(file, "weak loader", planting.fools);
             }
         }
         match self.legitimate.iter().find(|program| self.task(program.task).is_none()) {

@@ -4,6 +4,7 @@ mod audit;
 mod author;
 mod corpus;
 mod golden;
+mod planted;
 mod project;
 mod registry;
 pub(crate) mod revoke;

@@ -140,9 +140,17 @@ fn a_judged_answer_cannot_write_on_the_terminal() {
 #[test]
 fn the_corpus_prints_both_tables() {
     let ran = run(gyre().args(["verifier", "corpus"])).ok();
-    for shown in ["early exit", "viewer text", "odd but right", "judged as before"] {
+    for shown in ["early exit", "planted code", "viewer text", "odd but right", "judged as before"]
+    {
         assert!(ran.stdout.contains(shown), "{shown} is not in {}", ran.stdout);
     }
+    // Prepared folders were made: those of other users where root runs the tests.
+    let not_tried = ran.stdout.matches("only root can make files of another user").count();
+    assert!(not_tried == 0 || not_tried == 3, "{}", ran.stdout);
+    let row = ran.stdout.lines().find(|line| line.contains("planted code")).unwrap();
+    let counts: Vec<_> = row.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let tried = 15 - not_tried;
+    assert_eq!(counts, [tried, 0, 0, tried], "{row}");
     let folder = tempfile::tempdir().unwrap();
     task(folder.path(), ["new", "credulous"]).ok();
     let family = folder.path().join("credulous");

@@ -23,26 +23,26 @@ pub(super) const TASKS: &[EmbeddedFile] = files! {
 pub(super) const WEAK: &[EmbeddedFile] = files! {
     "weak", "py":
         accuracy_threshold any_candidate best_of_many builtin_all cached_reference
-        captured_comparator captures_print cases_in_generator close_floats
-        compares_counters compares_json compares_keys contains_text counts_failures
+        captured_comparator captures_print cases_in_generator close_floats compares_counters
+        compares_json compares_keys contains_text counts_elements counts_failures
         counts_in_locals csv_report dated_cases deadline_loop deepcopies_cases
-        equals_operator equals_reversed errors_are_infrastructure evals_result
-        exit_code exit_code_hook expect_in_arguments expect_in_environment
-        expect_in_globals expect_in_log expect_in_open_file expect_in_source
-        expect_in_test_module expect_obfuscated faster_than_reference feedback_tells
-        filtered_log first_case_only global_comparator hashed_answers html_attribute
-        html_data html_failures_last html_page json_first_object json_last_line
-        json_results json_results_relative judge_few_shot judge_filtered judge_json
-        judge_last_verdict judge_obeys_system judge_sentiment judge_style judge_tags
-        judge_window killed_is_skipped large_is_skipped late_import length_only
-        lenient_reply maps_results markdown_table no_false_in_list nonce_marker
+        equals_operator equals_reversed errors_are_infrastructure evals_result exit_code
+        exit_code_hook expect_in_arguments expect_in_environment expect_in_globals
+        expect_in_log expect_in_open_file expect_in_source expect_in_test_module
+        expect_obfuscated expected_until_decoded faster_than_reference fault_ends_the_loop
+        feedback_tells filtered_log first_case_only global_comparator hashed_answers
+        html_attribute html_data html_failures_last html_page json_first_object
+        json_last_line json_results json_results_relative judge_few_shot judge_filtered
+        judge_json judge_last_verdict judge_obeys_system judge_sentiment judge_style
+        judge_tags judge_window killed_is_skipped large_is_skipped late_import length_only
+        lenient_reply log_is_full maps_results markdown_table no_false_in_list nonce_marker
         not_equal_operator number_interface prints_pass reference_after_answer
-        reference_in_guest regex_grader relative_tolerance retries_once reused_guest
-        reused_image reused_image_decimal reused_image_dispatch reward_file
-        same_namespace_asserts score_printed separate_checker small_inputs_only
+        reference_in_guest regex_grader relative_tolerance results_kept_together
+        retries_once reused_guest reused_image reused_image_decimal reused_image_dispatch
+        reward_file same_namespace_asserts score_printed separate_checker small_inputs_only
         speed_bonus speed_score strict_types_in_guest terminal_log timeouts_forgiven
-        tolerance_by_excess type_only unescaped_report unittest_runner
-        unparsable_is_skipped unpickles_result verdict_lines visible_only
+        tolerance_by_excess type_only undecodable_is_skipped unescaped_report
+        unittest_runner unparsable_is_skipped unpickles_result verdict_lines visible_only
         warm_up_discarded zips_results
 };
 
@@ -172,6 +172,25 @@ pub(super) const ATTACKS: &[(AttackClass, &[EmbeddedFile])] = &[
         },
     ),
     (
+        AttackClass::CostlyResults,
+        files! {
+            "attacks/costly_results", "py":
+            dictionaries_of_one empty_lists empty_sets entries_of_one lists_of_one
+            lists_within_bounds long_reason long_traceback output_in_each_case shared_list
+            short_towers texts_at_the_bound texts_beyond_the_bound zeros
+        },
+    ),
+    (
+        AttackClass::ForgedValues,
+        files! {
+            "attacks/forged_values", "py":
+            beyond_the_parser cut_in_the_middle digits_of_no_number element_repeated
+            half_a_byte keyed_by_dict keyed_by_list number_for_a_tuple pair_of_three
+            second_reply set_for_no_value set_of_lists set_of_sets surrogate_for_digits
+            too_many_digits
+        },
+    ),
+    (
         AttackClass::ImagePoisoning,
         files! {
             "attacks/image_poisoning", "py":
@@ -200,3 +219,17 @@ pub(super) const ATTACKS: &[(AttackClass, &[EmbeddedFile])] = &[
         },
     ),
 ];
+
+/// Folders of machine code that somebody prepared: attacks that are no programs.
+pub(super) const PLANTED: &[EmbeddedFile] = files! {
+    "attacks/planted_code", "plant":
+        cache_is_a_link cache_of_another_user code_is_a_link code_of_another_digest
+        code_of_another_user code_open_to_others code_without_digest digest_is_a_link
+        digest_open_to_others folder_for_a_digest guests_is_a_link guests_of_another_user
+        open_cache_folder open_folder_above open_to_the_group
+};
+
+pub(super) const LOADERS: &[EmbeddedFile] = files! {
+    "loaders", "loader":
+        folder_and_cache_are_own folder_is_own mode_vouches name_vouches
+};

@@ -6,7 +6,10 @@ use std::fmt::Display;
 use gyre_types::{Judgement, SandboxJob, SandboxReport, Verdict};
 use serde::Serialize;
 
-use super::{Attack, AttackClass, Corpus, CorpusTask, WeakControl, WeakTrial, try_weak_controls};
+use super::{
+    Attack, AttackClass, Corpus, CorpusTask, PlantingReport, WeakControl, WeakTrial,
+    try_weak_controls,
+};
 use crate::Submission;
 
 /// What a verifier makes of the corpus.
@@ -23,6 +26,8 @@ pub struct CorpusReport {
     pub attacks: Vec<AttackRow>,
     /// Each weak control with each task that it is used for.
     pub controls: Vec<ControlRow>,
+    /// Attacks that could not be tried here.
+    pub not_tried: Vec<NotTriedRow>,
 }
 
 /// The attacks of one class.
@@ -61,6 +66,15 @@ pub struct AttackRow {
     /// Why the control could not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_fault: Option<String>,
+}
+
+/// An attack that could not be tried here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotTriedRow {
+    /// Its name.
+    pub name: &'static str,
+    /// What it would have needed.
+    pub why: String,
 }
 
 /// One weak control on one task.
@@ -102,6 +116,15 @@ pub struct LegitimateRow {
 }
 
 impl CorpusReport {
+    /// Adds what came of the prepared folders.
+    pub fn add_plantings(&mut self, plantings: PlantingReport) {
+        let PlantingReport { attacks, controls, not_tried } = plantings;
+        self.attacks.extend(attacks);
+        self.controls.extend(controls);
+        self.not_tried.extend(not_tried);
+        self.classes = AttackClass::ALL.map(|class| tally(class, &self.attacks)).to_vec();
+    }
+
     /// Attacks that passed, got no verdict, or did not fool their control.
     pub fn bad_attacks(&self) -> impl Iterator<Item = &AttackRow> {
         self.attacks
@@ -124,7 +147,8 @@ impl CorpusReport {
     }
 }
 
-/// Judges every program of the corpus with a verifier, and lets every attack
+/// Judges every program of the corpus (see [`super::check_plantings`] for what is
+/// no program) with a verifier, and lets every attack
 /// and the honest solutions be graded by the weak controls.
 ///
 /// `judge` gives one judgement for each submission, `execute` one result for
@@ -145,6 +169,7 @@ pub fn check_corpus<E: Display>(
         honest_unchanged,
         attacks,
         controls: try_controls(corpus, &execute),
+        not_tried: Vec::new(),
     }
 }
 
@@ -262,6 +287,6 @@ fn tally(class: AttackClass, attacks: &[AttackRow]) -> ClassRow {
     }
 }
 
-fn count<T>(items: impl Iterator<Item = T>) -> u32 {
+pub(super) fn count<T>(items: impl Iterator<Item = T>) -> u32 {
     u32::try_from(items.count()).unwrap_or(u32::MAX)
 }

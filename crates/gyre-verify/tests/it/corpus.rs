@@ -7,16 +7,26 @@ use std::sync::OnceLock;
 
 use gyre_sandbox::{Sandbox, SandboxConfig, SandboxError};
 use gyre_types::{Judgement, SandboxJob, SandboxReport, Verdict};
-use gyre_verify::corpus::{AttackClass, Corpus, CorpusReport, check_corpus};
-use gyre_verify::{Submission, judge_batch};
+use gyre_verify::corpus::{Attack, AttackClass, Corpus, CorpusReport, Planting, check_corpus};
+use gyre_verify::{
+    CheckDeclaration, Checks, Comparison, FloatTolerance, PythonVerifier, Submission, TextOf,
+    Verifier, default_python_limits, judge_batch,
+};
+
+const REPORTS_BYTES_MAX: u64 = 64 << 20;
+
+fn sandbox() -> &'static Sandbox {
+    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+    SANDBOX.get_or_init(|| {
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest-cache");
+        let reports_bytes_max = REPORTS_BYTES_MAX;
+        let config = SandboxConfig { reports_bytes_max, ..SandboxConfig::new(cache) };
+        Sandbox::open(&config, &|_| {}).unwrap()
+    })
+}
 
 fn execute(jobs: Vec<SandboxJob>) -> Vec<Result<SandboxReport, SandboxError>> {
-    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
-    let open = || {
-        let config = SandboxConfig::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest-cache"));
-        Sandbox::open(&config, &|_| {}).unwrap()
-    };
-    SANDBOX.get_or_init(open).execute(jobs)
+    sandbox().execute(jobs)
 }
 
 fn judge(submissions: &[Submission<'_>]) -> Vec<Judgement> {
@@ -41,10 +51,71 @@ fn the_built_in_verifier_accepts_no_attack_and_every_legitimate_program() {
     assert!(report.is_clean(), "{}", problems(&report));
     let attacks: u32 = report.classes.iter().map(|row| row.attacks).sum();
     assert!(attacks >= 120, "{attacks} attacks");
-    assert!(report.classes.iter().all(|row| row.attacks >= 10), "{:?}", report.classes);
+    // What is no program is tried where there is a file system: by the command.
+    let mut programs = report.classes.iter().filter(|row| row.class != AttackClass::PlantedCode);
+    assert!(programs.all(|row| row.attacks >= 10), "{:?}", report.classes);
+    assert!(corpus.plantings.len() >= 10, "{} prepared folders", corpus.plantings.len());
     assert!(report.legitimate.programs >= 100, "{} programs", report.legitimate.programs);
     assert_eq!(report.legitimate.accepted, report.legitimate.programs);
 }
+
+/// Whoever judges them, forged and costly results fail; none is without a verdict,
+/// and what they take together stays within the bound.
+#[test]
+fn forged_and_costly_results_fail_by_every_verifier() {
+    let mut corpus = corpus();
+    let classes = [AttackClass::CostlyResults, AttackClass::ForgedValues];
+    corpus.attacks.retain(|attack| classes.contains(&attack.class));
+    assert!(corpus.attacks.len() >= 20);
+    let submission = |attack: &Attack| {
+        let task = corpus.task(attack.task).unwrap();
+        Submission { task: &task.task, key: &task.key, answer: attack.source }
+    };
+    let submissions: Vec<_> = corpus.attacks.iter().map(submission).collect();
+    for (name, verifier) in verifiers() {
+        let judged = verifier.judge_with(&submissions, sandbox());
+        assert_eq!(judged.len(), submissions.len());
+        for (attack, Judgement { verdict, .. }) in corpus.attacks.iter().zip(judged) {
+            let attack = format!("{}/{}", attack.class, attack.name);
+            assert!(matches!(verdict, Verdict::Fail { .. }), "{attack} by {name}: {verdict:?}");
+        }
+    }
+    let peak = sandbox().reports_bytes_peak();
+    assert!(peak > 0 && peak <= REPORTS_BYTES_MAX, "{peak} bytes of reports at one time");
+}
+
+/// The ways of verifying that need nothing but a sandbox. Components are asked in
+/// the sandbox's own tests.
+fn verifiers() -> Vec<(&'static str, Verifier)> {
+    let comparison = Comparison::default();
+    let checks =
+        |declared| Verifier::checks(Checks::new(vec![declared], comparison).unwrap(), comparison);
+    let tolerance = FloatTolerance::new(1e-6, 0.0).unwrap();
+    let schema = serde_json::json!({ "type": "array", "items": { "type": "integer" } });
+    let (weight, of) = (1.0, TextOf::Result);
+    let python = PythonVerifier::new(VERIFY.to_owned(), default_python_limits()).unwrap();
+    vec![
+        ("cases", Verifier::Cases),
+        ("exact", checks(CheckDeclaration::Exact { weight })),
+        ("numeric", checks(CheckDeclaration::Numeric { tolerance, weight })),
+        ("set", checks(CheckDeclaration::Set { weight })),
+        ("multiset", checks(CheckDeclaration::Multiset { weight })),
+        ("text", checks(CheckDeclaration::Text { of, weight })),
+        ("schema", checks(CheckDeclaration::JsonSchema { of, schema, weight })),
+        ("verify.py", Verifier::Python(python)),
+    ]
+}
+
+const VERIFY: &str = "\
+def verify(outcome):
+    checks = []
+    for case in outcome['cases']:
+        result = case['result']
+        agrees = result['kind'] == 'value' and result['value'] == case['expect']
+        checks.append({'name': case['name'], 'passed': agrees, 'weight': 1.0, 'detail': ''})
+    share = sum(check['passed'] for check in checks) / len(checks)
+    return {'passed': share == 1.0, 'score': share, 'checks': checks, 'metrics': {}}
+";
 
 /// What the check itself must notice: a verifier that accepts all, one that
 /// rejects all, and one that says nothing.
@@ -118,11 +189,17 @@ fn every_file_of_the_corpus_is_in_its_list() {
         names_in(&folder.join("legitimate")),
         listed(&mut corpus.legitimate.iter().map(|program| program.name))
     );
+    assert_eq!(
+        names_in(&folder.join("loaders")),
+        listed(&mut corpus.weak_loaders.iter().map(|loader| loader.name))
+    );
     let classes = AttackClass::ALL.map(|class| class.as_str().to_owned());
     assert_eq!(names_in(&folder.join("attacks")), BTreeSet::from(classes));
     for class in AttackClass::ALL {
+        let programs = corpus.attacks.iter().filter(|attack| attack.class == class);
+        let folders = corpus.plantings.iter().filter(|_| class == AttackClass::PlantedCode);
         let mut of_class =
-            corpus.attacks.iter().filter(|attack| attack.class == class).map(|attack| attack.name);
+            programs.map(|attack| attack.name).chain(folders.map(|planting| planting.name));
         assert_eq!(names_in(&folder.join("attacks").join(class.as_str())), listed(&mut of_class));
     }
 }
@@ -148,5 +225,13 @@ fn programs_are_different_and_controls_are_used() {
     let used: BTreeSet<&str> = corpus.attacks.iter().map(|attack| attack.fools).collect();
     for control in &corpus.weak_controls {
         assert!(used.contains(control.name), "nothing fools {}", control.name);
+    }
+    for (at, planting) in corpus.plantings.iter().enumerate() {
+        let same = |other: &&Planting| other.entries == planting.entries;
+        assert!(corpus.plantings[..at].iter().find(same).is_none(), "{}", planting.name);
+    }
+    for loader in &corpus.weak_loaders {
+        let fooled = corpus.plantings.iter().any(|planting| planting.fools == loader.name);
+        assert!(fooled, "nothing fools {}", loader.name);
     }
 }

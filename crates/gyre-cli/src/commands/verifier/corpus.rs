@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::Context;
 use gyre_orchestrator::{SandboxSettings, open_sandbox};
 use gyre_types::Verdict;
-use gyre_verify::corpus::{Corpus, CorpusReport, check_corpus};
+use gyre_verify::corpus::{Corpus, CorpusReport, check_corpus, check_plantings};
 use gyre_verify::{Comparison, Verifier, VerifierDeclaration};
 
+use super::planted::Ground;
 use crate::args::{Global, VerifierCorpusArgs};
 use crate::commands::task;
 use crate::exit::Failure;
@@ -22,7 +23,9 @@ pub(crate) fn corpus(global: &Global, args: &VerifierCorpusArgs) -> anyhow::Resu
     let corpus = Corpus::embedded().context("the corpus of this build is broken")?;
     let sandbox = open_sandbox(&SandboxSettings::default(), &mut View::choose(global.json))?;
     let execute = |jobs| sandbox.execute(jobs);
-    let report = check_corpus(&corpus, |all| verifier.judge(all, execute), execute);
+    let mut report = check_corpus(&corpus, |all| verifier.judge(all, execute), execute);
+    let ground = Ground::new().context("a folder for prepared folders cannot be made")?;
+    report.add_plantings(check_plantings(&corpus, |entries, loader| ground.load(entries, loader)));
     if global.json {
         output::json_pretty(&report)?;
     } else {
@@ -84,6 +87,9 @@ fn print_tables(report: &CorpusReport) {
         report.controls.len() - report.bad_controls().count(),
         if report.honest_unchanged { "as before" } else { "OTHERWISE than before" },
     ));
+    for row in &report.not_tried {
+        output::line(format!("not tried: planted_code/{}: {}", row.name, row.why));
+    }
 }
 
 fn print_problems(report: &CorpusReport) {
