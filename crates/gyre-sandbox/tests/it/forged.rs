@@ -1,12 +1,15 @@
 //! A guest can reply anything: whatever it does, it has failed or passed, and no
 //! way of verifying is at a loss.
 //!
-//! Replies are made by a fuzzer over the wire format and read as a worker's are.
-//! What is run for real is what judges them: `verify.py` in a guest, a component
-//! in its worker.
+//! Replies are made by a fuzzer over the wire format, or are those of real guests
+//! that were changed, and are read as a worker's are. What is run for real is what
+//! judges them: `verify.py` in a guest, a component in its worker, a command in its
+//! process.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, LazyLock};
 
 use gyre_sandbox::plugin::ComponentVerifier;
 use gyre_sandbox::read_reply;
@@ -15,20 +18,20 @@ use gyre_types::{
     SandboxReport, Seed, Split, Step, StepReport, Task, TaskId, Value,
 };
 use gyre_verify::{
-    CheckDeclaration, Checks, Comparison, ExternalReply, ExternalVerifier, FloatTolerance,
-    GradingKey, PythonVerifier, Submission, TextOf, Verifier, VerifierFault, VerifierKind,
-    default_python_limits,
+    CheckDeclaration, Checks, Comparison, Equality, ExternalReply, ExternalVerifier,
+    FloatTolerance, GradingKey, PythonVerifier, Submission, TextOf, Verifier, VerifierFault,
+    VerifierKind, default_python_limits,
 };
 use proptest::prelude::*;
 
 use crate::plugin::load;
 use crate::plugin_fixture::four_bytes;
-use crate::support::sandbox;
+use crate::support::{evaluated, sandbox};
 
 /// What the answers say. The programs that judge say other things.
 const ANSWER: &str = "def solve(n): return n  # forged";
 
-fn key(expect: &Value, interface: Interface) -> GradingKey {
+fn key(expect: &Value, interface: Interface, comparison: Comparison) -> GradingKey {
     let args = match interface {
         Interface::Call => vec![Value::Int(1)],
         Interface::Stdio => vec![Value::Str("1\n".to_owned())],
@@ -39,7 +42,7 @@ fn key(expect: &Value, interface: Interface) -> GradingKey {
     let case = Case { args, expect: expect.clone() };
     GradingKey {
         hidden: vec![case.clone(), case],
-        comparison: Comparison::default(),
+        comparison,
         reference: "def solve(n):\n    return n\n".to_owned(),
         failures: vec![],
     }
@@ -129,15 +132,41 @@ def verify(outcome):
     return {'passed': share == 1.0, 'score': share, 'checks': checks, 'metrics': {}}
 ";
 
-/// Every way of verifying.
-fn verifiers(component: &ComponentVerifier) -> Vec<(&'static str, Verifier)> {
-    let checks = |declared: Vec<CheckDeclaration>| {
-        let comparison = Comparison::default();
-        Verifier::checks(Checks::new(declared, comparison).unwrap(), comparison)
+/// The same as an external command.
+const COMMAND: &str = "\
+import json, sys
+checks = []
+for case in json.load(sys.stdin)['cases']:
+    result = case['result']
+    agrees = result['kind'] == 'value' and result['value'] == case['expect']
+    checks.append({'name': case['name'], 'passed': agrees, 'weight': 1.0, 'detail': ''})
+share = sum(check['passed'] for check in checks) / len(checks)
+json.dump({'passed': share == 1.0, 'score': share, 'checks': checks, 'metrics': {}}, sys.stdout)
+";
+
+fn command(outcome: &String) -> Result<ExternalReply, VerifierFault> {
+    let mut python = Command::new("python3");
+    python.args(["-I", "-c", COMMAND]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = python.stderr(Stdio::inherit()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(outcome.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    match output.status.success() {
+        true => Ok(ExternalReply { report: String::from_utf8(output.stdout).unwrap(), fuel: 0 }),
+        false => Err(VerifierFault::Verifier(output.status.to_string())),
+    }
+}
+
+/// Every way of verifying, each with what its task's key says of comparing.
+fn verifiers(component: &ComponentVerifier) -> Vec<(&'static str, Comparison, Verifier)> {
+    let exactly = Comparison::default();
+    let checks = |declared: CheckDeclaration| {
+        Verifier::checks(Checks::new(vec![declared], exactly).unwrap(), exactly)
     };
     let tolerance = FloatTolerance::new(1e-6, 0.0).unwrap();
+    let as_python = Comparison { equality: Equality::Python, float_tolerance: Some(tolerance) };
     let schema = serde_json::json!({ "type": "array", "items": { "type": "integer" } });
-    let (weight, of) = (1.0, TextOf::Result);
+    let pattern = Some("[0-9, ]+".to_owned());
+    let (weight, of, stdout) = (1.0, TextOf::Result, TextOf::Stdout);
     let component = component.clone();
     let verify = move |outcomes: &[String]| {
         let reply = |outcome: &String| {
@@ -148,37 +177,58 @@ fn verifiers(component: &ComponentVerifier) -> Vec<(&'static str, Verifier)> {
         };
         outcomes.iter().map(reply).collect()
     };
-    let external = ExternalVerifier {
+    let component = ExternalVerifier {
         digest: Digest::of(b"component"),
         kind: VerifierKind::Component,
         name: "four bytes".to_owned(),
         verify: Arc::new(verify),
     };
+    let command = ExternalVerifier {
+        digest: Digest::of(b"command"),
+        kind: VerifierKind::Command,
+        name: "python3".to_owned(),
+        verify: Arc::new(|outcomes: &[String]| outcomes.iter().map(command).collect()),
+    };
     let python = PythonVerifier::new(VERIFY.to_owned(), default_python_limits()).unwrap();
-    vec![
-        ("cases", Verifier::Cases),
-        ("exact", checks(vec![CheckDeclaration::Exact { weight }])),
-        ("numeric", checks(vec![CheckDeclaration::Numeric { tolerance, weight }])),
-        ("set", checks(vec![CheckDeclaration::Set { weight }])),
-        ("multiset", checks(vec![CheckDeclaration::Multiset { weight }])),
-        ("text", checks(vec![CheckDeclaration::Text { of, weight }])),
-        ("schema", checks(vec![CheckDeclaration::JsonSchema { of, schema, weight }])),
-        ("verify.py", Verifier::Python(python)),
-        ("component", Verifier::External(external)),
-    ]
+    let file = CheckDeclaration::File { path: "out".to_owned(), pattern: pattern.clone(), weight };
+    let by_checks = [
+        ("exact", CheckDeclaration::Exact { weight }),
+        ("numeric", CheckDeclaration::Numeric { tolerance, weight }),
+        ("set", CheckDeclaration::Set { weight }),
+        ("multiset", CheckDeclaration::Multiset { weight }),
+        ("text", CheckDeclaration::Text { of, weight }),
+        ("tokens", CheckDeclaration::Tokens { of, tolerance: Some(tolerance), weight }),
+        ("regex", CheckDeclaration::Regex { of, pattern: pattern.clone(), weight }),
+        ("schema", CheckDeclaration::JsonSchema { of, schema: schema.clone(), weight }),
+        ("file", file),
+        ("printed text", CheckDeclaration::Text { of: stdout, weight }),
+        ("printed tokens", CheckDeclaration::Tokens { of: stdout, tolerance: None, weight }),
+        ("printed regex", CheckDeclaration::Regex { of: stdout, pattern, weight }),
+        ("printed schema", CheckDeclaration::JsonSchema { of: stdout, schema, weight }),
+    ];
+    let by_checks = by_checks.map(|(name, declared)| (name, exactly, checks(declared)));
+    let mut all = vec![
+        ("cases", exactly, Verifier::Cases),
+        ("cases as Python", as_python, Verifier::Cases),
+        ("verify.py", exactly, Verifier::Python(python)),
+        ("component", exactly, Verifier::External(component)),
+        ("command", exactly, Verifier::External(command)),
+    ];
+    all.extend(by_checks);
+    all
 }
 
 fn judge_all(reply: &[u8], stdout: &str, expect: &Value) -> Vec<(String, Judgement)> {
     let component = load(&four_bytes());
     let mut all = Vec::new();
     for interface in [Interface::Call, Interface::Stdio, Interface::Statements] {
-        let key = key(expect, interface);
-        let task = task(&key, interface);
-        for (name, verifier) in verifiers(&component) {
+        for (name, comparison, verifier) in verifiers(&component) {
             // The built-in comparison of every case is for functions.
-            if interface != Interface::Call && name == "cases" {
+            if interface != Interface::Call && matches!(verifier, Verifier::Cases) {
                 continue;
             }
+            let key = key(expect, interface, comparison);
+            let task = task(&key, interface);
             let forging = Forging { reply, stdout, forged: Cell::new(0) };
             let submission = Submission { task: &task, key: &key, answer: ANSWER };
             let judgement = verifier.judge_with(&[submission], &forging).remove(0);
@@ -268,6 +318,132 @@ fn wire() -> impl Strategy<Value = String> {
     })
 }
 
+/// Values that real guests give, of every kind that there is.
+const EXPRESSIONS: &[&str] = &[
+    "None",
+    "[True, False, 0, -1, 2**63, -2**63, 10**4000]",
+    "[0.1, -0.0, 1e308, 5e-324, float('nan'), float('inf'), -float('inf')]",
+    "['', 'plain', chr(0) + chr(0x1f600), '$int', chr(92) + chr(34)]",
+    "(1, (2.5, ('x', ())))",
+    "{1, 2.5, 'x', (1, 2), frozenset({3})}",
+    "{'a': [1, {'b': None}], 'c': {}}",
+    "{1: 'a', (2, 3): {4}, None: b'bytes', '$tag': [[]]}",
+    "[b'', bytes(range(256))]",
+    "[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]",
+];
+
+/// What real guests replied, as it is on the wire.
+static REPLIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let replied = |expression: &&str| {
+        let value = evaluated(expression).value().unwrap().to_wire_text();
+        format!(r#"{{"ok":{value}}}"#).into_bytes()
+    };
+    let mut replies: Vec<_> = EXPRESSIONS.iter().map(replied).collect();
+    let raised = r#"{"exception":{"type":"KeyError","message":"'a'","traceback":"KeyError"}}"#;
+    replies.push(raised.as_bytes().to_vec());
+    replies.push(br#"{"unrepresentable":"a value of type complex"}"#.to_vec());
+    replies
+});
+
+/// Pieces of the wire format.
+const PIECES: &[&str] = &[
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    "\\ud800",
+    "null",
+    "true",
+    "-",
+    "0",
+    "1e400",
+    ".5",
+    r#"{"$set":"#,
+    r#"{"$frozenset":"#,
+    r#"{"$tuple":"#,
+    r#"{"$dict":"#,
+    r#"{"$int":""#,
+    r#"{"$float":"nan"}"#,
+    r#"{"$bytes":"0""#,
+    r#""$int""#,
+    "[[1],2]",
+    "{}",
+    "[]",
+    r#"{"ok":"#,
+];
+
+/// Changes a reply in one place.
+#[derive(Debug, Clone)]
+enum Change {
+    Replace(prop::sample::Index, u8),
+    Remove(prop::sample::Index, usize),
+    Repeat(prop::sample::Index, usize),
+    Insert(prop::sample::Index, &'static str),
+    /// Puts a part of another reply here.
+    Splice(prop::sample::Index, prop::sample::Index, prop::sample::Index, usize),
+}
+
+impl Change {
+    fn make(&self, reply: &mut Vec<u8>) {
+        if reply.is_empty() {
+            return;
+        }
+        let part = |of: &[u8], at: usize, bytes: usize| of[at..of.len().min(at + bytes)].to_vec();
+        match self {
+            Self::Replace(at, byte) => {
+                let at = at.index(reply.len());
+                reply[at] = *byte;
+            }
+            Self::Remove(at, bytes) => {
+                let at = at.index(reply.len());
+                reply.drain(at..reply.len().min(at + bytes));
+            }
+            Self::Repeat(at, bytes) => {
+                let at = at.index(reply.len());
+                let again = part(reply, at, *bytes);
+                reply.splice(at..at, again);
+            }
+            Self::Insert(at, piece) => {
+                let at = at.index(reply.len());
+                reply.splice(at..at, piece.bytes());
+            }
+            Self::Splice(at, other, from, bytes) => {
+                let other = &REPLIES[other.index(REPLIES.len())];
+                let taken = part(other, from.index(other.len()), *bytes);
+                let at = at.index(reply.len());
+                reply.splice(at..at, taken);
+            }
+        }
+    }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let at = any::<prop::sample::Index>;
+    let pieces = prop::sample::select(PIECES);
+    prop_oneof![
+        (at(), any::<u8>()).prop_map(|(at, byte)| Change::Replace(at, byte)),
+        (at(), 1_usize..20).prop_map(|(at, bytes)| Change::Remove(at, bytes)),
+        (at(), 1_usize..20).prop_map(|(at, bytes)| Change::Repeat(at, bytes)),
+        (at(), pieces).prop_map(|(at, piece)| Change::Insert(at, piece)),
+        (at(), at(), at(), 1_usize..40)
+            .prop_map(|(at, other, from, bytes)| Change::Splice(at, other, from, bytes)),
+    ]
+}
+
+/// What a real guest replied, changed in a few places.
+fn changed() -> impl Strategy<Value = Vec<u8>> {
+    let which = any::<prop::sample::Index>();
+    (which, prop::collection::vec(change(), 1..4)).prop_map(|(which, changes)| {
+        let mut reply = REPLIES[which.index(REPLIES.len())].clone();
+        changes.iter().for_each(|change| change.make(&mut reply));
+        reply
+    })
+}
+
 fn reply() -> impl Strategy<Value = Vec<u8>> {
     let value = || wire().prop_map(|wire| format!(r#"{{"ok":{wire}}}"#).into_bytes());
     let cut = (value(), any::<prop::sample::Index>()).prop_map(|(mut reply, at)| {
@@ -285,7 +461,15 @@ fn reply() -> impl Strategy<Value = Vec<u8>> {
         wire().prop_map(|wire| format!(r#"{{"exception":{wire}}}"#).into_bytes()),
         prop::collection::vec(any::<u8>(), 0..30),
     ];
-    prop_oneof![4 => value(), 1 => cut, 2 => flipped, 1 => other]
+    prop_oneof![4 => value(), 1 => cut, 1 => flipped, 1 => other, 4 => changed()]
+}
+
+/// Those that are not changed are values, and are judged too.
+#[test]
+fn real_replies_are_judged() {
+    for reply in REPLIES.iter() {
+        require_verdicts(reply, "[1, 2]\n");
+    }
 }
 
 proptest! {
