@@ -261,17 +261,19 @@ impl Wave<'_> {
         for (episode, run) in active.iter_mut().zip(runs) {
             let Some(code) = run.as_ref().filter(|_| episode.session.is_none()) else { continue };
             let SessionSpec { seed, limits } = episode.session_spec();
-            let steps = examples::steps(episode.request.task, code);
+            let task = episode.request.task;
+            let steps = examples::steps(task, code);
             jobs.push(SandboxJob { seed, limits, steps, files: BTreeMap::new() });
-            executions.extend(episode.execution.as_mut());
+            executions.extend(episode.execution.as_mut().map(|execution| (task, execution)));
         }
-        let reports = self.sandbox.execute_attempts(jobs);
-        for (execution, report) in executions.into_iter().zip(reports) {
+        self.sandbox.attempt_each(jobs, &mut |at, report| {
+            let Some((task, execution)) = executions.get_mut(at) else { return };
             match report {
-                Ok(report) => execution.reports = report.steps,
+                // What it holds may be large, and what is told of it is short.
+                Ok(report) => execution.shown = Some(Shown::of(task, &report.steps)),
                 Err(fault) => execution.fault = Some(fault),
             }
-        }
+        });
     }
 
     /// Takes the steps of those that have a session, one of each at a time.
@@ -313,7 +315,28 @@ impl Wave<'_> {
 #[derive(Debug, Default)]
 struct Execution {
     reports: Vec<StepReport>,
+    /// What is told of it, once that is all that is needed.
+    shown: Option<Shown>,
     fault: Option<SandboxError>,
+}
+
+/// What the agent and the record are told of an execution.
+#[derive(Debug)]
+struct Shown {
+    feedback: String,
+    fuel: u64,
+    /// Whether the guest is gone.
+    is_fatal: bool,
+}
+
+impl Shown {
+    fn of(task: &Task, reports: &[StepReport]) -> Self {
+        Self {
+            feedback: examples::feedback(task, reports),
+            fuel: reports.iter().map(|report| report.fuel).sum(),
+            is_fatal: reports.last().is_some_and(|report| report.outcome.is_fatal()),
+        }
+    }
 }
 
 impl Execution {
@@ -382,10 +405,11 @@ impl Episode<'_> {
     fn close_turn(&mut self, settings: &EpisodeSettings) {
         let Some(completion) = self.pending.take() else { return };
         let mut fuel = 0;
-        if let Some(Execution { reports, fault }) = self.execution.take() {
-            fuel = reports.iter().map(|report| report.fuel).sum();
-            self.reply(examples::feedback(self.request.task, &reports));
-            if reports.last().is_some_and(|report| report.outcome.is_fatal()) {
+        if let Some(Execution { reports, shown, fault }) = self.execution.take() {
+            let shown = shown.unwrap_or_else(|| Shown::of(self.request.task, &reports));
+            fuel = shown.fuel;
+            self.reply(shown.feedback);
+            if shown.is_fatal {
                 // A guest is dropped after any trap: a repair starts in a fresh one.
                 self.session = None;
             }

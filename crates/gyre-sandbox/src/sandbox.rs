@@ -183,45 +183,35 @@ impl Sandbox {
     /// trusted, and few others: [`execute_each`](Executor::execute_each) bounds
     /// what reports take.
     pub fn execute(&self, jobs: Vec<SandboxJob>) -> Vec<Result<SandboxReport, SandboxError>> {
-        self.run(jobs, false)
-    }
-
-    /// Runs jobs as [`execute`](Self::execute) does, of whose steps the first
-    /// defines what the others call: where it gives no value, it is the last.
-    pub fn execute_attempts(
-        &self,
-        jobs: Vec<SandboxJob>,
-    ) -> Vec<Result<SandboxReport, SandboxError>> {
-        let mut reports = self.run(jobs, true);
-        for report in reports.iter_mut().flatten() {
-            if report.steps.first().is_some_and(|first| first.outcome.value().is_none()) {
-                report.steps.truncate(1);
-            }
-        }
-        reports
-    }
-
-    fn run(
-        &self,
-        jobs: Vec<SandboxJob>,
-        first_decides: bool,
-    ) -> Vec<Result<SandboxReport, SandboxError>> {
         let count = jobs.len();
         let (reply_to, answers) = pool::replies();
         let request = |(ticket, job): (usize, SandboxJob)| {
             let bounds = Bounds::of(&job.limits);
-            let request = Request::Execute(WireJob::new(job, first_decides));
+            let request = Request::Execute(WireJob::new(job, false));
             (Recipient::Anyone, bounds.envelope(request, None, ticket, &reply_to))
         };
         self.inner.pool.send(jobs.into_iter().enumerate().map(request).collect());
         drop(reply_to);
-        let answers = collect(&answers, count).into_iter();
-        answers
-            .map(|answer| match answer? {
-                Reply::Executed(report) => Ok(report),
-                _ => Err(SandboxError::WorkerLost),
-            })
-            .collect()
+        collect(&answers, count).into_iter().map(report).collect()
+    }
+
+    /// Runs jobs as [`execute_each`](Executor::execute_each) does, of whose steps
+    /// the first defines what the others call: where it gives no value, it is the
+    /// last.
+    pub fn attempt_each(
+        &self,
+        jobs: Vec<SandboxJob>,
+        each: &mut dyn FnMut(usize, Result<SandboxReport, SandboxError>),
+    ) {
+        self.run_each(&mut jobs.into_iter(), true, &mut |at, answer| {
+            let mut report = report(answer);
+            if let Ok(report) = &mut report
+                && report.steps.first().is_some_and(|first| first.outcome.value().is_none())
+            {
+                report.steps.truncate(1);
+            }
+            each(at, report);
+        });
     }
 
     /// Runs one job in a fresh guest.
@@ -301,6 +291,20 @@ impl Executor for Sandbox {
         jobs: &mut dyn Iterator<Item = SandboxJob>,
         each: &mut dyn FnMut(usize, Result<SandboxReport, String>),
     ) {
+        self.run_each(jobs, false, &mut |at, answer| {
+            each(at, report(answer).map_err(|error| error.to_string()));
+        });
+    }
+}
+
+impl Sandbox {
+    /// Runs jobs and gives each answer as it comes, so that few are held together.
+    fn run_each(
+        &self,
+        jobs: &mut dyn Iterator<Item = SandboxJob>,
+        first_decides: bool,
+        each: &mut dyn FnMut(usize, Answer),
+    ) {
         let mut jobs = jobs.enumerate().fuse();
         let mut asked = BTreeSet::new();
         let mut answers = pool::replies().1;
@@ -319,7 +323,7 @@ impl Executor for Sandbox {
                 way_back = Arc::downgrade(&to);
                 for (ticket, job) in jobs.by_ref().take(JOBS_ASKED_MAX - asked.len()) {
                     let bounds = Bounds { counted: true, ..Bounds::of(&job.limits) };
-                    let request = Request::Execute(WireJob::new(job, false));
+                    let request = Request::Execute(WireJob::new(job, first_decides));
                     requests.push((Recipient::Anyone, bounds.envelope(request, None, ticket, &to)));
                     asked.insert(ticket);
                 }
@@ -332,24 +336,23 @@ impl Executor for Sandbox {
             }
             let Ok(some) = answers.recv() else {
                 for ticket in std::mem::take(&mut asked) {
-                    each(ticket, Err(SandboxError::WorkerLost.to_string()));
+                    each(ticket, Err(SandboxError::WorkerLost));
                 }
                 continue;
             };
             for Answered { ticket, answer, held } in some {
                 asked.remove(&ticket);
-                each(ticket, report(answer));
+                each(ticket, answer);
                 drop(held);
             }
         }
     }
 }
 
-fn report(answer: Answer) -> Result<SandboxReport, String> {
-    match answer {
-        Ok(Reply::Executed(report)) => Ok(report),
-        Ok(_) => Err(SandboxError::WorkerLost.to_string()),
-        Err(error) => Err(error.to_string()),
+fn report(answer: Answer) -> Result<SandboxReport, SandboxError> {
+    match answer? {
+        Reply::Executed(report) => Ok(report),
+        _ => Err(SandboxError::WorkerLost),
     }
 }
 

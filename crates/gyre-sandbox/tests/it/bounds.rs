@@ -1,8 +1,11 @@
 //! Every direction in which a guest is bounded.
 
-use gyre_types::{GuestOutcome, Limits};
+use std::num::NonZeroUsize;
 
-use crate::support::{once, once_with, raised};
+use gyre_sandbox::{Sandbox, SandboxConfig};
+use gyre_types::{GuestOutcome, Limits, SandboxJob};
+
+use crate::support::{call, config, job, once, once_with, raised, run, sandbox, warm_cache};
 
 fn trap(outcome: &GuestOutcome) -> &str {
     match outcome {
@@ -155,4 +158,32 @@ fn an_exception_that_cannot_be_printed_is_still_told() {
     assert!(raised(&report).message.chars().count() <= 4_001);
     let report = once("raise ValueError('\\ud800')");
     assert_eq!(raised(&report).message, "\\ud800");
+}
+
+/// What programs under trial give is taken in one by one, as what judges is.
+#[test]
+fn reports_of_attempts_are_bounded_together() {
+    drop(sandbox());
+    let reports_bytes_max = 4 << 20;
+    let config = SandboxConfig {
+        workers: NonZeroUsize::new(2).unwrap(),
+        live_max: 8,
+        reports_bytes_max,
+        ..config(&warm_cache())
+    };
+    let sandbox = Sandbox::open(&config, &|_| {}).unwrap();
+    // Each report counts with some 2 MB, all of them with 80.
+    let define = run("def f():\n    return 'x' * 130_000\n");
+    let attempt = SandboxJob { steps: vec![define, call("f", vec![])], ..job("") };
+    let mut came = 0;
+    sandbox.attempt_each(vec![attempt; 40], &mut |_, report| {
+        assert_eq!(report.unwrap().steps.len(), 2);
+        came += 1;
+    });
+    assert_eq!(came, 40);
+    let peak = sandbox.reports_bytes_peak();
+    assert!(peak > 1 << 20 && peak <= reports_bytes_max, "{peak}");
+    // A program that does not run through is not called.
+    let fails = SandboxJob { steps: vec![run("1 / 0"), call("f", vec![])], ..job("") };
+    sandbox.attempt_each(vec![fails], &mut |_, report| assert_eq!(report.unwrap().steps.len(), 1));
 }
