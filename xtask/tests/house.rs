@@ -91,7 +91,6 @@ const PURE_DEPENDENCIES: &[&str] = &[
     "chrono-tz",
     "croner",
     "indexmap",
-    "jsonschema",
     "rand_chacha",
     "regex",
     "schemars",

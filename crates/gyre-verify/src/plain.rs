@@ -68,20 +68,6 @@ impl Plain {
         })
     }
 
-    /// The same as a document of the JSON library.
-    pub(crate) fn into_json(self) -> serde_json::Value {
-        match self {
-            Self::Null => serde_json::Value::Null,
-            Self::Bool(value) => serde_json::Value::Bool(value),
-            Self::Number(number) => serde_json::Value::Number(number),
-            Self::Text(text) => serde_json::Value::String(text),
-            Self::List(items) => items.into_iter().map(Self::into_json).collect(),
-            Self::Object(entries) => {
-                entries.into_iter().map(|(key, value)| (key, value.into_json())).collect()
-            }
-        }
-    }
-
     /// What it is, in JSON's words.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
