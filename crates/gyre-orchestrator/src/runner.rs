@@ -142,13 +142,17 @@ impl<'o> Runner<'o> {
     ) -> Result<Self, Error> {
         let config = project.config_of(&run)?;
         let now = fingerprint(&config, &workshop)?;
-        if now != run.fingerprint {
-            return Err(Error::PartsChanged {
-                run: run.id,
-                what: "sandbox, verifier, task family or engine",
-                began: run.fingerprint.short(),
-                now: now.short(),
-            });
+        let sandbox = workshop.sandbox.digest();
+        let changed = match now == run.fingerprint {
+            true => None,
+            false if sandbox != run.sandbox_digest => {
+                Some(("version of the sandbox", run.sandbox_digest, sandbox))
+            }
+            false => Some(("verifier, task family or engine", run.fingerprint, now)),
+        };
+        if let Some((what, began, now)) = changed {
+            let (began, now) = (began.short(), now.short());
+            return Err(Error::PartsChanged { run: run.id, what, began, now });
         }
         check_not_revoked(&project, &workshop)?;
         Self::drive_run(project, workshop, config, run, clock, cancel, observer)

@@ -75,7 +75,10 @@ pub enum SandboxError {
         message: String,
     },
     /// A layer of defence that was demanded does not hold the workers.
-    #[error("the sandbox would run without {name}, which the configuration requires: {why}")]
+    #[error(
+        "the sandbox would run without {name}, which `sandbox.require` demands: {why}; `gyre \
+         doctor` lists the layers of this machine"
+    )]
     LayerMissing {
         /// The layer.
         name: String,

@@ -29,6 +29,7 @@ mod plugins;
 mod postgres;
 mod published;
 mod revoke;
+mod sandboxes;
 mod schedule_pages;
 mod schedules;
 mod seals;

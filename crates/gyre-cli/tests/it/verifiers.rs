@@ -193,6 +193,50 @@ fn a_build_that_fails_is_named() {
     ran(["test"], &dir).fails(63, &["verifier.toml is malformed"]);
 }
 
+/// Tools such as componentize-py give other bytes each time, and a verifier is
+/// named by its bytes: so it is built once for the same sources.
+#[test]
+fn a_component_is_built_once_for_the_same_sources() {
+    let folder = tempfile::tempdir().unwrap();
+    ran(["new", "--lang", "python", "sums", "--dir"], folder.path()).ok();
+    let dir = folder.path().join("sums");
+    fs::remove_dir_all(dir.join("golden")).unwrap();
+    golden(&dir, "four", "1234", r#"{"passed": true}"#);
+    // Another component each time, which is no source, as are hidden files.
+    fs::create_dir(dir.join(".builds")).unwrap();
+    let components = [four_bytes(), Returned::default().always(), four_bytes()];
+    for (at, component) in components.iter().enumerate() {
+        fs::write(dir.join(format!(".builds/{at}.wasm")), component).unwrap();
+    }
+    let script = "cp .builds/$(ls .builds/*.done 2>/dev/null | wc -l).wasm sums.wasm; \
+                  : > .builds/$(ls .builds | wc -l).done";
+    let manifest = format!(
+        "name = \"sums\"\nbuild = [\"sh\", \"-euc\", '{script}']\ncomponent = \"sums.wasm\"\n\
+         golden = \"golden\"\n"
+    );
+    fs::write(dir.join("verifier.toml"), manifest).unwrap();
+    let builds = || {
+        let names = fs::read_dir(dir.join(".builds")).unwrap().map(|e| e.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().ends_with(".done")).count()
+    };
+    let tested = || {
+        let report = ran(["test", "--json"], &dir).ok().json();
+        (text(&report, "digest").to_owned(), report["cases"][0]["fuel"].clone())
+    };
+    let first = tested();
+    assert_eq!((tested(), builds()), (first.clone(), 1));
+    // Golden cases are no part of it, sources are.
+    golden(&dir, "more", "4321", r#"{"passed": true}"#);
+    assert_eq!((tested(), builds()), (first.clone(), 1));
+    let app = dir.join("app.py");
+    fs::write(&app, fs::read_to_string(&app).unwrap() + "# changed\n").unwrap();
+    assert_ne!(tested(), first);
+    assert_eq!(builds(), 2);
+    // What is not what was built is built again.
+    fs::write(dir.join("sums.wasm"), "damaged").unwrap();
+    assert_eq!((tested(), builds()), (first, 3));
+}
+
 /// The shell blocks of a section of the guide, in their order.
 fn shell_blocks(section: &str) -> String {
     let guide = fs::read_to_string(repository().join("docs/verifiers.md")).unwrap();
@@ -229,8 +273,14 @@ fn the_guide_works_in_rust() {
 
 #[test]
 fn the_guide_works_in_python() {
-    let (folder, ran) = follow("In Python");
-    came_out(folder.path(), ran);
+    let (folder, followed) = follow("In Python");
+    came_out(folder.path(), followed);
+    // The same sources have the same digest and fuel, whatever the tool would make.
+    let tested = || ran(["test", "--json"], &folder.path().join("sums")).ok().json();
+    let first = tested();
+    assert_eq!(tested(), first);
+    let registered = sql(&folder.path().join(".gyre"), "SELECT digest FROM verifiers");
+    assert_eq!(registered.trim(), text(&first, "digest"));
 }
 
 /// The golden cases passed, and the component gave every verdict of the run.
