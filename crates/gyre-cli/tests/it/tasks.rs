@@ -148,7 +148,7 @@ fn the_corpus_prints_both_tables() {
     let not_tried = ran.stdout.matches("only root can make files of another user").count();
     assert!(not_tried == 0 || not_tried == 3, "{}", ran.stdout);
     let row = ran.stdout.lines().find(|line| line.contains("planted code")).unwrap();
-    let counts: Vec<_> = row.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let counts: Vec<usize> = row.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let tried = 15 - not_tried;
     assert_eq!(counts, [tried, 0, 0, tried], "{row}");
     let folder = tempfile::tempdir().unwrap();
