@@ -5,7 +5,7 @@
 //! their exact decimal values. A keyword that is not known is refused, since a
 //! check that is passed over lets every document through.
 //!
-//! The tests hold it against another implementation.
+//! `tests/it/schema.rs` holds it against another implementation.
 
 mod compile;
 mod number;
@@ -54,7 +54,6 @@ impl fmt::Debug for Schema {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use serde_json::{Value as Json, json};
 
     use super::*;
@@ -62,151 +61,6 @@ mod tests {
     fn accepts(schema: &Json, document: &Json) -> bool {
         let schema = Schema::new(schema).unwrap_or_else(|why| panic!("{schema}: {why}"));
         schema.accepts_text(&document.to_string()).is_ok()
-    }
-
-    /// What another implementation says.
-    fn accepts_elsewhere(schema: &Json, document: &Json) -> bool {
-        let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012);
-        let options = options.with_pattern_options(jsonschema::PatternOptions::regex());
-        options.build(schema).unwrap_or_else(|why| panic!("{schema}: {why}")).is_valid(document)
-    }
-
-    /// Documents around which the schemas below turn.
-    fn document() -> impl Strategy<Value = Json> {
-        let leaf = prop_oneof![
-            Just(json!(null)),
-            any::<bool>().prop_map(Json::from),
-            (-3_i64..4).prop_map(Json::from),
-            prop::sample::select(vec![
-                json!(0.1),
-                json!(0.3),
-                json!(1.0),
-                json!(1.1),
-                json!(2.5),
-                json!(-0.0),
-                json!(9_007_199_254_740_993_u64),
-                json!(9_007_199_254_740_992.0),
-                json!(u64::MAX),
-                json!(1e300),
-            ]),
-            "[abé1 ]{0,3}".prop_map(Json::from),
-        ];
-        leaf.prop_recursive(3, 16, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
-                prop::collection::btree_map("[abc]", inner, 0..4)
-                    .prop_map(|entries| Json::Object(entries.into_iter().collect())),
-            ]
-        })
-    }
-
-    fn types() -> impl Strategy<Value = Json> {
-        let names = ["null", "boolean", "integer", "number", "string", "array", "object"];
-        let some = prop::sample::subsequence(names.to_vec(), 1..4);
-        prop_oneof![
-            prop::sample::select(names.to_vec()).prop_map(Json::from),
-            some.prop_map(Json::from)
-        ]
-    }
-
-    /// A few keywords, each with something that it may say.
-    fn schema() -> impl Strategy<Value = Json> {
-        let number = || {
-            prop_oneof![
-                (-3_i64..4).prop_map(Json::from),
-                Just(json!(0.1)),
-                Just(json!(1.5)),
-                Just(json!(9_007_199_254_740_992_u64)),
-            ]
-        };
-        let divisor = prop::sample::select(vec![json!(0.1), json!(2), json!(1.5), json!(7)]);
-        let count = || (0_u64..3).prop_map(Json::from);
-        let pattern = || prop::sample::select(vec!["^a", "b+$", r"\d", r"^\W*$", "é", "[^a]"]);
-        let names = || prop::sample::subsequence(vec!["a", "b", "c"], 0..3).prop_map(Json::from);
-        let simple = prop_oneof![
-            types().prop_map(|value| json!({ "type": value })),
-            prop::collection::vec(document(), 1..4).prop_map(|all| json!({ "enum": all })),
-            document().prop_map(|value| json!({ "const": value })),
-            number().prop_map(|value| json!({ "minimum": value })),
-            number().prop_map(|value| json!({ "maximum": value })),
-            number().prop_map(|value| json!({ "exclusiveMinimum": value })),
-            number().prop_map(|value| json!({ "exclusiveMaximum": value })),
-            divisor.prop_map(|value| json!({ "multipleOf": value })),
-            (count(), count()).prop_map(|(a, b)| json!({ "minLength": a, "maxLength": b })),
-            (count(), count()).prop_map(|(a, b)| json!({ "minItems": a, "maxItems": b })),
-            (count(), count()).prop_map(|(a, b)| json!({ "minProperties": a, "maxProperties": b })),
-            pattern().prop_map(|text| json!({ "pattern": text })),
-            any::<bool>().prop_map(|value| json!({ "uniqueItems": value })),
-            names().prop_map(|names| json!({ "required": names })),
-            names().prop_map(|names| json!({ "dependentRequired": { "a": names } })),
-            any::<bool>().prop_map(Json::from),
-        ];
-        let simple = simple.boxed();
-        simple.clone().prop_recursive(3, 24, 4, move |inner| {
-            let schemas = || prop::collection::vec(inner.clone(), 1..4).prop_map(Json::from);
-            let named = || {
-                prop::collection::btree_map("[abc]", inner.clone(), 0..3)
-                    .prop_map(|entries| Json::Object(entries.into_iter().collect()))
-            };
-            let one = || inner.clone();
-            prop_oneof![
-                simple.clone(),
-                schemas().prop_map(|all| json!({ "allOf": all })),
-                schemas().prop_map(|all| json!({ "anyOf": all })),
-                schemas().prop_map(|all| json!({ "oneOf": all })),
-                one().prop_map(|schema| json!({ "not": schema })),
-                (one(), one(), one())
-                    .prop_map(|(a, b, c)| json!({ "if": a, "then": b, "else": c })),
-                one().prop_map(|schema| json!({ "items": schema })),
-                (schemas(), one()).prop_map(|(a, b)| json!({ "prefixItems": a, "items": b })),
-                (one(), count_of(), count_of()).prop_map(|(schema, min, max)| json!({
-                    "contains": schema, "minContains": min, "maxContains": max
-                })),
-                one().prop_map(|schema| json!({ "contains": schema })),
-                (named(), one()).prop_map(|(a, b)| json!({
-                    "properties": a, "additionalProperties": b
-                })),
-                (named(), one(), one()).prop_map(|(a, b, c)| json!({
-                    "properties": a, "patternProperties": { "^[ab]": b }, "additionalProperties": c
-                })),
-                one().prop_map(|schema| json!({ "propertyNames": schema })),
-                named().prop_map(|named| json!({ "dependentSchemas": named })),
-            ]
-        })
-    }
-
-    fn count_of() -> impl Strategy<Value = Json> {
-        (0_u64..3).prop_map(Json::from)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig {
-            cases: 2_000, failure_persistence: None, ..ProptestConfig::default()
-        })]
-
-        #[test]
-        fn two_implementations_agree(
-            whole in schema(),
-            part in schema(),
-            documents in prop::collection::vec(document(), 8),
-        ) {
-            let referring = json!({ "properties": { "a": { "$ref": "#/$defs/x~1y~0" } } });
-            let schema = json!({ "$defs": { "x/y~": part }, "allOf": [whole, referring] });
-            // The other one rounds numbers of more digits than a double has: it denies that
-            // 2^64 - 1, which three divides, is a multiple of 1.5.
-            let has_multiples = schema.to_string().contains("multipleOf");
-            let is_rounded = |document: &Json| {
-                let text = document.to_string();
-                ["e+300", "9007199254740993", "18446744073709551615"]
-                    .iter()
-                    .any(|number| text.contains(number))
-            };
-            for document in documents.iter().filter(|d| !(has_multiples && is_rounded(d))) {
-                let here = accepts(&schema, document);
-                let elsewhere = accepts_elsewhere(&schema, document);
-                prop_assert_eq!(here, elsewhere, "{} under {}", document, schema);
-            }
-        }
     }
 
     #[test]

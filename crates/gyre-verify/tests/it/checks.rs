@@ -49,6 +49,13 @@ fn judge(check: Json, cases: Vec<CaseOutcome>) -> Judgement {
     }
 }
 
+/// Whether a check of what was printed takes a text.
+pub(crate) fn prints(check: Json, text: &str) -> bool {
+    let mut printed = case(0, "null", CaseResult::Value(Value::Null));
+    printed.stdout = text.to_owned();
+    judge(check, vec![printed]).verdict.is_pass()
+}
+
 #[track_caller]
 fn accepts(check: Json, expect: &str, actual: &str) {
     let judged = judge(check.clone(), vec![case(0, expect, CaseResult::Value(wire(actual)))]);
@@ -231,11 +238,9 @@ fn documents_are_valid_under_a_schema() {
         refuses(check(), "null", actual);
     }
     let printed = |text: &str| {
-        let mut printed = case(0, "null", CaseResult::Value(Value::Null));
-        printed.stdout = text.to_owned();
         let mut check = check();
         check["of"] = json!("stdout");
-        judge(check, vec![printed]).verdict.is_pass()
+        prints(check, text)
     };
     assert!(printed("{\"n\": 3}\n"));
     for text in ["", "{\"n\": 3} 4", "{\"n\": 3, \"n\": 3}", "{\"n\": NaN}", "n"] {

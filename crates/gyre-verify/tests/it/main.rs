@@ -7,4 +7,5 @@ mod corpus;
 mod judge;
 mod python_equality;
 mod report;
+mod schema;
 mod scorecard;
