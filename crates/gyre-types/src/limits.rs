@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Fuel per step, in wasmtime's units (about one per wasm instruction).
-    /// A million-step Python loop costs 1e9 inside a function and 2.3e9 outside
+    /// A million-step Python loop costs 1e9 inside a function and 2.5e9 outside
     /// one; a second of work is some 10e9.
     pub fuel_max: u64,
-    /// Linear memory of the guest, in bytes, the interpreter's own 17 MiB included.
+    /// Linear memory of the guest, in bytes, the interpreter's own 24 MiB included.
     pub memory_bytes_max: u64,
     /// Bytes written to stdout and stderr together, per step.
     pub stdout_bytes_max: u64,
