@@ -23,7 +23,7 @@ fn one_round_of_the_quick_start_is_promoted_and_beats_its_base() {
     assert!(low > GAIN_LOW_MIN, "{:#}", last["gain"]);
     assert_eq!(round["tasks"], 600, "{round:#}");
     assert!(passed(round) > passed(&last["base"]), "{last:#}");
-    assert_eq!(round["canaries"]["pass"], 0, "{round:#}");
+    assert_eq!(round["canaries"]["passed"], 0, "{round:#}");
 }
 
 /// Test tasks that were solved.
