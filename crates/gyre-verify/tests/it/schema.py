@@ -6,9 +6,10 @@ prints a list of lists of booleans. Numbers are read as decimals: nothing rounds
 
 import decimal
 import json
+import re
 import sys
 
-from jsonschema import Draft202012Validator, validators
+from jsonschema import Draft202012Validator, ValidationError, validators
 
 # Enough for 1e300 and some digits behind the point.
 decimal.getcontext().prec = 400
@@ -21,8 +22,15 @@ def is_integer(_, value):
     return whole or isinstance(value, int)
 
 
+def pattern(validator, wanted, value, _):
+    # As in ECMA 262, `\w` and `\d` are about ASCII.
+    if validator.is_type(value, "string") and not re.search(wanted, value, re.ASCII):
+        yield ValidationError(f"{value!r} does not match {wanted!r}")
+
+
 Validator = validators.extend(
     Draft202012Validator,
+    validators={"pattern": pattern},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer),
 )
 with open(sys.argv[1], encoding="utf-8") as file:
