@@ -262,7 +262,7 @@ fn manifests_are_read_strictly() {
         "a float tolerance must be finite",
     );
     let missing = Family::load(Path::new("/nowhere/planted")).unwrap_err();
-    assert_eq!(missing.to_string(), "cannot read /nowhere/planted");
+    assert_eq!(missing.to_string(), "cannot read /nowhere/planted/family.toml");
 }
 
 #[test]
