@@ -269,7 +269,7 @@ impl Wave<'_> {
         self.sandbox.attempt_each(jobs, &mut |at, report| {
             let Some((task, execution)) = executions.get_mut(at) else { return };
             match report {
-                // What it holds may be large, and what is told of it is short.
+                // The report may be large; only its short rendering is kept.
                 Ok(report) => execution.shown = Some(Shown::of(task, &report.steps)),
                 Err(fault) => execution.fault = Some(fault),
             }
@@ -315,7 +315,7 @@ impl Wave<'_> {
 #[derive(Debug, Default)]
 struct Execution {
     reports: Vec<StepReport>,
-    /// What is told of it, once that is all that is needed.
+    /// The rendered report, where nothing else of it is needed.
     shown: Option<Shown>,
     fault: Option<SandboxError>,
 }

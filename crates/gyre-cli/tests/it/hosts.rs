@@ -187,8 +187,8 @@ fn a_host_that_is_cut_off_in_the_middle_of_a_round_brings_its_result_too_late() 
     );
     hosts[cut].join_again();
 
-    // What it brings when it is back comes too late: it is counted with the piece,
-    // or that is forgotten already, since its round is over.
+    // After the partition heals, the cut-off worker's result must be discarded: the
+    // piece counts it, unless its round is over and the piece has been removed.
     let open = format!("SELECT 1 FROM gyre.work WHERE {of_piece} AND discarded = 0");
     until(&place, &format!("SELECT CASE WHEN EXISTS ({open}) THEN 0 ELSE 1 END"));
     driver.wait().ok();

@@ -97,7 +97,7 @@ fn sweep(project: &Project, folder: &Folder, known: &HashSet<PathBuf>) -> Result
 }
 
 /// Everything below `folder` that is neither known nor leads to something known.
-/// A link is what it is, wherever it leads: nothing is looked for behind it.
+/// Symbolic links are listed themselves and never followed.
 pub(crate) fn unnamed(folder: &Folder, known: &HashSet<PathBuf>) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     for entry in folder.entries().map_err(io("list", &folder.path()))? {

@@ -292,7 +292,7 @@ impl Ran {
         running
     }
 
-    /// The first failure of a test stays, whatever is told of it later.
+    /// Records an outcome; a test's first failure is never overwritten.
     fn keep(&mut self, at: usize, test: String, outcome: Outcome) {
         let known = self.outcomes.entry((at, test)).or_insert_with(|| outcome.clone());
         if !matches!(known, Outcome::Failed(_)) {

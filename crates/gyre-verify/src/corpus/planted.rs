@@ -174,7 +174,7 @@ fn try_loader(
     };
     ControlRow {
         control: loader.name,
-        task: "a folder of one's own",
+        task: "a private cache folder",
         honest_accepted: load(HONEST_FOLDER, Some(loader)) == LoadTrial::Loaded,
         wrong_rejected: count(corpus.plantings.iter().filter(refused)),
     }
