@@ -1,9 +1,15 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use apalis::prelude::{BoxDynError, Data, Task, TaskBuilder};
+use apalis::prelude::{BoxDynError, Data, Filter, ListTasks, Status, Task, TaskBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::QueueError;
+use crate::error::failed;
+
+/// Jobs that are listed at once.
+const PAGE: u32 = 1_000;
 
 /// Something to be done by one worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,10 +52,27 @@ pub(crate) async fn handle(job: Job, hands: Data<Hands>) -> Result<(), BoxDynErr
     handler(job).await
 }
 
-/// The jobs among tasks of the engine that will not be tried again.
-pub(crate) fn dead(tasks: Vec<Task<Vec<u8>>>) -> Vec<Job> {
+/// The jobs of a queue that failed or were killed and are not tried again, listed
+/// page by page.
+pub(crate) async fn dead<S>(storage: &S, location: &str) -> Result<Vec<Job>, QueueError>
+where
+    S: ListTasks<Compact = Vec<u8>>,
+    S::Error: Into<BoxDynError>,
+{
     let is_dead =
         |task: &Task<Vec<u8>>| task.max_attempts().is_none_or(|most| task.attempt() >= most);
     let job = |task: Task<Vec<u8>>| serde_json::from_slice(&task.args).ok();
-    tasks.into_iter().filter(is_dead).filter_map(job).collect()
+    let mut jobs = Vec::new();
+    for status in [Status::Failed, Status::Killed] {
+        for page in 1.. {
+            let filter = Filter { status: Some(status.clone()), page, page_size: Some(PAGE) };
+            let tasks = storage.list_tasks(&filter).await.map_err(failed("read", location))?;
+            let is_last = tasks.len() < PAGE as usize;
+            jobs.extend(tasks.into_iter().filter(is_dead).filter_map(job));
+            if is_last {
+                break;
+            }
+        }
+    }
+    Ok(jobs)
 }

@@ -107,9 +107,6 @@ impl Default for Pulse {
     }
 }
 
-/// Jobs that are listed at once.
-const PAGE: u32 = 1_000;
-
 /// How often a worker without a job looks for one.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 

@@ -3,8 +3,7 @@
 use std::str::FromStr;
 
 use apalis::prelude::{
-    BackendExt, Filter, ListTasks, Status, TaskSink, TaskSinkError, WorkerBuilder,
-    WorkerBuilderExt, WorkerError,
+    BackendExt, TaskSink, TaskSinkError, WorkerBuilder, WorkerBuilderExt, WorkerError,
 };
 use apalis_postgres::{Config, PgConnectOptions, PostgresStorage};
 use async_trait::async_trait;
@@ -14,7 +13,7 @@ use sqlx::postgres::{PgPool, PgPoolOptions};
 
 use crate::error::{failed, point};
 use crate::job::{Hands, dead, handle, task};
-use crate::{Handler, Job, LOOK_EVERY, PAGE, Pulse, Queue, QueueError, Stop};
+use crate::{Handler, Job, LOOK_EVERY, Pulse, Queue, QueueError, Stop};
 
 /// Begins with what a pooler may have left of whoever was here before.
 const SET_PATH: &str = "DEALLOCATE ALL; SET search_path = apalis, public";
@@ -56,22 +55,6 @@ impl PostgresQueue {
             .missed_heartbeats(pulse.missed_max as usize);
         let storage = PostgresStorage::new(&pool).with_config(config);
         Ok(Self { storage, pool, name: name.to_owned(), shown: shown.to_owned() })
-    }
-
-    /// The dead jobs among those of a status, which are listed page by page.
-    async fn list(&self, status: Status) -> Result<Vec<Job>, QueueError> {
-        let mut jobs = Vec::new();
-        for page in 1.. {
-            let filter = Filter { status: Some(status.clone()), page, page_size: Some(PAGE) };
-            let tasks = self.storage.list_tasks(&filter).await;
-            let tasks = tasks.map_err(failed("read", &self.shown))?;
-            let is_last = tasks.len() < PAGE as usize;
-            jobs.extend(dead(tasks));
-            if is_last {
-                break;
-            }
-        }
-        Ok(jobs)
     }
 }
 
@@ -126,9 +109,7 @@ impl Queue for PostgresQueue {
     }
 
     async fn dead(&self) -> Result<Vec<Job>, QueueError> {
-        let mut jobs = self.list(Status::Failed).await?;
-        jobs.extend(self.list(Status::Killed).await?);
-        Ok(jobs)
+        dead(&self.storage, &self.shown).await
     }
 
     async fn forget(&self, prefix: &str) -> Result<u64, QueueError> {

@@ -4,16 +4,14 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use apalis::prelude::{
-    BackendExt, Filter, ListTasks, Status, TaskSink, WorkerBuilder, WorkerBuilderExt, WorkerError,
-};
+use apalis::prelude::{BackendExt, TaskSink, WorkerBuilder, WorkerBuilderExt, WorkerError};
 use apalis_sqlite::{Config, SqliteConnectOptions, SqlitePool, SqliteStorage};
 use async_trait::async_trait;
 use futures_util::stream;
 
 use crate::error::{failed, point};
 use crate::job::{Hands, dead, handle, task};
-use crate::{Handler, Job, LOOK_EVERY, PAGE, Pulse, Queue, QueueError, Stop};
+use crate::{Handler, Job, LOOK_EVERY, Pulse, Queue, QueueError, Stop};
 
 /// How long a statement waits for another process's write to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -61,22 +59,6 @@ impl SqliteQueue {
         let storage = SqliteStorage::new(&pool).with_config(config);
         Ok(Self { storage, pool, name: name.to_owned(), shown })
     }
-
-    /// The dead jobs among those of a status, which are listed page by page.
-    async fn list(&self, status: Status) -> Result<Vec<Job>, QueueError> {
-        let mut jobs = Vec::new();
-        for page in 1.. {
-            let filter = Filter { status: Some(status.clone()), page, page_size: Some(PAGE) };
-            let tasks = self.storage.list_tasks(&filter).await;
-            let tasks = tasks.map_err(failed("read", &self.shown))?;
-            let is_last = tasks.len() < PAGE as usize;
-            jobs.extend(dead(tasks));
-            if is_last {
-                break;
-            }
-        }
-        Ok(jobs)
-    }
 }
 
 #[async_trait]
@@ -108,9 +90,7 @@ impl Queue for SqliteQueue {
     }
 
     async fn dead(&self) -> Result<Vec<Job>, QueueError> {
-        let mut jobs = self.list(Status::Failed).await?;
-        jobs.extend(self.list(Status::Killed).await?);
-        Ok(jobs)
+        dead(&self.storage, &self.shown).await
     }
 
     async fn forget(&self, prefix: &str) -> Result<u64, QueueError> {
