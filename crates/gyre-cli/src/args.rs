@@ -168,7 +168,7 @@ pub(crate) struct ServeArgs {
 pub(crate) struct AuditArgs {
     /// The run; all of this data folder, if none is named.
     pub(crate) run: Option<RunId>,
-    /// Take the lineage as it is: write the files anew that name each run's last seal.
+    /// Accept the lineage as it is now: rewrite every `seal.json` to name its last seal.
     #[arg(long)]
     pub(crate) renew_anchors: bool,
 }

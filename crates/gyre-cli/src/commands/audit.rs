@@ -34,7 +34,7 @@ fn tell(global: &Global, audits: &[RunAudit]) -> anyhow::Result<()> {
                     audit.seals,
                     audit.state.map_or_else(String::new, |state| state.short())
                 )),
-                n => output::line(format!("{}: {n} findings", audit.run)),
+                n => output::line(format!("{}: {}", audit.run, counted(n))),
             }
             for note in &audit.notes {
                 output::line(format!("  note: {note}"));
@@ -57,7 +57,11 @@ fn tell(global: &Global, audits: &[RunAudit]) -> anyhow::Result<()> {
         0 => Ok(()),
         n => Err(Failure::error(
             Failure::AUDIT_FOUND,
-            format!("{n} findings; docs/lineage.md says what each invariant means"),
+            format!("{}; docs/lineage.md says what each invariant means", counted(n)),
         )),
     }
+}
+
+fn counted(findings: usize) -> String {
+    if findings == 1 { "1 finding".to_owned() } else { format!("{findings} findings") }
 }

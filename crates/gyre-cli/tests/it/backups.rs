@@ -30,7 +30,7 @@ fn a_backup_is_put_back_and_audited() {
 
     // Without the files that its rows name, the audit says so.
     let bare = folder.path().join("bare");
-    let ran = on(&bare, ["db", "restore", path]).fails(70, &["findings"]);
+    let ran = on(&bare, ["db", "restore", path]).fails(70, &["finding"]);
     assert!(ran.stdout.contains("file_unreadable"), "{ran:#?}");
 
     let mut bytes = fs::read(&file).unwrap();

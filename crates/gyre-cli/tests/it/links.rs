@@ -40,7 +40,7 @@ fn a_backup_that_is_put_back_leads_nowhere_else() {
             }
         }
         symlink(&secret, data.join(&linked)).unwrap();
-        let ran = on(&data, ["db", "restore", file.to_str().unwrap()]).fails(70, &["findings"]);
+        let ran = on(&data, ["db", "restore", file.to_str().unwrap()]).fails(70, &["finding"]);
         assert_eq!(ran.stdout.matches("leads out of the folder").count(), 2, "{path}: {ran:#?}");
         let rollout = format!("SELECT id FROM rollouts WHERE part = '{part}' LIMIT 1");
         let rollout = sql(&data, &rollout).trim().to_owned();
@@ -71,7 +71,7 @@ fn garbage_is_not_collected_behind_a_link() {
     assert!(fs::symlink_metadata(&stray).is_err());
     assert_eq!(fs::read_dir(others.path()).unwrap().count(), there);
     assert_eq!(fs::read_to_string(&secret).unwrap(), "not yours");
-    let audit = on(data, ["audit"]).fails(70, &["findings"]);
+    let audit = on(data, ["audit"]).fails(70, &["finding"]);
     assert!(audit.stdout.contains("leads out of the folder"), "{audit:#?}");
 }
 

@@ -71,7 +71,7 @@ fn a_run_of_which_only_the_anchor_is_left_is_found() {
     sql(folder.path(), &format!("{}; DELETE FROM seals", deletes.join("; ")));
     let codes = audit_codes(folder.path());
     assert!(codes.contains("run_missing") && codes.contains("tail_lost"), "{codes:?}");
-    on(folder.path(), ["audit", RUN]).fails(70, &["findings"]);
+    on(folder.path(), ["audit", RUN]).fails(70, &["finding"]);
 }
 
 fn anchor(data: &Path) -> std::path::PathBuf {
@@ -184,7 +184,7 @@ fn whatever_is_changed_in_postgres_is_found() {
     on(&["run", "--rounds", "1", "--config", SMALL]).ok();
     on(&["audit"]).ok();
     database.sql("UPDATE gyre.verdicts SET fuel = fuel + 1 WHERE verdict = 'fail'");
-    let told = on(&["audit"]).fails(70, &["findings"]).stdout;
+    let told = on(&["audit"]).fails(70, &["finding"]).stdout;
     assert!(told.contains("row_changed"), "{told}");
     database.sql("UPDATE gyre.verdicts SET fuel = fuel - 1 WHERE verdict = 'fail'");
     on(&["audit"]).ok();

@@ -191,7 +191,7 @@ impl Check<'_> {
                 "{} was changed past the store before seal {seq} changed it again",
                 shown(table, key)
             );
-            self.found("row_changed", detail, vec![format!("{table}/{key}")]);
+            self.found("row_changed", detail, vec![row_id(table, key)]);
         }
     }
 
@@ -215,7 +215,7 @@ impl Check<'_> {
     fn row(&mut self, sealed: &Sealed, cells: &[Cell]) {
         self.audit.rows += 1;
         let (table, key) = (sealed.table.name, sealed.key_text(cells));
-        let ids = || vec![format!("{table}/{key}")];
+        let ids = || vec![row_id(table, &key)];
         match self.sealed.remove(&place(table, &key)) {
             None => {
                 let shown = shown(table, &key);
@@ -245,7 +245,7 @@ impl Check<'_> {
                     if let Some(Last { seq, .. }) = self.sealed.remove(&place(table, key)) {
                         let detail =
                             format!("{}, recorded by seal {seq}, is gone", shown(table, key));
-                        self.found("row_missing", detail, vec![format!("{table}/{key}")]);
+                        self.found("row_missing", detail, vec![row_id(table, key)]);
                     }
                 }
             }
@@ -256,6 +256,11 @@ impl Check<'_> {
 
 fn place(table: &str, key: &str) -> RowDigest {
     RowDigest::half(&Digest::of_parts([table.as_bytes(), key.as_bytes()]))
+}
+
+/// A row as findings name it; a run's own row has no key within its chain.
+fn row_id(table: &str, key: &str) -> String {
+    if key.is_empty() { table.to_owned() } else { format!("{table}/{key}") }
 }
 
 fn shown(table: &str, key: &str) -> String {
