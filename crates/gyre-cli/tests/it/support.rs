@@ -121,7 +121,7 @@ pub(crate) fn clean_state_with(data: &Path, global: &[&str]) -> String {
 /// The codes that an audit names.
 #[track_caller]
 pub(crate) fn audit_codes(data: &Path) -> BTreeSet<String> {
-    let ran = on(data, ["audit", "--json"]).fails(70, &["findings"]);
+    let ran = on(data, ["audit", "--json"]).fails(70, &["finding"]);
     let audits = ran.json();
     let findings = audits.as_array().unwrap().iter().flat_map(|a| a["findings"].as_array());
     findings.flatten().map(|finding| text(finding, "code").to_owned()).collect()
