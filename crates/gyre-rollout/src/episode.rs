@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tracing::Span;
 
 use crate::chain::{self, Origin};
-use crate::examples;
+use crate::examples::{self, Feedback};
 use crate::policy::{Policy, PolicyError, TurnRequest};
 use crate::tools::{Request, read_request};
 use crate::trace;
@@ -117,7 +117,7 @@ struct Wave<'a> {
 struct Episode<'a> {
     request: &'a RolloutRequest<'a>,
     session: Option<Session>,
-    execution: Option<Execution>,
+    execution: Option<Execution<'a>>,
     messages: Vec<Message>,
     prompt_tokens: Vec<u32>,
     turns: Vec<TurnRecord>,
@@ -235,7 +235,7 @@ impl Wave<'_> {
 
     fn begin_executions(&self, active: &mut [&mut Episode<'_>], runs: &[Option<String>]) {
         for (episode, _) in active.iter_mut().zip(runs).filter(|(_, run)| run.is_some()) {
-            episode.execution = Some(Execution::default());
+            episode.execution = Some(Execution::new(episode.request.task));
             episode.spans.tool = trace::tool(&episode.spans.agent, episode.messages.last());
         }
     }
@@ -264,14 +264,13 @@ impl Wave<'_> {
             let task = episode.request.task;
             let steps = examples::steps(task, code);
             jobs.push(SandboxJob { seed, limits, steps, files: BTreeMap::new() });
-            executions.extend(episode.execution.as_mut().map(|execution| (task, execution)));
+            executions.extend(episode.execution.as_mut());
         }
         self.sandbox.attempt_each(jobs, &mut |at, report| {
-            let Some((task, execution)) = executions.get_mut(at) else { return };
+            let Some(execution) = executions.get_mut(at) else { return };
             match report {
-                // The report may be large; only its short rendering is kept.
-                Ok(report) => execution.shown = Some(Shown::of(task, &report.steps)),
-                Err(fault) => execution.fault = Some(fault),
+                Ok(report) => report.steps.into_iter().for_each(|step| execution.take(Ok(step))),
+                Err(fault) => execution.take(Err(fault)),
             }
         });
     }
@@ -303,56 +302,35 @@ impl Wave<'_> {
             if steps.is_empty() {
                 break;
             }
-            let reports = self.sandbox.step_all(steps);
-            for (execution, report) in executions.into_iter().zip(reports) {
-                execution.take(report);
-            }
+            self.sandbox.step_each(steps, &mut |at, report| {
+                if let Some(execution) = executions.get_mut(at) {
+                    execution.take(report);
+                }
+            });
         }
     }
 }
 
 /// What a turn's program did so far.
-#[derive(Debug, Default)]
-struct Execution {
-    reports: Vec<StepReport>,
-    /// The rendered report, where nothing else of it is needed.
-    shown: Option<Shown>,
+#[derive(Debug)]
+struct Execution<'a> {
+    feedback: Feedback<'a>,
     fault: Option<SandboxError>,
 }
 
-/// What the agent and the record are told of an execution.
-#[derive(Debug)]
-struct Shown {
-    feedback: String,
-    fuel: u64,
-    /// Whether the guest is gone.
-    is_fatal: bool,
-}
-
-impl Shown {
-    fn of(task: &Task, reports: &[StepReport]) -> Self {
-        Self {
-            feedback: examples::feedback(task, reports),
-            fuel: reports.iter().map(|report| report.fuel).sum(),
-            is_fatal: reports.last().is_some_and(|report| report.outcome.is_fatal()),
-        }
+impl<'a> Execution<'a> {
+    fn new(task: &'a Task) -> Self {
+        Self { feedback: Feedback::new(task), fault: None }
     }
-}
 
-impl Execution {
-    /// Whether no more steps make sense: the guest died, the program itself did
-    /// not run through, or the infrastructure failed.
+    /// Whether no more steps make sense.
     fn is_over(&self) -> bool {
-        let program_failed = |at: usize, report: &StepReport| {
-            report.outcome.is_fatal() || (at == 0 && report.outcome.value().is_none())
-        };
-        self.fault.is_some()
-            || self.reports.iter().enumerate().any(|(at, report)| program_failed(at, report))
+        self.fault.is_some() || self.feedback.is_over()
     }
 
     fn take(&mut self, report: Result<StepReport, SandboxError>) {
         match report {
-            Ok(report) => self.reports.push(report),
+            Ok(report) => self.feedback.take(report),
             Err(fault) => self.fault = Some(fault),
         }
     }
@@ -405,14 +383,13 @@ impl Episode<'_> {
     fn close_turn(&mut self, settings: &EpisodeSettings) {
         let Some(completion) = self.pending.take() else { return };
         let mut fuel = 0;
-        if let Some(Execution { reports, shown, fault }) = self.execution.take() {
-            let shown = shown.unwrap_or_else(|| Shown::of(self.request.task, &reports));
-            fuel = shown.fuel;
-            self.reply(shown.feedback);
-            if shown.is_fatal {
+        if let Some(Execution { feedback, fault }) = self.execution.take() {
+            fuel = feedback.fuel();
+            if feedback.is_fatal() {
                 // A guest is dropped after any trap: a repair starts in a fresh one.
                 self.session = None;
             }
+            self.reply(feedback.finish());
             trace::end_tool(&self.spans.tool, fuel, self.messages.last(), fault.is_some());
             self.spans.tool = Span::none();
             if let Some(fault) = fault {

@@ -14,38 +14,99 @@ pub(crate) fn steps(task: &Task, code: &str) -> Vec<Step> {
     std::iter::once(interface.begin(code)).chain(task.visible.iter().flat_map(case)).collect()
 }
 
-/// Tells the agent what its program gave. `reports` may be short: the guest may
-/// have died on the way.
-pub(crate) fn feedback(task: &Task, reports: &[StepReport]) -> String {
-    let Some((run, calls)) = reports.split_first() else {
-        return "the program was not run: its session had ended".to_owned();
-    };
-    if !matches!(run.outcome, GuestOutcome::Value { .. }) {
-        return format!("the program {}{}", run.outcome.describe(), output(run));
-    }
-    let per_case = task.interface.case_steps();
-    let of_case = |at: usize| calls.chunks(per_case).nth(at).unwrap_or_default();
-    let lines: Vec<_> = task
-        .visible
-        .iter()
-        .enumerate()
-        .map(|(at, case)| match task.interface {
-            Interface::Call => line(task, at, case, of_case(at).first()),
-            other => line_of(other, at, case, run, of_case(at)),
-        })
-        .collect();
-    let agree = lines.iter().filter(|line| line.agrees).count();
-    let head = if agree == lines.len() {
-        ALL_AGREE.to_owned()
-    } else {
-        format!("{agree} of {} examples agree", lines.len())
-    };
-    std::iter::once(head)
-        .chain(lines.into_iter().map(|line| line.text))
-        .collect::<Vec<_>>()
-        .join("\n")
+/// What the agent is told of its program, made up as the reports arrive: a guest
+/// decides how large they are, so none is held longer than its case needs.
+#[derive(Debug)]
+pub(crate) struct Feedback<'a> {
+    task: &'a Task,
+    begun: Option<StepReport>,
+    /// Reports of the case that is not over.
+    case: Vec<StepReport>,
+    lines: Vec<Line>,
+    fuel: u64,
+    is_fatal: bool,
 }
 
+impl<'a> Feedback<'a> {
+    pub(crate) fn new(task: &'a Task) -> Self {
+        let (case, lines) = (Vec::new(), Vec::new());
+        Self { task, begun: None, case, lines, fuel: 0, is_fatal: false }
+    }
+
+    /// What the steps burnt.
+    pub(crate) fn fuel(&self) -> u64 {
+        self.fuel
+    }
+
+    /// Whether the guest died.
+    pub(crate) fn is_fatal(&self) -> bool {
+        self.is_fatal
+    }
+
+    /// Whether no more steps make sense: the guest died, or the program itself
+    /// did not run through.
+    pub(crate) fn is_over(&self) -> bool {
+        let failed = |begun: &StepReport| begun.outcome.value().is_none();
+        self.is_fatal || self.begun.as_ref().is_some_and(failed)
+    }
+
+    /// Takes in the report of the next of [`steps`].
+    pub(crate) fn take(&mut self, mut report: StepReport) {
+        self.fuel = self.fuel.saturating_add(report.fuel);
+        self.is_fatal |= report.outcome.is_fatal();
+        let per_case = self.task.interface.case_steps();
+        let decides = self.begun.is_some() && self.case.len() + 1 == per_case;
+        if !decides && let GuestOutcome::Value { value } = &mut report.outcome {
+            // That there is a value is all that is asked of such a step.
+            *value = Value::Null;
+        }
+        if self.begun.is_none() {
+            self.begun = Some(report);
+        } else {
+            self.case.push(report);
+            if decides {
+                self.end_case();
+            }
+        }
+    }
+
+    /// The text. Reports may be missing: the guest may have died on the way.
+    pub(crate) fn finish(mut self) -> String {
+        let Some(run) = &self.begun else {
+            return "the program was not run: its session had ended".to_owned();
+        };
+        if !matches!(run.outcome, GuestOutcome::Value { .. }) {
+            return format!("the program {}{}", run.outcome.describe(), output(run));
+        }
+        while self.lines.len() < self.task.visible.len() {
+            self.end_case();
+        }
+        let lines = self.lines;
+        let agree = lines.iter().filter(|line| line.agrees).count();
+        let head = if agree == lines.len() {
+            ALL_AGREE.to_owned()
+        } else {
+            format!("{agree} of {} examples agree", lines.len())
+        };
+        std::iter::once(head)
+            .chain(lines.into_iter().map(|line| line.text))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    fn end_case(&mut self) {
+        let steps = std::mem::take(&mut self.case);
+        let at = self.lines.len();
+        if let (Some(begun), Some(case)) = (&self.begun, self.task.visible.get(at)) {
+            self.lines.push(match self.task.interface {
+                Interface::Call => line(self.task, at, case, steps.first()),
+                other => line_of(other, at, case, begun, &steps),
+            });
+        }
+    }
+}
+
+#[derive(Debug)]
 struct Line {
     agrees: bool,
     text: String,

@@ -515,11 +515,12 @@ impl Shared {
     /// Waits until a report may be read, where it counts. What was read before
     /// is handed over first: its reader makes the room that this waits for.
     fn share(&self, response: &Response, to: &Envelope, answers: &mut Answers) -> Option<Share> {
-        let Response::Executed(report) = response else { return None };
-        if !to.counted {
-            return None;
-        }
-        let bytes = report.memory_bytes();
+        let bytes = match response {
+            _ if !to.counted => return None,
+            Response::Executed(report) => report.memory_bytes(),
+            Response::Stepped(step) => step.memory_bytes(),
+            _ => return None,
+        };
         Some(self.reports.try_take(bytes).unwrap_or_else(|| {
             answers.hand_over();
             self.reports.take(bytes)

@@ -331,7 +331,7 @@ impl WireReport {
 }
 
 impl WireStepReport {
-    fn memory_bytes(&self) -> u64 {
+    pub(crate) fn memory_bytes(&self) -> u64 {
         match &self.end {
             StepEnd::Answered(Bytes(answer)) => {
                 ValueLimits::MEMORY_PER_BYTE * answer.len() as u64 + self.stdout.len() as u64

@@ -261,27 +261,31 @@ impl Sandbox {
             .collect()
     }
 
-    /// Takes one step in each of many sessions, several at a time; the reports
-    /// are in the order of the steps.
-    pub fn step_all(
+    /// Takes one step in each of many sessions, several at a time. Reports are
+    /// given as they come, with their step's place; those that wait to be taken in
+    /// count among the reports whose memory the configuration bounds.
+    pub fn step_each(
         &self,
         steps: Vec<(&mut Session, Step)>,
-    ) -> Vec<Result<StepReport, SandboxError>> {
-        let count = steps.len();
+        each: &mut dyn FnMut(usize, Result<StepReport, SandboxError>),
+    ) {
+        let mut asked: BTreeSet<usize> = (0..steps.len()).collect();
         let (reply_to, answers) = pool::replies();
         let request = |(ticket, (session, step)): (usize, (&mut Session, Step))| {
             let request = Request::Step(session.key, WireStep::new(step));
-            session.addressed(request, ticket, &reply_to)
+            let (to, envelope) = session.addressed(request, ticket, &reply_to);
+            (to, Envelope { counted: true, ..envelope })
         };
         self.inner.pool.send(steps.into_iter().enumerate().map(request).collect());
         drop(reply_to);
-        let answers = collect(&answers, count).into_iter();
-        answers
-            .map(|answer| match answer? {
-                Reply::Stepped(report) => Ok(report),
-                _ => Err(SandboxError::WorkerLost),
-            })
-            .collect()
+        while let Ok(some) = answers.recv() {
+            for Answered { ticket, answer, held } in some {
+                asked.remove(&ticket);
+                each(ticket, step_report(answer));
+                drop(held);
+            }
+        }
+        asked.into_iter().for_each(|ticket| each(ticket, Err(SandboxError::WorkerLost)));
     }
 }
 
@@ -346,6 +350,13 @@ impl Sandbox {
                 drop(held);
             }
         }
+    }
+}
+
+fn step_report(answer: Answer) -> Result<StepReport, SandboxError> {
+    match answer? {
+        Reply::Stepped(report) => Ok(report),
+        _ => Err(SandboxError::WorkerLost),
     }
 }
 
@@ -418,10 +429,7 @@ impl Session {
     ///
     /// When the session is dead, or the infrastructure failed.
     pub fn step(&mut self, step: &Step) -> Result<StepReport, SandboxError> {
-        match self.ask(Request::Step(self.key, WireStep::new(step.clone())))? {
-            Reply::Stepped(report) => Ok(report),
-            _ => Err(SandboxError::WorkerLost),
-        }
+        step_report(self.ask(Request::Step(self.key, WireStep::new(step.clone()))))
     }
 
     /// Ends the session and tells what it used.

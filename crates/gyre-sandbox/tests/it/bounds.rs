@@ -1,9 +1,10 @@
 //! Every direction in which a guest is bounded.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-use gyre_sandbox::{Sandbox, SandboxConfig};
-use gyre_types::{GuestOutcome, Limits, SandboxJob};
+use gyre_sandbox::{Sandbox, SandboxConfig, SessionSpec};
+use gyre_types::{GuestOutcome, Limits, SandboxJob, Seed};
 
 use crate::support::{call, config, job, once, once_with, raised, run, sandbox, warm_cache};
 
@@ -160,30 +161,61 @@ fn an_exception_that_cannot_be_printed_is_still_told() {
     assert_eq!(raised(&report).message, "\\ud800");
 }
 
+const REPORTS_BYTES_MAX: u64 = 4 << 20;
+
+/// A sandbox whose reports are bounded to few megabytes together.
+fn narrow_sandbox(live_max: u32) -> Sandbox {
+    drop(sandbox());
+    let config = SandboxConfig {
+        workers: NonZeroUsize::new(2).unwrap(),
+        live_max,
+        reports_bytes_max: REPORTS_BYTES_MAX,
+        ..config(&warm_cache())
+    };
+    Sandbox::open(&config, &|_| {}).unwrap()
+}
+
+/// A function whose result counts with some 2 MB.
+const COSTLY: &str = "def f():\n    return 'x' * 130_000\n";
+
+#[track_caller]
+fn assert_bounded(sandbox: &Sandbox) {
+    let peak = sandbox.reports_bytes_peak();
+    assert!(peak > 1 << 20 && peak <= REPORTS_BYTES_MAX, "{peak}");
+}
+
 /// What programs under trial give is taken in one by one, as what judges is.
 #[test]
 fn reports_of_attempts_are_bounded_together() {
-    drop(sandbox());
-    let reports_bytes_max = 4 << 20;
-    let config = SandboxConfig {
-        workers: NonZeroUsize::new(2).unwrap(),
-        live_max: 8,
-        reports_bytes_max,
-        ..config(&warm_cache())
-    };
-    let sandbox = Sandbox::open(&config, &|_| {}).unwrap();
-    // Each report counts with some 2 MB, all of them with 80.
-    let define = run("def f():\n    return 'x' * 130_000\n");
-    let attempt = SandboxJob { steps: vec![define, call("f", vec![])], ..job("") };
+    let sandbox = narrow_sandbox(8);
+    let attempt = SandboxJob { steps: vec![run(COSTLY), call("f", vec![])], ..job("") };
     let mut came = 0;
     sandbox.attempt_each(vec![attempt; 40], &mut |_, report| {
         assert_eq!(report.unwrap().steps.len(), 2);
         came += 1;
     });
     assert_eq!(came, 40);
-    let peak = sandbox.reports_bytes_peak();
-    assert!(peak > 1 << 20 && peak <= reports_bytes_max, "{peak}");
+    assert_bounded(&sandbox);
     // A program that does not run through is not called.
     let fails = SandboxJob { steps: vec![run("1 / 0"), call("f", vec![])], ..job("") };
     sandbox.attempt_each(vec![fails], &mut |_, report| assert_eq!(report.unwrap().steps.len(), 1));
+}
+
+/// What live sessions give is, too.
+#[test]
+fn reports_of_sessions_are_bounded_together() {
+    let sandbox = narrow_sandbox(40);
+    let spec = || SessionSpec { seed: Seed(1), limits: Limits::default() };
+    let started = sandbox.start_all((0..40).map(|_| spec()).collect());
+    let mut sessions: Vec<_> = started.into_iter().map(Result::unwrap).collect();
+    for step in [run(COSTLY), call("f", vec![])] {
+        let mut came = BTreeSet::new();
+        let steps = sessions.iter_mut().map(|session| (session, step.clone())).collect();
+        sandbox.step_each(steps, &mut |at, report| {
+            assert!(report.unwrap().outcome.value().is_some());
+            assert!(came.insert(at));
+        });
+        assert_eq!(came.len(), 40);
+    }
+    assert_bounded(&sandbox);
 }

@@ -76,9 +76,11 @@ fn many_sessions_step_in_one_wave_and_keep_apart() {
         let steps = sessions.iter_mut().enumerate();
         let steps =
             steps.map(|(at, s)| (s, run(&format!("x = globals().get('x', {at}) + 1\nprint(x)"))));
-        let reports = crate::support::sandbox().step_all(steps.collect());
-        for (at, report) in reports.into_iter().enumerate() {
+        let mut told = 0;
+        crate::support::sandbox().step_each(steps.collect(), &mut |at, report| {
             assert_eq!(report.unwrap().stdout, format!("{}\n", at + round));
-        }
+            told += 1;
+        });
+        assert_eq!(told, 40);
     }
 }
