@@ -14,8 +14,10 @@ pub(crate) fn steps(task: &Task, code: &str) -> Vec<Step> {
     std::iter::once(interface.begin(code)).chain(task.visible.iter().flat_map(case)).collect()
 }
 
-/// What the agent is told of its program, made up as the reports arrive: a guest
-/// decides how large they are, so none is held longer than its case needs.
+/// Builds the feedback on an agent's program from its step reports, one at a time.
+///
+/// Reports can be large, so each is reduced to its line of text as soon as the
+/// example it belongs to is complete.
 #[derive(Debug)]
 pub(crate) struct Feedback<'a> {
     task: &'a Task,
@@ -33,7 +35,7 @@ impl<'a> Feedback<'a> {
         Self { task, begun: None, case, lines, fuel: 0, is_fatal: false }
     }
 
-    /// What the steps burnt.
+    /// Fuel used by all steps so far.
     pub(crate) fn fuel(&self) -> u64 {
         self.fuel
     }
@@ -50,14 +52,14 @@ impl<'a> Feedback<'a> {
         self.is_fatal || self.begun.as_ref().is_some_and(failed)
     }
 
-    /// Takes in the report of the next of [`steps`].
+    /// Adds the report of the next step, in the order of [`steps`].
     pub(crate) fn take(&mut self, mut report: StepReport) {
         self.fuel = self.fuel.saturating_add(report.fuel);
         self.is_fatal |= report.outcome.is_fatal();
         let per_case = self.task.interface.case_steps();
         let decides = self.begun.is_some() && self.case.len() + 1 == per_case;
         if !decides && let GuestOutcome::Value { value } = &mut report.outcome {
-            // That there is a value is all that is asked of such a step.
+            // Only whether this step returned a value matters, not which.
             *value = Value::Null;
         }
         if self.begun.is_none() {
@@ -70,7 +72,7 @@ impl<'a> Feedback<'a> {
         }
     }
 
-    /// The text. Reports may be missing: the guest may have died on the way.
+    /// Returns the feedback text. Trailing reports may be missing, if the guest died.
     pub(crate) fn finish(mut self) -> String {
         let Some(run) = &self.begun else {
             return "the program was not run: its session had ended".to_owned();

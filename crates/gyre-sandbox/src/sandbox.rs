@@ -261,9 +261,10 @@ impl Sandbox {
             .collect()
     }
 
-    /// Takes one step in each of many sessions, several at a time. Reports are
-    /// given as they come, with their step's place; those that wait to be taken in
-    /// count among the reports whose memory the configuration bounds.
+    /// Takes one step in each of many sessions, several at a time.
+    ///
+    /// `each` gets every report as it arrives, with the index of its step. Reports
+    /// that wait for it count towards [`SandboxConfig`]'s `reports_bytes_max`.
     pub fn step_each(
         &self,
         steps: Vec<(&mut Session, Step)>,

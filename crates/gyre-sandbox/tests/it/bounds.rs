@@ -163,7 +163,7 @@ fn an_exception_that_cannot_be_printed_is_still_told() {
 
 const REPORTS_BYTES_MAX: u64 = 4 << 20;
 
-/// A sandbox whose reports are bounded to few megabytes together.
+/// A sandbox that may hold [`REPORTS_BYTES_MAX`] of reports at a time.
 fn narrow_sandbox(live_max: u32) -> Sandbox {
     drop(sandbox());
     let config = SandboxConfig {
@@ -175,7 +175,7 @@ fn narrow_sandbox(live_max: u32) -> Sandbox {
     Sandbox::open(&config, &|_| {}).unwrap()
 }
 
-/// A function whose result counts with some 2 MB.
+/// A function whose result counts as about 2 MB of report memory.
 const COSTLY: &str = "def f():\n    return 'x' * 130_000\n";
 
 #[track_caller]
@@ -184,7 +184,7 @@ fn assert_bounded(sandbox: &Sandbox) {
     assert!(peak > 1 << 20 && peak <= REPORTS_BYTES_MAX, "{peak}");
 }
 
-/// What programs under trial give is taken in one by one, as what judges is.
+/// Reports of attempts are consumed one by one, within the bound on their memory.
 #[test]
 fn reports_of_attempts_are_bounded_together() {
     let sandbox = narrow_sandbox(8);
@@ -201,7 +201,7 @@ fn reports_of_attempts_are_bounded_together() {
     sandbox.attempt_each(vec![fails], &mut |_, report| assert_eq!(report.unwrap().steps.len(), 1));
 }
 
-/// What live sessions give is, too.
+/// Reports of steps in live sessions count towards the same bound.
 #[test]
 fn reports_of_sessions_are_bounded_together() {
     let sandbox = narrow_sandbox(40);
