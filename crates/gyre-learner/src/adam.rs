@@ -1,9 +1,12 @@
-//! AdamW (Loshchilov and Hutter, 2019) over one flat slice.
+//! AdamW (Loshchilov and Hutter, 2019) over one flat slice, with Muon for the
+//! layers' matrices where it is asked for.
 
 use crate::model::Layout;
+use crate::muon;
 use crate::ops::wide;
 
-/// Moments of the gradient, and steps taken.
+/// Moments of the gradient, and steps taken. Where Muon moves a matrix, its
+/// momentum is the first moment and its second stays zero.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Adam {
     pub(crate) first: Vec<f32>,
@@ -17,6 +20,9 @@ pub(crate) struct Step {
     pub(crate) betas: (f32, f32),
     pub(crate) weight_decay: f32,
     pub(crate) clip: f32,
+    /// Muon's rate for the layers' matrices beside `rate`; 0 leaves them to AdamW.
+    pub(crate) muon: f32,
+    pub(crate) threads: usize,
 }
 
 /// Keeps a quotient finite where a parameter was never touched.
@@ -54,6 +60,17 @@ impl Adam {
                 }
             });
         };
+        if step.muon > 0.0 {
+            layout.gains().into_iter().for_each(|gain| update(gain, 0.0));
+            update(layout.embed.clone(), step.weight_decay);
+            update(layout.head.clone(), step.weight_decay);
+            let sizes = muon::Sizes {
+                gradient: scale,
+                rate: step.rate * step.muon,
+                keep: 1.0 - step.rate * step.weight_decay,
+            };
+            return muon::step(layout, params, gradient, &mut self.first, sizes, step.threads);
+        }
         let mut at = 0;
         for gain in layout.gains() {
             update(at..gain.start, step.weight_decay);

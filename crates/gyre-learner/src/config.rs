@@ -27,7 +27,8 @@ pub struct LearnerConfig {
     pub batch: usize,
     /// The cold start. Default 260 steps at 2e-3, of which the first 10 warm up.
     pub base: Schedule,
-    /// Every later round. Default 400 steps at 2e-3, of which the first 10 warm up.
+    /// Every later round. Default 300 steps and two passes at 2e-3, of which the
+    /// first 10 steps warm up: the pool grows, and what is new in it takes time.
     pub round: Schedule,
     /// How much of the champion's weights a round starts from; the rest is drawn
     /// anew. 1 trains them on, 0 trains new ones. Default 0.5: weights that are
@@ -40,6 +41,13 @@ pub struct LearnerConfig {
     pub weight_decay: f32,
     /// The norm that a step's gradient is scaled down to. Default 1.
     pub clip: f32,
+    /// Muon's rate for the matrices of the layers, as a multiple of the schedule's
+    /// rate; embedding, output matrix and gains stay with AdamW. Default 2;
+    /// 0 leaves everything to AdamW.
+    pub muon: f32,
+    /// How strongly fresh weights begin with two heads that look up what stood
+    /// beside a token like this one. Default 1; 0 begins at random.
+    pub lookup: f32,
     /// How positions are shaken while training.
     pub positions: Positions,
 }
@@ -48,12 +56,23 @@ pub struct LearnerConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
-    /// Optimiser steps.
+    /// Optimiser steps, however many examples there are.
     pub steps: u64,
+    /// Passes over the examples, whose steps are added. Default 0.
+    #[serde(default)]
+    pub passes: f32,
     /// Highest learning rate; falls in a line to a tenth of it.
     pub learning_rate: f32,
     /// Steps over which the rate first rises.
     pub warmup: u64,
+}
+
+impl Schedule {
+    /// Steps in all, over so many examples.
+    pub(crate) fn steps_in_all(&self, examples: usize, batch: usize) -> u64 {
+        let passes = f64::from(self.passes) * examples as f64 / batch as f64;
+        self.steps.saturating_add(passes.round() as u64)
+    }
 }
 
 /// Randomised rotary positions: what lets a model trained on short chains
@@ -86,12 +105,14 @@ impl Default for LearnerConfig {
             phrases: 100,
             context_max: 512,
             batch: 32,
-            base: Schedule { steps: 260, learning_rate: 2e-3, warmup: 10 },
-            round: Schedule { steps: 400, learning_rate: 2e-3, warmup: 10 },
+            base: Schedule { steps: 260, passes: 0.0, learning_rate: 2e-3, warmup: 10 },
+            round: Schedule { steps: 300, passes: 2.0, learning_rate: 2e-3, warmup: 10 },
             keep: 0.5,
             betas: (0.9, 0.98),
             weight_decay: 0.5,
             clip: 1.0,
+            muon: 2.0,
+            lookup: 1.0,
             positions: Positions::default(),
         }
     }
@@ -113,6 +134,7 @@ impl LearnerConfig {
         let sixteens = |n: usize| n > 0 && n.is_multiple_of(16) && n <= 4096;
         let rate = |s: &Schedule| s.learning_rate.is_finite() && s.learning_rate >= 0.0;
         let share = |x: f32| (0.0..=1.0).contains(&x);
+        let passes = |s: &Schedule| (0.0..=10_000.0).contains(&s.passes);
         let decay = |x: f32| (0.0..1.0).contains(&x);
         let rules = [
             (sixteens(self.hidden_size), "hidden_size", "a multiple of 16, at most 4096"),
@@ -135,9 +157,13 @@ impl LearnerConfig {
             ((1..=4096).contains(&self.batch), "batch", "from 1 to 4096"),
             (rate(&self.base), "base.learning_rate", "a number of at least 0"),
             (rate(&self.round), "round.learning_rate", "a number of at least 0"),
+            (passes(&self.base), "base.passes", "from 0 to 10000"),
+            (passes(&self.round), "round.passes", "from 0 to 10000"),
             (decay(self.betas.0) && decay(self.betas.1), "betas", "from 0 to below 1"),
             (decay(self.weight_decay), "weight_decay", "from 0 to below 1"),
             (self.clip > 0.0, "clip", "above 0"),
+            ((0.0..=100.0).contains(&self.muon), "muon", "from 0 to 100"),
+            ((0.0..=10.0).contains(&self.lookup), "lookup", "from 0 to 10"),
             (share(self.keep), "keep", "from 0 to 1"),
             (share(self.positions.shaken), "positions.shaken", "from 0 to 1"),
             (share(self.positions.skip_chance_max), "positions.skip_chance_max", "from 0 to 1"),

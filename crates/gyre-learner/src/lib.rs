@@ -24,8 +24,10 @@ mod config;
 mod decode;
 mod error;
 mod forward;
+mod lookup;
 mod matmul;
 mod model;
+mod muon;
 mod ops;
 mod policy;
 mod random;
@@ -43,4 +45,4 @@ pub use train::{Example, OnStep, TrainProgress, TrainReport, cold_start, train_r
 
 /// Changes whenever the same checkpoint may answer, or the same examples may
 /// train, differently.
-pub const ENGINE_VERSION: u32 = 1;
+pub const ENGINE_VERSION: u32 = 2;

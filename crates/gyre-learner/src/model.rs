@@ -193,7 +193,7 @@ impl Layout {
 }
 
 /// Deviation of a fresh embedding.
-const INITIAL_EMBEDDING: f32 = 0.5;
+pub(crate) const INITIAL_EMBEDDING: f32 = 0.5;
 /// Deviation of a fresh output matrix: every token starts about as likely.
 const INITIAL_HEAD: f32 = 0.02;
 

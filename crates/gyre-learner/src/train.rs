@@ -13,6 +13,7 @@ use crate::backward::{Shard, Target};
 use crate::checkpoint::{self, State};
 use crate::config::{Positions, Schedule};
 use crate::forward::Net;
+use crate::lookup;
 use crate::model::{Architecture, Layout};
 use crate::ops::{self, Rotary};
 use crate::random::{below, shuffle, uniform};
@@ -88,7 +89,7 @@ pub fn cold_start(
     let code: Vec<_> = examples.iter().map(|example| example.answer.as_str()).collect();
     let tokenizer = Tokenizer::learn(&requests, &code, (config.merges, config.phrases));
     let layout = Layout::new(Architecture::new(config, tokenizer.len()));
-    let params = layout.initial(seed.derive("initial", &[]));
+    let params = initial(config, &layout, seed);
     let adam = Adam::new(layout.len);
     let state = State { layout, params, adam, tokenizer };
     fit(config, &config.base, state, seed, examples, out, progress)
@@ -115,19 +116,28 @@ pub fn train_round(
     let mut state = checkpoint::load_state(parent)?;
     checkpoint::check_shape(config, state.layout.arch, parent)?;
     if config.keep < 1.0 {
-        shrink_and_perturb(&mut state, config.keep, seed.derive("initial", &[]));
+        let new = initial(config, &state.layout, seed);
+        shrink_and_perturb(&mut state, config.keep, new);
     }
     fit(config, &config.round, state, seed, examples, out, progress)
 }
 
 /// Between the parent's weights and new ones (Ash and Adams, *On Warm-Starting
 /// Neural Network Training*, 2020).
-fn shrink_and_perturb(state: &mut State, keep: f32, seed: Seed) {
-    let new = state.layout.initial(seed);
+fn shrink_and_perturb(state: &mut State, keep: f32, new: Vec<f32>) {
     for (old, new) in state.params.iter_mut().zip(new) {
         *old = keep * *old + (1.0 - keep) * new;
     }
     state.adam = Adam::new(state.layout.len);
+}
+
+/// Fresh weights, with what the configuration has them begin with.
+fn initial(config: &LearnerConfig, layout: &Layout, seed: Seed) -> Vec<f32> {
+    let mut params = layout.initial(seed.derive("initial", &[]));
+    if config.lookup > 0.0 {
+        lookup::begin(layout, &mut params, config.lookup);
+    }
+    params
 }
 
 fn fit(
@@ -140,7 +150,8 @@ fn fit(
     progress: &mut OnStep<'_>,
 ) -> Result<TrainReport, LearnerError> {
     let usable = encode(&state.tokenizer, examples, config.context_max);
-    if usable.is_empty() && schedule.steps > 0 {
+    let steps = schedule.steps_in_all(usable.len(), config.batch);
+    if usable.is_empty() && steps > 0 {
         let given = examples.len();
         return Err(LearnerError::NoExamples { given, context_max: config.context_max });
     }
@@ -156,10 +167,10 @@ fn fit(
     };
     let mut trainer = Trainer::new(config, state);
     let mut order = Order::new(usable.len(), seed.derive("order", &[]));
-    for step in 0..schedule.steps {
+    for step in 0..steps {
         let batch: Vec<_> = (0..config.batch).map(|_| &usable[order.next()]).collect();
         let mut rng = seed.derive("positions", &[step]).rng();
-        let rate = rate(schedule, step);
+        let rate = rate(schedule, step, steps);
         let loss = trainer.step(config, &batch, &mut rng, rate);
         if !loss.is_finite() {
             return Err(LearnerError::Diverged { step });
@@ -173,7 +184,7 @@ fn fit(
         if step == 0 {
             report.loss_first = loss;
         }
-        let now = TrainProgress { step: step + 1, steps: schedule.steps, loss };
+        let now = TrainProgress { step: step + 1, steps, loss };
         if progress(now).is_break() {
             return Err(LearnerError::Stopped);
         }
@@ -183,9 +194,9 @@ fn fit(
 }
 
 /// The learning rate of a step: a short rise, then a line down to a tenth.
-fn rate(schedule: &Schedule, step: u64) -> f32 {
+fn rate(schedule: &Schedule, step: u64, steps: u64) -> f32 {
     let rise = (step + 1) as f32 / (schedule.warmup + 1) as f32;
-    let left = 1.0 - step as f32 / schedule.steps as f32;
+    let left = 1.0 - step as f32 / steps as f32;
     schedule.learning_rate * rise.min(1.0) * (0.1 + 0.9 * left)
 }
 
@@ -269,6 +280,8 @@ impl Trainer {
             betas: config.betas,
             weight_decay: config.weight_decay,
             clip: config.clip,
+            muon: config.muon,
+            threads: self.threads,
         };
         adam.step(&step, layout, params, &self.gradient);
         losses.into_iter().sum()

@@ -183,8 +183,8 @@ pub struct RolloutConfig {
 impl Default for RolloutConfig {
     fn default() -> Self {
         Self {
-            tasks_per_round: 800,
-            samples: 4,
+            tasks_per_round: 1000,
+            samples: 3,
             temperature: 1.0,
             extra_samples: 6,
             extra_temperature: 1.2,

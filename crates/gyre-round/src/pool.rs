@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct PoolConfig {
     /// The accepted rollouts of so many rounds, the present one included.
-    /// Default 8: new answers are few, and weights that are half new need them all.
+    /// Default 4: what was learned first is easy by then, and takes up steps that
+    /// new answers need.
     pub rounds_max: u32,
     /// Whether the demonstrations of the cold start stay in. Default true.
     pub demonstrations: bool,
@@ -14,6 +15,6 @@ pub struct PoolConfig {
 
 impl Default for PoolConfig {
     fn default() -> Self {
-        Self { rounds_max: 8, demonstrations: true }
+        Self { rounds_max: 4, demonstrations: true }
     }
 }

@@ -24,8 +24,8 @@ pub(crate) fn config() -> LearnerConfig {
         phrases: 20,
         context_max: 128,
         batch: 8,
-        base: Schedule { steps: 30, learning_rate: 5e-3, warmup: 2 },
-        round: Schedule { steps: 10, learning_rate: 2e-3, warmup: 2 },
+        base: Schedule { steps: 30, passes: 0.0, learning_rate: 5e-3, warmup: 2 },
+        round: Schedule { steps: 10, passes: 0.0, learning_rate: 2e-3, warmup: 2 },
         keep: 1.0,
         ..LearnerConfig::default()
     }
