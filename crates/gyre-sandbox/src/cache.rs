@@ -118,13 +118,16 @@ pub(crate) fn open(
     progress(OpenProgress::Loading);
     let guest = artefact::digest()?;
     let engine = &engine::for_checking()?;
-    let key =
-        Digest::of_parts([guest.as_bytes().as_slice(), engine::compatibility(engine).as_bytes()]);
+    let key = Digest::of_parts([
+        guest.as_bytes().as_slice(),
+        engine::compatibility(engine).as_bytes(),
+        artefact::STACK_POINTER.as_bytes(),
+    ]);
     let loads = |compiled: &CompiledGuest| {
         compiled.module(engine).map(drop).map_err(|error| error.to_string())
     };
     let compile = || {
-        let module = artefact::module()?;
+        let module = artefact::exporting_stack(&artefact::module()?)?;
         let functions_total = artefact::function_count(&module);
         compile(functions_total, progress, |engine| engine.precompile_module(&module))?
             .map_err(|error| SandboxError::engine("compiling", &error))

@@ -46,9 +46,11 @@ pub(crate) enum Memories {
 /// Makes the engine that runs guests, with room for `live_max` of them.
 pub(crate) fn for_running(live_max: u32) -> Result<(Engine, Memories), SandboxError> {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(live_max)
-        .total_memories(live_max)
-        .total_tables(live_max)
+    // One more guest never runs: what the others are reset to.
+    let instances = live_max.saturating_add(1);
+    pool.total_core_instances(instances)
+        .total_memories(instances)
+        .total_tables(instances)
         .max_memory_size(POOLED_MEMORY_BYTES_MAX)
         .table_elements(TABLE_ELEMENTS_MAX)
         .max_unused_warm_slots(live_max.min(64));

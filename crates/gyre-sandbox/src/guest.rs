@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gyre_types::{Limits, Seed};
-use wasmtime::{Engine, InstancePre, Linker, Module, Store, Trap, TypedFunc};
+use wasmtime::{Engine, Global, InstancePre, Linker, Module, Store, Trap, TypedFunc};
 
+use crate::artefact::STACK_POINTER;
 use crate::bytes::Bytes;
+use crate::engine::Memories;
 use crate::host::{self, GuestSide, Host, Stop, Workspace};
 use crate::prefault::HotPages;
 use crate::protocol::{Fault, SessionSpec, StepEnd, Usage, WireSpec, WireStep, WireStepReport};
@@ -19,18 +21,38 @@ const INPUT_BYTES_MAX: usize = 16 << 20;
 
 /// Stands for the programs that policies write when it is asked which pages
 /// they all write to.
-const TYPICAL_PROGRAM: &str = "def f(x):\n    return [x, str(x)]\n\nprint(sum(range(10)))\n";
+const TYPICAL_PROGRAM: &str = "\
+def f(x):
+    kept = sorted(str(y) for y in range(x) if y % 2)
+    table = {y: y * 1.5 for y in kept}
+    return [x, len(table), ' '.join(kept).upper()[::-1], [y * y for y in range(x)]]
+
+class Point:
+    def __init__(self, x):
+        self.x = x
+
+print(sum(range(10)), f'{Point(3).x!r:>4}')
+";
 
 /// A compiled guest, linked and ready to be instantiated; no guest has run yet.
 pub(crate) struct GuestImage {
     engine: Engine,
     linked: InstancePre<Host>,
+    memories: Memories,
     memory_bytes_min: u64,
+    resets_checked_every: u64,
     hot: Arc<HotPages>,
+    /// A guest that never runs: its memory is the image, whose pages it shares.
+    untouched: Option<Guest>,
 }
 
 impl GuestImage {
-    pub(crate) fn new(engine: Engine, module: &Module) -> Result<Self, SandboxError> {
+    pub(crate) fn new(
+        engine: Engine,
+        memories: Memories,
+        module: &Module,
+        resets_checked_every: u64,
+    ) -> Result<Self, SandboxError> {
         let mut linker = Linker::new(&engine);
         let linked = host::link(&mut linker, module).and_then(|()| linker.instantiate_pre(module));
         let linked = linked.map_err(|error| SandboxError::engine("linking the guest", &error))?;
@@ -40,37 +62,60 @@ impl GuestImage {
             .map_err(|error| SandboxError::engine("mapping the guest", &error))?;
         let pages = module.get_export("memory").and_then(|ty| ty.memory().map(|m| m.minimum()));
         let memory_bytes_min = pages.unwrap_or_default() << 16;
-        Ok(Self { engine, linked, memory_bytes_min, hot: Arc::default() })
+        Ok(Self {
+            engine,
+            linked,
+            memories,
+            memory_bytes_min,
+            resets_checked_every,
+            hot: Arc::default(),
+            untouched: None,
+        })
     }
 
     /// Runs the first guest, to learn which pages all of them write to. A worker
     /// process does so once it has given up its rights, and no guest before.
     pub(crate) fn run_first_guest(&mut self) -> Result<(), SandboxError> {
-        let hot = self.learn_hot_pages().map_err(|fault| SandboxError::Engine {
+        self.learn_hot_pages().map_err(|fault| SandboxError::Engine {
             doing: "running the first guest",
             message: format!("{fault:?}"),
-        })?;
-        self.hot = Arc::new(hot);
-        Ok(())
+        })
     }
 
     /// Compares a guest that ran a small program with one that did not.
-    fn learn_hot_pages(&self) -> Result<HotPages, Fault> {
+    fn learn_hot_pages(&mut self) -> Result<(), Fault> {
         let spec = SessionSpec { seed: Seed(0), limits: Limits::default() };
         let spec = WireSpec::new(&spec);
-        let fresh = self.start(spec.clone())?;
-        let untouched = fresh.memory.data(&fresh.store).to_vec();
-        // There may be room for one guest only.
-        drop(fresh);
-        let mut used = self.start(spec)?;
+        let fresh = self.start(self.host(spec.clone())?)?;
+        let image = fresh.memory().to_vec();
+        match self.memories {
+            Memories::Pooled => self.untouched = Some(fresh),
+            // There may be room for one guest only.
+            Memories::OnDemand => drop(fresh),
+        }
+        let mut used = self.start(self.host(spec)?)?;
         used.step(&WireStep::Run { code: TYPICAL_PROGRAM.to_owned() }, u64::MAX)?;
-        let arguments = "[3]".to_owned();
+        let arguments = "[30]".to_owned();
         used.step(&WireStep::Call { function: "f".to_owned(), arguments }, u64::MAX)?;
-        Ok(HotPages::between(&untouched, used.memory.data(&used.store)))
+        self.hot = Arc::new(HotPages::between(&image, used.memory()));
+        Ok(())
     }
 
-    /// Makes a fresh guest.
-    pub(crate) fn start(&self, spec: WireSpec) -> Result<Guest, Fault> {
+    /// The guest that never runs; none where memories are taken one by one.
+    pub(crate) fn untouched(&self) -> Option<&Guest> {
+        self.untouched.as_ref()
+    }
+
+    pub(crate) fn resets_checked_every(&self) -> u64 {
+        self.resets_checked_every
+    }
+
+    pub(crate) fn hot(&self) -> &HotPages {
+        &self.hot
+    }
+
+    /// The host's side of a guest.
+    pub(crate) fn host(&self, spec: WireSpec) -> Result<Host, Fault> {
         let limits = spec.limits.unpack();
         let given = limits.memory_bytes_max;
         if given < self.memory_bytes_min {
@@ -82,7 +127,12 @@ impl GuestImage {
             None if spec.files.is_empty() => None,
             None => return Err(refused("its limits grant no workspace".to_owned())),
         };
-        let mut store = Store::new(&self.engine, Host::new(Seed(spec.seed), limits, workspace));
+        Ok(Host::new(Seed(spec.seed), limits, workspace))
+    }
+
+    /// Makes a guest in an instance of its own.
+    pub(crate) fn start(&self, host: Host) -> Result<Guest, Fault> {
+        let mut store = Store::new(&self.engine, host);
         store.limiter(|host| host);
         self.attach(store).map_err(|error| {
             if error.is::<wasmtime::PoolConcurrencyLimitError>() {
@@ -97,17 +147,22 @@ impl GuestImage {
         let memory = instance
             .get_memory(&mut store, "memory")
             .ok_or_else(|| wasmtime::Error::msg("the guest has no memory"))?;
+        let stack_pointer = instance
+            .get_global(&mut store, STACK_POINTER)
+            .ok_or_else(|| wasmtime::Error::msg("the guest's stack pointer is not exported"))?;
         let realloc = instance.get_typed_func(&mut store, "host_realloc")?;
         store.data_mut().attach(GuestSide { memory, realloc });
         Ok(Guest {
             memory,
+            stack_pointer,
+            stack_at_rest: stack_pointer.get(&mut store).i32(),
             realloc: instance.get_typed_func(&mut store, "cabi_realloc")?,
             run: instance.get_typed_func(&mut store, "run")?,
             call: instance.get_typed_func(&mut store, "call")?,
             after_run: instance.get_typed_func(&mut store, "cabi_post_run")?,
             after_call: instance.get_typed_func(&mut store, "cabi_post_call")?,
             usage: Usage::default(),
-            hot: Arc::clone(&self.hot),
+            hot: Some(Arc::clone(&self.hot)),
             store,
         })
     }
@@ -117,16 +172,47 @@ impl GuestImage {
 pub(crate) struct Guest {
     store: Store<Host>,
     memory: wasmtime::Memory,
+    stack_pointer: Global,
+    stack_at_rest: Option<i32>,
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
     run: TypedFunc<(u32, u32, u32, u32), u32>,
     call: TypedFunc<(u32, u32, u32, u32, u32, u32), u32>,
     after_run: TypedFunc<u32, ()>,
     after_call: TypedFunc<u32, ()>,
     usage: Usage,
-    hot: Arc<HotPages>,
+    /// Pages to make present before its first step; none in an instance that ran
+    /// before, where they are.
+    hot: Option<Arc<HotPages>>,
 }
 
 impl Guest {
+    fn memory(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    /// Makes this instance, which was reset, the next guest.
+    pub(crate) fn become_next(&mut self, host: Host) {
+        let memory_bytes = self.memory().len() as u64;
+        self.store.data_mut().replace(host, memory_bytes);
+        self.usage = Usage::default();
+        self.hot = None;
+    }
+
+    /// Gives the instance the memory of a guest that never ran. Says whether that
+    /// could be done.
+    pub(crate) fn reset(&mut self, fresh: &Self, hot: &HotPages) -> bool {
+        self.is_at_rest() && hot.restore(self.memory.data_mut(&mut self.store), fresh.memory())
+    }
+
+    /// Whether all that a guest can change is as in one that never ran.
+    pub(crate) fn is_like(&mut self, fresh: &Self) -> bool {
+        self.is_at_rest() && self.memory() == fresh.memory()
+    }
+
+    /// Whether its stack pointer is where it was at first.
+    fn is_at_rest(&mut self) -> bool {
+        self.stack_pointer.get(&mut self.store).i32() == self.stack_at_rest
+    }
     pub(crate) fn usage(&self) -> Usage {
         Usage { memory_bytes_peak: self.store.data().memory_bytes_peak(), ..self.usage }
     }
@@ -143,8 +229,8 @@ impl Guest {
         let fuel_max = limits.fuel_max.min(left);
         let slept_before = self.store.data().slept_ns();
         self.store.data_mut().begin_step();
-        if self.usage.steps == 0 {
-            self.hot.make_present(self.memory.data_mut(&mut self.store));
+        if let Some(hot) = self.hot.take() {
+            hot.make_present(self.memory.data_mut(&mut self.store));
         }
         self.store.set_fuel(fuel_max).map_err(engine_fault)?;
         let end = match self.answer(step, &limits) {

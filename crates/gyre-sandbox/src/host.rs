@@ -100,6 +100,12 @@ impl Host {
         self.guest = Some(guest);
     }
 
+    /// The host of the next guest in the same instance, whose memory is this large.
+    pub(crate) fn replace(&mut self, with: Self, memory_bytes: u64) {
+        let guest = self.guest.take();
+        *self = Self { memory_bytes_peak: memory_bytes, guest, ..with };
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }

@@ -17,7 +17,8 @@
 //! - What a guest does wrong is a [`gyre_types::GuestOutcome`]; an error of
 //!   this crate means that the infrastructure failed, and says nothing about
 //!   the guest.
-//! - A guest is dropped after any trap, and no guest is used for two jobs.
+//! - A guest is dropped after any trap, and nothing of a guest outlives its job: a
+//!   fresh guest is a new one, or one whose memory was put back to the image.
 //! - Nothing outside this crate names wasmtime, WASI or the component model.
 
 mod artefact;
@@ -38,6 +39,7 @@ mod pool;
 mod prefault;
 mod process;
 mod protocol;
+mod recycle;
 mod reply;
 mod sandbox;
 mod worker;

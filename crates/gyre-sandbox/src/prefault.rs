@@ -1,14 +1,15 @@
-//! Makes the pages that every program writes to present before it runs.
+//! The pages that nearly every program writes to.
 //!
 //! A guest starts as a copy-on-write mapping of one image, and even an empty
 //! program writes to some 300 of its pages: refcounts, the allocator, the
 //! evaluation stack. Each first write is a page fault, and together they cost
 //! more than all else about a small program. They are nearly the same pages
 //! each time, so they are learnt once, and asked of the kernel in a few calls
-//! at the start of each guest.
+//! at the start of a guest in a new instance, or copied back where an instance is
+//! used again (see [`recycle`](crate::recycle)).
 //!
-//! This changes no byte that a guest can see. Where the kernel does not know
-//! the request (it came with Linux 5.14), nothing happens.
+//! Neither changes a byte that a guest can see. Where the kernel does not know
+//! how to make pages present (that came with Linux 5.14), nothing happens.
 
 use std::ops::Range;
 
@@ -38,6 +39,28 @@ impl HotPages {
         Self(ranges)
     }
 
+    /// Gives a guest's memory the bytes of `fresh`: these pages by copying them, so
+    /// that they stay present, all others by discarding what was written to them.
+    /// Says whether that could be done; else the memory is of no more use.
+    pub(crate) fn restore(&self, memory: &mut [u8], fresh: &[u8]) -> bool {
+        if memory.len() != fresh.len() {
+            return false;
+        }
+        let mut rest = memory;
+        let mut start = 0;
+        let mut between = Vec::with_capacity(self.0.len() + 1);
+        for range in &self.0 {
+            let (cold, behind) = rest.split_at_mut(range.start - start);
+            let (hot, behind) = behind.split_at_mut(range.len());
+            hot.copy_from_slice(&fresh[range.clone()]);
+            between.push(cold);
+            (rest, start) = (behind, range.end);
+        }
+        between.push(rest);
+        between.retain(|pages| !pages.is_empty());
+        discard(&mut between)
+    }
+
     /// Makes them present in another guest of the same image.
     pub(crate) fn make_present(&self, memory: &mut [u8]) {
         for range in &self.0 {
@@ -61,6 +84,50 @@ fn populate(pages: &mut [u8]) -> bool {
     // SAFETY: the range is borrowed memory, and populating it for writing is
     // what a write of each page's own content to it would do.
     unsafe { madvise(pages.as_mut_ptr().cast(), pages.len(), Advice::LinuxPopulateWrite) }.is_ok()
+}
+
+#[cfg(target_os = "linux")]
+#[expect(
+    unsafe_code,
+    reason = "the system calls that take back what was written to a private mapping have no \
+              safe form. They take whole pages of memory that this function borrows mutably, and \
+              leave bytes in them, whatever was there"
+)]
+fn discard(ranges: &mut [&mut [u8]]) -> bool {
+    use rustix::mm::{Advice, madvise};
+    /// Stands for this process where a descriptor of a process is asked for.
+    const PIDFD_SELF: libc::c_int = -10_000;
+    const NO_FLAGS: libc::c_uint = 0;
+    // One call for all of them flushes other processors' view of the memory once;
+    // it came with Linux 6.13.
+    let bytes: usize = ranges.iter().map(|pages| pages.len()).sum();
+    let discarded = ranges.chunks_mut(libc::UIO_MAXIOV as usize).try_fold(0, |sum, some| {
+        let vectors: Vec<libc::iovec> = some
+            .iter_mut()
+            .map(|pages| libc::iovec { iov_base: pages.as_mut_ptr().cast(), iov_len: pages.len() })
+            .collect();
+        // SAFETY: as below; the kernel reads the vectors during the call alone.
+        let done = unsafe {
+            let (at, count) = (vectors.as_ptr(), vectors.len());
+            let advice = libc::MADV_DONTNEED;
+            libc::syscall(libc::SYS_process_madvise, PIDFD_SELF, at, count, advice, NO_FLAGS)
+        };
+        usize::try_from(done).ok().map(|done| sum + done)
+    });
+    if discarded == Some(bytes) {
+        return true;
+    }
+    ranges.iter_mut().all(|pages| {
+        // SAFETY: each range is borrowed memory of plain bytes. A guest's memory is a
+        // private mapping of its image (and of zeros behind it), whose pages come back
+        // as they were first.
+        unsafe { madvise(pages.as_mut_ptr().cast(), pages.len(), Advice::LinuxDontNeed) }.is_ok()
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn discard(_ranges: &mut [&mut [u8]]) -> bool {
+    false
 }
 
 #[cfg(not(target_os = "linux"))]

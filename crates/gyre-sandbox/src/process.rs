@@ -58,7 +58,7 @@ fn work() -> io::Result<()> {
 fn prepare(hello: &Hello, compiled: File) -> Result<(Code, u64), crate::SandboxError> {
     let compiled = CompiledGuest::from_checked(compiled);
     match *hello {
-        Hello::Guests { live_max } => {
+        Hello::Guests { live_max, resets_checked_every } => {
             let (engine, memories) = engine::for_running(live_max)?;
             let module = compiled.module(&engine)?;
             let room = match memories {
@@ -67,7 +67,8 @@ fn prepare(hello: &Hello, compiled: File) -> Result<(Code, u64), crate::SandboxE
                     u64::from(live_max).saturating_mul(MEMORY_ADDRESS_SPACE_BYTES)
                 }
             };
-            Ok((Code::Guests(Arc::new(GuestImage::new(engine, &module)?)), room))
+            let image = GuestImage::new(engine, memories, &module, resets_checked_every)?;
+            Ok((Code::Guests(Arc::new(image)), room))
         }
         Hello::Verifier { limits } => {
             let verifier = LoadedVerifier::load(&compiled, limits)?;

@@ -43,6 +43,11 @@ pub struct SandboxConfig {
     /// take together while they wait to be taken in, in bytes. One report may
     /// take more, alone, if its job's limits let it. Changes no result.
     pub reports_bytes_max: u64,
+    /// Every which guest in a used instance is compared with one that never ran,
+    /// byte by byte, before it runs: what resetting an instance rests on. A
+    /// difference fails the job before it and every later one goes without. A
+    /// comparison takes some 5 ms. Changes no result.
+    pub resets_checked_every: u64,
     /// Layers of defence without which the sandbox is not opened, from
     /// [`LAYERS`](crate::LAYERS).
     pub require: Vec<String>,
@@ -56,6 +61,10 @@ impl SandboxConfig {
     /// A worker may be silent for this long unless said otherwise.
     pub const PATIENCE_DEFAULT: Duration = Duration::from_secs(60);
 
+    /// One reset in so many is checked unless said otherwise: a share of a
+    /// hundredth of a worker's time.
+    pub const RESETS_CHECKED_EVERY_DEFAULT: u64 = 1_024;
+
     /// One worker for each processor, and room for
     /// [`LIVE_MAX_DEFAULT`](Self::LIVE_MAX_DEFAULT) live guests.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
@@ -66,6 +75,7 @@ impl SandboxConfig {
             live_max: Self::LIVE_MAX_DEFAULT,
             patience: Self::PATIENCE_DEFAULT,
             reports_bytes_max: Self::REPORTS_BYTES_MAX_DEFAULT,
+            resets_checked_every: Self::RESETS_CHECKED_EVERY_DEFAULT,
             require: Vec::new(),
         }
     }
@@ -113,22 +123,24 @@ impl Sandbox {
     ) -> Result<Self, SandboxError> {
         let digest = engine::sandbox_digest(artefact::digest()?);
         let compiled = cache::open(&config.cache_dir, progress)?;
+        let SandboxConfig { patience, live_max, reports_bytes_max, resets_checked_every, .. } =
+            *config;
         let workers = config.workers.get();
         let launch = match &config.worker_kind {
             WorkerKind::Process(program) => {
-                let live_max = config.live_max.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX));
-                let hello = Hello::Guests { live_max };
+                let live_max = live_max.div_ceil(u32::try_from(workers).unwrap_or(u32::MAX));
+                let hello = Hello::Guests { live_max, resets_checked_every };
                 Launch::Process { program: program.clone(), compiled, hello }
             }
             WorkerKind::Thread => {
-                let (engine, _) = engine::for_running(config.live_max)?;
+                let (engine, memories) = engine::for_running(live_max)?;
                 let module = compiled.module(&engine)?;
-                let mut code = Code::Guests(Arc::new(GuestImage::new(engine, &module)?));
+                let image = GuestImage::new(engine, memories, &module, resets_checked_every)?;
+                let mut code = Code::Guests(Arc::new(image));
                 code.warm_up()?;
                 Launch::Thread { code }
             }
         };
-        let SandboxConfig { patience, live_max, reports_bytes_max, .. } = *config;
         let pool = Pool::new(PoolSpec { launch, workers, patience, live_max, reports_bytes_max })?;
         for name in &config.require {
             let layer = pool.layers().iter().find(|layer| layer.name == *name);

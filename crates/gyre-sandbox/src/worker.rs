@@ -14,7 +14,10 @@ use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::guest::{Guest, GuestImage};
 use crate::layers::Layer;
 use crate::plugin::{LoadedVerifier, VerifierLimits};
-use crate::protocol::{Fault, Request, Response, SessionKey, Usage, WireJob, WireReport, WireStep};
+use crate::protocol::{
+    Fault, Request, Response, SessionKey, Usage, WireJob, WireReport, WireSpec, WireStep,
+};
+use crate::recycle::Recycler;
 
 /// A worker sends what it has once it burnt this much fuel, some 10 ms, so
 /// that nobody takes it for stuck, or once it is this large.
@@ -25,7 +28,7 @@ const BYTES_SENT: u64 = 256 << 10;
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Hello {
     /// The guest, with room for so many.
-    Guests { live_max: u32 },
+    Guests { live_max: u32, resets_checked_every: u64 },
     /// A verifier.
     Verifier { limits: VerifierLimits },
 }
@@ -75,7 +78,9 @@ pub(crate) enum Greeting {
 
 /// Answers requests until the other side closes the stream.
 pub(crate) fn serve(code: Code, mut stream: impl Read + Write) -> io::Result<()> {
-    let mut worker = Worker { code, sessions: BTreeMap::new() };
+    let checked_every = code.guests().map_or(1, GuestImage::resets_checked_every);
+    let recycler = Recycler::new(checked_every);
+    let mut worker = Worker { code, recycler, sessions: BTreeMap::new() };
     while let Some(requests) = frame::read::<Vec<Request>>(&mut stream)? {
         let (mut responses, mut fuel, mut bytes) = (Vec::new(), 0, 0);
         for request in requests {
@@ -114,6 +119,7 @@ fn send(stream: &mut impl Write, responses: Vec<Response>) -> io::Result<()> {
 
 struct Worker {
     code: Code,
+    recycler: Recycler,
     sessions: BTreeMap<SessionKey, Live>,
 }
 
@@ -135,14 +141,12 @@ impl Worker {
     fn handle(&mut self, request: Request) -> Response {
         let response = match request {
             Request::Execute(job) => self.execute(job).map(Response::Executed),
-            Request::Start(key, spec) => {
-                self.code.guests().and_then(|image| image.start(spec)).map(|guest| {
-                    self.sessions.insert(key, Live::Guest(Box::new(guest)));
-                    Response::Started
-                })
-            }
+            Request::Start(key, spec) => self.start(spec).map(|guest| {
+                self.sessions.insert(key, Live::Guest(Box::new(guest)));
+                Response::Started
+            }),
             Request::Step(key, step) => self.step(key, &step),
-            Request::End(key) => Ok(Response::Ended(self.end(key))),
+            Request::End(key) => self.end(key).map(Response::Ended),
             Request::Rehearse => {
                 self.code.verifier().map(|verifier| Response::Rehearsed(verifier.rehearse()))
             }
@@ -155,17 +159,22 @@ impl Worker {
         response.unwrap_or_else(Response::Failed)
     }
 
-    fn execute(&self, job: WireJob) -> Result<WireReport, Fault> {
+    fn start(&mut self, spec: WireSpec) -> Result<Guest, Fault> {
+        self.recycler.start(self.code.guests()?, spec)
+    }
+
+    fn execute(&mut self, job: WireJob) -> Result<WireReport, Fault> {
         let limits = job.spec.limits.unpack();
         let (job_fuel_max, job_bytes_max) = (limits.job_fuel_max(), limits.job_bytes_max());
-        let mut guest = self.code.guests()?.start(job.spec)?;
+        let mut guest = self.start(job.spec)?;
         let mut steps = Vec::with_capacity(job.steps.len());
-        let mut bytes = 0_u64;
+        let (mut bytes, mut died) = (0_u64, false);
         for step in &job.steps {
             let report = guest.step(step, job_fuel_max.saturating_sub(guest.usage().fuel))?;
             let decided = steps.is_empty() && job.first_decides && !report.gave_value();
             bytes = bytes.saturating_add(report.bytes());
-            let over = report.is_fatal() || decided || bytes > job_bytes_max;
+            died = report.is_fatal();
+            let over = died || decided || bytes > job_bytes_max;
             steps.push(report);
             if over {
                 break;
@@ -173,6 +182,9 @@ impl Worker {
         }
         let mut report = WireReport { steps, usage: guest.usage(), files: guest.files() };
         report.cut(job_bytes_max);
+        if !died {
+            self.recycler.keep(self.code.guests()?, guest)?;
+        }
         Ok(report)
     }
 
@@ -191,11 +203,15 @@ impl Worker {
         Ok(Response::Stepped(report))
     }
 
-    fn end(&mut self, key: SessionKey) -> Usage {
-        match self.sessions.remove(&key) {
-            Some(Live::Guest(guest)) => guest.usage(),
+    fn end(&mut self, key: SessionKey) -> Result<Usage, Fault> {
+        Ok(match self.sessions.remove(&key) {
+            Some(Live::Guest(guest)) => {
+                let usage = guest.usage();
+                self.recycler.keep(self.code.guests()?, *guest)?;
+                usage
+            }
             Some(Live::Dead(usage)) => usage,
             None => Usage::default(),
-        }
+        })
     }
 }

@@ -22,13 +22,18 @@ pub(crate) fn sandbox() -> Sandbox {
     SHARED.clone()
 }
 
-/// Workers are processes, as they are in the product.
+/// Workers are processes, as they are in the product. Every guest in a used
+/// instance is compared with one that never ran.
 pub(crate) fn config(cache_dir: &Path) -> SandboxConfig {
     let program = WorkerProgram {
         path: PathBuf::from(env!("CARGO_BIN_EXE_gyre-sandbox-worker")),
         arguments: vec![WORKER_ARGUMENT.into()],
     };
-    SandboxConfig { worker_kind: WorkerKind::Process(program), ..SandboxConfig::new(cache_dir) }
+    SandboxConfig {
+        worker_kind: WorkerKind::Process(program),
+        resets_checked_every: 1,
+        ..SandboxConfig::new(cache_dir)
+    }
 }
 
 pub(crate) fn warm_cache() -> PathBuf {

@@ -20,7 +20,9 @@ fn sandbox() -> &'static Sandbox {
     SANDBOX.get_or_init(|| {
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest-cache");
         let reports_bytes_max = REPORTS_BYTES_MAX;
-        let config = SandboxConfig { reports_bytes_max, ..SandboxConfig::new(cache) };
+        let resets_checked_every = 1;
+        let base = SandboxConfig::new(cache);
+        let config = SandboxConfig { reports_bytes_max, resets_checked_every, ..base };
         Sandbox::open(&config, &|_| {}).unwrap()
     })
 }
