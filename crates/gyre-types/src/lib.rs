@@ -6,11 +6,13 @@
 //! A grading key is deliberately *not* here: it lives in `gyre-verify`, so that
 //! the crates that talk to an agent or write a training row cannot name one.
 
+mod chat;
 mod digest;
 mod id;
 mod interface;
 mod json;
 mod limits;
+mod reasoning;
 mod rollout;
 mod sandbox;
 mod seed;
@@ -19,14 +21,16 @@ mod task;
 mod value;
 mod verdict;
 
+pub use chat::{ChatCompletion, ChatRequest, ToolChoice, ToolSpec, Usage};
 pub use digest::{Digest, DigestParseError, canonical_json};
 pub use id::{CheckpointId, IdError, PartId, RolloutId, RunId, ShardId, TaskId};
 pub use interface::Interface;
 pub use json::{JsonError, StoredError, from_stored, to_json, to_stored};
 pub use limits::{Limits, WorkspaceLimits};
+pub use reasoning::{SplitText, split_reasoning};
 pub use rollout::{
-    Completion, FinishReason, Message, PolicyRef, Purpose, Role, RolloutRecord, Sampling,
-    StopReason, ToolCall, TurnRecord,
+    Acting, FinishReason, Message, PolicyRef, Purpose, Role, RolloutRecord, Sampling, StopReason,
+    ToolCall, TurnRecord,
 };
 pub use sandbox::{
     Executor, GuestException, GuestOutcome, SandboxJob, SandboxReport, Step, StepReport,

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointId, Digest, RolloutId, Seed, Split, TaskId};
+use crate::{CheckpointId, Digest, RolloutId, Seed, Split, TaskId, Usage};
 
 /// What a rollout was made for.
 pub type Purpose = Split;
@@ -25,6 +25,37 @@ pub struct Sampling {
     pub temperature: f32,
     /// Tokens per turn, at most.
     pub tokens_max: u32,
+}
+
+/// How a model acts in an environment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Acting {
+    /// By calls of the environment's tools. A message without a call submits its text.
+    #[default]
+    Tools,
+    /// In text, with its program in a fenced block: no tools are declared. A program
+    /// is run on the visible examples, and what they gave is told by the user; the
+    /// last turn's is submitted.
+    Text,
+}
+
+impl Acting {
+    /// Every way.
+    pub const ALL: [Self; 2] = [Self::Tools, Self::Text];
+
+    /// `tools` or `text`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Text => "text",
+        }
+    }
+
+    /// Whether it is [`Acting::Tools`], which is not written down.
+    pub fn is_tools(&self) -> bool {
+        *self == Self::Tools
+    }
 }
 
 /// Who speaks.
@@ -81,21 +112,6 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
-/// What a policy gave for one turn.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Completion {
-    /// The assistant's message.
-    pub message: Message,
-    /// Tokens of the prompt, where known.
-    pub prompt_tokens: Vec<u32>,
-    /// Tokens sampled, where known.
-    pub tokens: Vec<u32>,
-    /// Log-probability of each sampled token at temperature 1, where known.
-    pub logprobs: Vec<f32>,
-    /// Why sampling ended.
-    pub finish: FinishReason,
-}
-
 /// Why sampling ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -104,8 +120,29 @@ pub enum FinishReason {
     Stop,
     /// The token budget was used up.
     Length,
+    /// The policy called tools.
+    ToolCalls,
+    /// The server held back what was sampled.
+    ContentFilter,
     /// The policy acted without sampling.
     Rule,
+}
+
+impl FinishReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] =
+        [Self::Stop, Self::Length, Self::ToolCalls, Self::ContentFilter, Self::Rule];
+
+    /// The name used in rows and in chat APIs, which have no `rule`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Rule => "rule",
+        }
+    }
 }
 
 /// Why an episode ended.
@@ -138,16 +175,25 @@ impl StopReason {
     }
 }
 
-/// One turn: what the policy said and what the world answered.
+/// One turn: what the policy said and what the environment answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TurnRecord {
+    /// Tokens of the prompt that this turn answered, as the engine read it, where
+    /// known. Records before `part/3` hold those of the first turn alone.
+    pub prompt_tokens: Vec<u32>,
     /// Tokens sampled in this turn, where known.
     pub tokens: Vec<u32>,
     /// Their log-probabilities, where known.
     pub logprobs: Vec<f32>,
     /// Why sampling ended.
     pub finish: FinishReason,
+    /// What the model thought before it spoke, where a server tells it apart.
+    pub reasoning: Option<String>,
+    /// Tokens that the turn cost, as the engine counted them.
+    pub usage: Usage,
+    /// The model that answered, by the name that its server gave.
+    pub model: Option<String>,
     /// Fuel that the agent's guest burnt.
     pub fuel: u64,
     /// The hash chain after this turn.
@@ -184,14 +230,15 @@ pub struct RolloutRecord {
     /// Temperature of later turns, which repair; nothing in a record of `part/1`.
     #[serde(default)]
     pub repair_temperature: Option<f32>,
+    /// How the policy acted.
+    #[serde(default, skip_serializing_if = "Acting::is_tools")]
+    pub acting: Acting,
     /// The policy that acted.
     pub policy: PolicyRef,
     /// The sandbox that it ran in.
     pub sandbox_digest: Digest,
     /// The whole conversation.
     pub messages: Vec<Message>,
-    /// Tokens of the first prompt, where known.
-    pub prompt_tokens: Vec<u32>,
     /// One record a turn.
     pub turns: Vec<TurnRecord>,
     /// The final answer's source text; empty where the policy gave none.
@@ -205,8 +252,18 @@ pub struct RolloutRecord {
 }
 
 impl RolloutRecord {
-    /// Tokens sampled over all turns.
+    /// Tokens of the first prompt, where known.
+    pub fn prompt_tokens(&self) -> &[u32] {
+        self.turns.first().map_or(&[], |turn| &turn.prompt_tokens)
+    }
+
+    /// Tokens sampled over all turns, as the engine counted them where they are not
+    /// known.
     pub fn tokens_sampled(&self) -> u64 {
-        self.turns.iter().map(|turn| turn.tokens.len() as u64).sum()
+        let sampled = |turn: &TurnRecord| match turn.tokens.len() as u64 {
+            0 => turn.usage.completion,
+            known => known,
+        };
+        self.turns.iter().map(sampled).sum()
     }
 }

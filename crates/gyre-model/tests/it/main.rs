@@ -1,0 +1,8 @@
+//! The client against servers over real sockets: good ones, and hostile ones.
+
+mod answers;
+mod checks;
+mod failures;
+mod load;
+mod recording;
+mod server;
