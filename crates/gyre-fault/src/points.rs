@@ -32,11 +32,13 @@ pub enum Process {
     Driver,
     /// A worker.
     Worker,
+    /// One whose trainer or model server is an external command.
+    External,
     /// A command that registers a verifier, revokes one, or asks for a round.
     Command,
 }
 
-use Process::{Command, Driver, Run, Service, Worker};
+use Process::{Command, Driver, External, Run, Service, Worker};
 
 const fn file(of: Process, name: &'static str) -> Point {
     Point { name, step: Step::File, of }
@@ -165,6 +167,20 @@ pub const POINTS: &[Point] = &[
     after(Worker, "deliver::committed"),
     before(Worker, "mishap::committing"),
     after(Worker, "mishap::committed"),
+    // Of a trainer that is a command: before and after it is started, once it has
+    // ended, and once what it left was read and synced.
+    file(External, "trainer::starting"),
+    file(External, "trainer::started"),
+    file(External, "trainer::ended"),
+    file(External, "trainer::inspected"),
+    file(External, "trainer::synced"),
+    // Of a model server: before and after it is started, once it answers, and before
+    // and after it is stopped.
+    after(External, "server::starting"),
+    after(External, "server::started"),
+    after(External, "server::ready"),
+    after(External, "server::stopping"),
+    after(External, "server::stopped"),
     // Of commands: a verifier's file and row, a revocation's row, the shard that
     // it sets aside and the dataset's new list, and a round that is asked for.
     file(Command, "verifier::stored"),

@@ -1,0 +1,145 @@
+//! How a running server gets a new checkpoint, where Gyre does not replace it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::process::{Process, Program};
+use crate::template::{self, SERVER_PLACEHOLDERS};
+use crate::{Host, ServeError, Target};
+
+/// `[model.update]`: what is done when another checkpoint is to be served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum UpdateConfig {
+    /// A command is run.
+    Hook(HookConfig),
+    /// vLLM loads the adapter. The server needs `--enable-lora` and
+    /// `VLLM_ALLOW_RUNTIME_LORA_UPDATING=True`.
+    VllmLora,
+    /// SGLang loads the adapter. The server needs `--enable-lora`.
+    SglangLora,
+}
+
+/// A command that makes a server serve something else. Its success is exit code 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HookConfig {
+    /// The program and its arguments, with the placeholders of a server's command
+    /// except `{port}`.
+    #[serde(deserialize_with = "template::server_command")]
+    pub command: Vec<String>,
+    /// Names of variables that it gets beside the usual ones.
+    #[serde(default)]
+    pub env: Vec<String>,
+    /// Seconds after which it is stopped. Default: 600.
+    #[serde(default = "default_time_limit_seconds")]
+    pub time_limit_seconds: u64,
+}
+
+fn default_time_limit_seconds() -> u64 {
+    600
+}
+
+/// How long a hook may take to end once it is asked to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A hook prints little; this bounds one that does not.
+const LOG_BYTES_MAX: u64 = 8 << 20;
+
+/// A request to a server's adapter endpoint: a POST with a JSON body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoraRequest {
+    /// The path, below the server's origin.
+    pub path: &'static str,
+    /// The body.
+    pub body: serde_json::Value,
+}
+
+impl UpdateConfig {
+    /// The request that loads a target's adapter; `None` for a hook, and where the
+    /// target has no adapter.
+    ///
+    /// Each version is loaded under a name of its own, so that a request which is in
+    /// flight meanwhile is answered by the version that it asked for.
+    pub fn load_request(&self, target: &Target) -> Option<LoraRequest> {
+        let adapter = target.adapter.as_ref()?;
+        let body = json!({ "lora_name": target.name, "lora_path": adapter });
+        Some(LoraRequest { path: self.path("load")?, body })
+    }
+
+    /// The request that unloads a target's adapter, once nothing asks for it.
+    pub fn unload_request(&self, target: &Target) -> Option<LoraRequest> {
+        target.adapter.as_ref()?;
+        Some(LoraRequest { path: self.path("unload")?, body: json!({ "lora_name": target.name }) })
+    }
+
+    fn path(&self, action: &str) -> Option<&'static str> {
+        match (self, action) {
+            (Self::Hook(_), _) => None,
+            (Self::VllmLora, "load") => Some("/v1/load_lora_adapter"),
+            (Self::VllmLora, _) => Some("/v1/unload_lora_adapter"),
+            (Self::SglangLora, "load") => Some("/load_lora_adapter"),
+            (Self::SglangLora, _) => Some("/unload_lora_adapter"),
+        }
+    }
+}
+
+impl HookConfig {
+    /// Runs the hook for a target.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started, fails, or does not end in time.
+    pub async fn run(
+        &self,
+        host: &Host,
+        target: &Target,
+        log: &Path,
+        cancel: &CancellationToken,
+    ) -> Result<(), ServeError> {
+        template::check(&self.command, SERVER_PLACEHOLDERS)?;
+        if template::uses(&self.command, "port") {
+            let why = "an update hook cannot name {port}: its server is not Gyre's".to_owned();
+            return Err(ServeError::Config(why));
+        }
+        let program = Program {
+            command: target.fill(&self.command, None, host),
+            env: &self.env,
+            folder: &host.project(),
+            log,
+            log_bytes_max: LOG_BYTES_MAX,
+        };
+        let (mut process, lines) = Process::start(program, host).await?;
+        drop(lines);
+        let limit = Duration::from_secs(self.time_limit_seconds);
+        let exit = tokio::select! {
+            exit = timeout(limit, process.wait()) => exit.ok(),
+            () = cancel.cancelled() => {
+                process.stop(GRACE).await?;
+                return Err(ServeError::Cancelled);
+            }
+        };
+        let how = match exit {
+            Some(exit) => {
+                let exit = exit?;
+                process.drain(exit).await;
+                if exit.is_success() {
+                    return Ok(());
+                }
+                exit.describe()
+            }
+            None => {
+                let exit = process.stop(GRACE).await?;
+                process.drain(exit).await;
+                format!("was stopped after {} s, its time limit", self.time_limit_seconds)
+            }
+        };
+        Err(ServeError::Hook { how, log: process.log_excerpt().await })
+    }
+}

@@ -1,0 +1,8 @@
+//! Real programs, real processes, real signals: trainers and servers as people write
+//! them, and as they go wrong.
+
+mod checkpoints;
+mod kills;
+mod servers;
+mod support;
+mod trainers;
