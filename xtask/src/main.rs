@@ -16,6 +16,7 @@ mod memory;
 mod million;
 mod real;
 mod services;
+mod setup;
 mod step;
 mod test;
 
@@ -34,16 +35,20 @@ usage: cargo xtask <command>
   learn             the quick start on three seeds, and the ablation: fails where they
                     learn less than the figures kept in xtask/src/learn/kept.json;
                     `learn --keep` runs eight seeds and keeps theirs
-  real              TRL trains two steps on what a small run publishes
+  real              TRL trains two steps on what a small run publishes; a tiny model is
+                    served, trained by the recipes and served again
+  setup real        what a loop with a real model needs: a Python with trainers and a
+                    server, and the weights of SmolLM2-135M-Instruct
   lint              rustfmt, clippy, and cargo-deny where it is installed
   help              this text
 
 `test` uses cargo-nextest where it is installed, and `cargo test` otherwise.
 It starts a PostgreSQL of its own and stops it again; a Python environment with
 the tools that read datasets is made once and kept in the temporary folder.
-`real` makes one of its own, with torch, in the user's cache folder, which takes
-minutes and a gigabyte: GYRE_TORCH_INDEX names a package index with builds for
-CPUs alone, GYRE_REAL_PYTHON an interpreter that has everything already.
+`setup real`, and so `real`, makes one of its own, with torch, in the user's cache
+folder, which takes minutes and 6 GB: GYRE_TORCH_INDEX names a package index with
+builds for CPUs alone, which are a tenth of the size, and GYRE_REAL_PYTHON an
+interpreter that has everything already.
 The compiler's target for verifiers is added by rustup.
 What is missing is installed where that is possible (Debian, as root), and
 named where it is not.";
@@ -66,6 +71,7 @@ fn main() -> ExitCode {
             memory::run(rounds.parse().unwrap_or(memory::ROUNDS))
         }
         ["real"] => real::run(),
+        ["setup", "real"] => setup::run(),
         ["lint"] => lint::run(),
         [] | ["help" | "--help" | "-h"] => {
             say!("{HELP}");

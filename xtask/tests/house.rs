@@ -15,9 +15,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gyre-round", &["gyre-types"]),
     ("gyre-sandbox", &["gyre-types"]),
     ("gyre-dataset", &["gyre-fault", "gyre-folder", "gyre-types"]),
-    ("gyre-learner", &["gyre-fault", "gyre-folder", "gyre-types"]),
+    ("gyre-learner", &["gyre-fault", "gyre-folder", "gyre-model", "gyre-types"]),
     ("gyre-tasks", &["gyre-folder", "gyre-types", "gyre-verify"]),
-    ("gyre-rollout", &["gyre-types", "gyre-sandbox"]),
+    ("gyre-env", &["gyre-types"]),
+    ("gyre-model", &["gyre-types"]),
+    ("gyre-rollout", &["gyre-types", "gyre-env", "gyre-model", "gyre-sandbox"]),
+    ("gyre-train", &["gyre-fault", "gyre-folder", "gyre-types"]),
     ("gyre-lineage", &["gyre-fault", "gyre-types", "gyre-round"]),
     ("gyre-queue", &["gyre-fault"]),
     ("gyre-orchestrator", BELOW_ORCHESTRATOR),
@@ -36,6 +39,9 @@ const BELOW_ORCHESTRATOR: &[&str] = &[
     "gyre-dataset",
     "gyre-learner",
     "gyre-tasks",
+    "gyre-env",
+    "gyre-model",
+    "gyre-train",
     "gyre-rollout",
     "gyre-lineage",
     "gyre-queue",
@@ -51,6 +57,9 @@ const EVERYTHING: &[&str] = &[
     "gyre-dataset",
     "gyre-learner",
     "gyre-tasks",
+    "gyre-env",
+    "gyre-model",
+    "gyre-train",
     "gyre-rollout",
     "gyre-lineage",
     "gyre-queue",
@@ -68,7 +77,8 @@ const FENCES: &[(&str, &[&str])] = &[
     ("gyre-learner", &["safetensors"]),
     ("gyre-server", &["axum", "hyper", "tower"]),
     ("gyre-queue", &["apalis"]),
-    ("gyre-orchestrator", &["object_store", "reqwest"]),
+    ("gyre-model", &["reqwest", "retry-policies", "httpdate"]),
+    ("gyre-orchestrator", &["object_store"]),
     (
         "gyre-cli",
         &["clap", "indicatif", "comfy-table", "tracing-subscriber", "opentelemetry", "ureq"],
@@ -79,12 +89,15 @@ const FENCES: &[(&str, &[&str])] = &[
 /// else may have named or made, and of the sandbox, which asks more of its caches.
 const HANDLES: (&str, &[&str]) = ("cap-", &["gyre-sandbox", "gyre-folder"]);
 
-/// The queue's engine takes pools of sqlx, so the queue makes them.
-const SHARED: &[(&str, &str)] = &[("gyre-queue", "sqlx")];
+/// The queue's engine takes pools of sqlx, so the queue makes them; the client of
+/// object stores is told which HTTP client to use; what a trainer leaves is read by
+/// the format's own crate.
+const SHARED: &[(&str, &str)] =
+    &[("gyre-queue", "sqlx"), ("gyre-orchestrator", "reqwest"), ("gyre-train", "safetensors")];
 
 /// Crates without clock, files, environment, ambient randomness or async, and
 /// all that they may name from outside.
-const PURE: &[&str] = &["gyre-types", "gyre-verify", "gyre-round"];
+const PURE: &[&str] = &["gyre-types", "gyre-env", "gyre-verify", "gyre-round"];
 const PURE_DEPENDENCIES: &[&str] = &[
     // Without its feature that reads the clock.
     "chrono",
@@ -166,7 +179,7 @@ fn arrows_point_down_only() {
 #[test]
 fn rollouts_and_datasets_cannot_name_a_grading_key() {
     let packages = workspace();
-    for name in ["gyre-rollout", "gyre-dataset"] {
+    for name in ["gyre-env", "gyre-rollout", "gyre-dataset"] {
         let (mut reached, mut open) = (BTreeSet::new(), vec![name.to_owned()]);
         while let Some(name) = open.pop() {
             let Some(package) = packages.get(&name) else { continue };
@@ -226,7 +239,7 @@ fn the_pure_crates_name_nothing_that_touches_the_machine() {
 /// Crates that read and write what databases, manifests, stores and links of others
 /// lead to, and the files of theirs that open something by its path: what a person
 /// or the system chose.
-const HELD: &[&str] = &["gyre-dataset", "gyre-orchestrator"];
+const HELD: &[&str] = &["gyre-dataset", "gyre-orchestrator", "gyre-train"];
 const BY_PATH: &[&str] = &[
     // Where a caller says which file.
     "gyre-dataset/src/source.rs",
@@ -238,6 +251,11 @@ const BY_PATH: &[&str] = &[
     // What the system tells of processes.
     "gyre-orchestrator/src/runner/owner.rs",
     "gyre-orchestrator/src/scheduler/meter.rs",
+    "gyre-train/src/process/supervisor.rs",
+    // The log, where the caller wants it.
+    "gyre-train/src/process/output.rs",
+    // Sizes and times alone; a parent may be a folder of links.
+    "gyre-train/src/snapshot.rs",
 ];
 const OPENS_BY_PATH: &[&str] = &[
     "fs::copy(",
