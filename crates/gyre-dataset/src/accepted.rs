@@ -3,14 +3,14 @@
 use gyre_types::{Message, Role, RolloutRecord};
 
 /// The turn whose program is the answer: the last of those, or the last turn
-/// where none is it word for word. `None` where nothing was sampled.
+/// where none carries it word for word. `None` where nothing was sampled.
 pub(crate) fn accepted_turn(record: &RolloutRecord) -> Option<usize> {
     let turns = record.turns.len();
     let said = record.messages.iter().filter(|message| message.role == Role::Assistant);
-    let programs: Vec<_> = said.map(program).collect();
-    let found = programs.iter().rposition(|program| *program == record.answer);
+    let carries: Vec<_> = said.map(|message| holds(message, &record.answer)).collect();
+    let found = carries.iter().rposition(|carries| *carries);
     // A turn says one message; where it does not, nothing tells them apart.
-    let found = found.filter(|_| programs.len() == turns);
+    let found = found.filter(|_| carries.len() == turns);
     found.or(turns.checked_sub(1))
 }
 
@@ -18,25 +18,19 @@ pub(crate) fn accepted_turn(record: &RolloutRecord) -> Option<usize> {
 /// messages that holds it, or its last one.
 pub(crate) fn accepted_message(messages: &[Message], answer: &str) -> Option<usize> {
     let said = |message: &Message| message.role == Role::Assistant;
-    let holds = |message: &Message| said(message) && program(message) == answer;
-    messages.iter().rposition(holds).or_else(|| messages.iter().rposition(said))
+    let gives = |message: &Message| said(message) && holds(message, answer);
+    messages.iter().rposition(gives).or_else(|| messages.iter().rposition(said))
 }
 
-/// The program that a message carries: in its first call, or in its text.
-fn program(message: &Message) -> String {
+/// Whether a message carries a program: as its first call's, or in its text, where
+/// the environment decides which block is the program.
+fn holds(message: &Message, answer: &str) -> bool {
     let call = message.tool_calls.first();
     let arguments =
         call.and_then(|call| serde_json::from_str::<serde_json::Value>(&call.arguments).ok());
     let code = arguments.as_ref().and_then(|arguments| arguments.get("code")?.as_str());
     match code {
-        Some(code) => code.to_owned(),
-        None => unfenced(&message.content).to_owned(),
+        Some(code) => code == answer,
+        None => message.content.contains(answer.trim()),
     }
-}
-
-/// The text inside the first code fence, or the whole text.
-fn unfenced(text: &str) -> &str {
-    let Some((_, rest)) = text.split_once("```") else { return text };
-    let rest = rest.split_once('\n').map_or(rest, |(_language, rest)| rest);
-    rest.split_once("```").map_or(rest, |(code, _)| code)
 }

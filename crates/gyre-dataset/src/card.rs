@@ -2,8 +2,8 @@ use std::fmt::Write;
 
 use gyre_types::{Digest, RunId, Seed};
 
-use crate::layout::ManifestShard;
-use crate::view::{ManifestView, View};
+use crate::manifest::{Manifest, ManifestShard, View};
+use crate::{group, row};
 
 /// What a dataset's card says of its making.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +35,10 @@ const COLUMNS: &[(&str, &str)] = &[
     ("verdict, score, reward, checks", "what execution said, and what each check said"),
     ("*_digest, checkpoint_id, seed, temperature", "what the row can be reproduced from"),
     (
-        "prompt_tokens, tokens, logprobs, loss_mask",
-        "token ids as sampled, where known; the mask holds for the turn that gave the answer",
+        "turns",
+        "by turn, where known: `prompt_tokens` and `tokens` as the engine read and sampled them, \
+         `logprobs`, `loss_mask` (true for the turn that gave the answer), `is_branch` (the prompt \
+         does not extend the turn before) and `reasoning`",
     ),
     ("fuel, chain", "work done by the sandbox, and the hash chain over all steps"),
 ];
@@ -55,11 +57,22 @@ const CONFIGS: &[(&str, &str)] = &[
          so that a first, wrong program carries no loss",
     ),
     ("prompt_completion", "trainers that take `prompt` and `completion`, both as messages"),
-    ("records", "analysis and methods of your own: every row with all its columns"),
+    (
+        "groups",
+        "methods that compare attempts, such as DPO and GRPO: every attempt at a task of a round, \
+         passed or failed, with `reward`, `score`, `prompt` and `completion`; `group` is what the \
+         attempts have in common",
+    ),
+    ("records", "analysis and methods of your own: every accepted row with all its columns"),
 ];
 
-/// Shards of schema `dataset/1` begin so.
-const FIRST_SCHEMA: &str = "data/train-round-";
+/// The configuration of each schema. Files of different columns do not load together.
+const SCHEMAS: &[(&str, &str)] = &[
+    ("records", row::SCHEMA),
+    ("records_v2", row::SCHEMA_2),
+    ("records_v1", row::SCHEMA_1),
+    ("groups", group::SCHEMA),
+];
 
 fn config(text: &mut String, name: &str, default: bool, files: &[&str]) {
     if files.is_empty() {
@@ -76,38 +89,43 @@ fn config(text: &mut String, name: &str, default: bool, files: &[&str]) {
 }
 
 /// Every file by its name: what is not published any more is not found.
-fn configs(shards: &[ManifestShard], views: &[ManifestView]) -> String {
+fn configs(manifest: &Manifest) -> String {
     let mut text = String::new();
     for view in View::ALL {
-        let files = views.iter().filter(|file| file.view == view);
+        let files = manifest.views.iter().filter(|file| file.view == view);
         let files: Vec<_> = files.map(|file| file.path.as_str()).collect();
         config(&mut text, view.name(), view == View::Sft, &files);
     }
-    let paths = shards.iter().map(|shard| shard.path.as_str());
-    let (first, now): (Vec<_>, Vec<_>) = paths.partition(|path| path.starts_with(FIRST_SCHEMA));
-    config(&mut text, "records", false, &now);
-    config(&mut text, "records_v1", false, &first);
+    for (name, schema) in SCHEMAS {
+        let is_of = |shard: &&ManifestShard| {
+            manifest.schemas.get(&shard.id).is_some_and(|found| found == schema)
+        };
+        let files = manifest.shards.iter().filter(is_of);
+        let files: Vec<_> = files.map(|shard| shard.path.as_str()).collect();
+        config(&mut text, name, false, &files);
+    }
     if text.is_empty() { text } else { format!("configs:\n{text}") }
 }
 
-pub(crate) fn render(card: &Card, shards: &[ManifestShard], views: &[ManifestView]) -> String {
-    let rows: u64 = shards.iter().map(|shard| shard.rows).sum();
-    let bytes: u64 = shards.iter().map(|shard| shard.bytes).sum();
+pub(crate) fn render(card: &Card, manifest: &Manifest) -> String {
+    let rows: u64 = manifest.accepted().map(|shard| shard.rows).sum();
+    let attempts: u64 = manifest.groups().map(|shard| shard.rows).sum();
+    let bytes: u64 = manifest.shards.iter().map(|shard| shard.bytes).sum();
     let mut text = format!(
         "---\npretty_name: Gyre {run}\nlicense: {license}\ntags:\n- gyre\n- code\n- synthetic\n\
          - verified-by-execution\ntask_categories:\n- text-generation\n\
          size_categories:\n- {size}\n{configs}---\n\n\
          # Gyre dataset {run}\n\n\
          Trajectories that Gyre sampled, executed and verified; no person labelled a row.\n\n\
-         - rows: {rows}\n- bytes: {bytes}\n- run: {run}\n- seed: {seed}\n\
+         - rows: {rows}\n- attempts in groups: {attempts}\n- bytes: {bytes}\n- run: {run}\n- seed: {seed}\n\
          - run fingerprint: `{fingerprint}`\n\n\
          `manifest.json` holds the SHA-256 of every file.\n\n## Configurations\n\n\
-         `load_dataset(DIR, NAME)` loads one. All but `records` hold the rows that passed.\n\n\
+         `load_dataset(DIR, NAME)` loads one. All but `groups` and `records` hold the rows that passed.\n\n\
          | name | for |\n|---|---|\n",
         run = card.run,
         license = card.license,
         size = size_category(rows),
-        configs = configs(shards, views),
+        configs = configs(manifest),
         seed = card.seed,
         fingerprint = card.fingerprint,
     );
@@ -119,7 +137,7 @@ pub(crate) fn render(card: &Card, shards: &[ManifestShard], views: &[ManifestVie
         let _ = writeln!(text, "| {columns} | {meaning} |");
     }
     text.push_str("\n## Shards\n\n| file | round | rows | bytes |\n|---|---|---|---|\n");
-    for shard in shards {
+    for shard in &manifest.shards {
         let ManifestShard { path, round, rows, bytes, .. } = shard;
         let _ = writeln!(text, "| {path} | {round} | {rows} | {bytes} |");
     }

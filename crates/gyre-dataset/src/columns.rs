@@ -220,11 +220,16 @@ impl<'a> View<'a> {
 
     /// A column that earlier versions of a schema did not have.
     pub(crate) fn optional<A: Array + 'static>(&self, name: &str) -> Result<Option<&'a A>, Fault> {
-        self.names.contains(&name).then(|| self.get(name)).transpose()
+        self.has(name).then(|| self.get(name)).transpose()
     }
 
     pub(crate) fn text(&self, name: &str) -> Result<&'a StringArray, Fault> {
         self.get(name)
+    }
+
+    /// Whether there is such a column.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(&name)
     }
 }
 

@@ -6,21 +6,7 @@ use gyre_types::{Message, Role, ToolCall};
 use crate::columns::{Columns, View, bounds, optional};
 use crate::error::Fault;
 
-const ROLES: [(Role, &str); 4] = [
-    (Role::System, "system"),
-    (Role::User, "user"),
-    (Role::Assistant, "assistant"),
-    (Role::Tool, "tool"),
-];
-
-pub(crate) fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-        Role::Tool => "tool",
-    }
-}
+const ROLES: [Role; 4] = [Role::System, Role::User, Role::Assistant, Role::Tool];
 
 /// One list of messages a row. Tool calls are JSON text: merged structs would
 /// gain other tools' keys.
@@ -30,7 +16,7 @@ pub(crate) fn messages<'a>(
 ) -> Result<(), Fault> {
     let all = lists.clone().flatten();
     let mut items = Columns::default();
-    items.text("role", all.clone().map(|message| role_name(message.role)));
+    items.text("role", all.clone().map(|message| message.role.as_str()));
     items.text("content", all.clone().map(|message| &message.content));
     let calls = all.clone().map(|message| {
         (!message.tool_calls.is_empty()).then(|| gyre_types::canonical_json(&message.tool_calls))
@@ -67,7 +53,7 @@ impl<'a> Messages<'a> {
 
     fn message(&self, index: usize) -> Result<Message, Fault> {
         let name = self.role.value(index);
-        let role = ROLES.iter().find(|(_, known)| *known == name).map(|(role, _)| *role);
+        let role = ROLES.into_iter().find(|role| role.as_str() == name);
         let tool_calls = match optional(self.tool_calls, index) {
             None => Vec::new(),
             Some(json) => serde_json::from_str::<Vec<ToolCall>>(json)

@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{FileMetaData, KeyValue};
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest as _, Sha256};
 
@@ -26,8 +26,18 @@ pub(crate) const ROWS_PER_BATCH: usize = 512;
 /// Rows per row group: what a reader must hold to read one.
 const ROWS_PER_GROUP: usize = 8_192;
 
+/// Encoded bytes per row group, about: what a writer holds of rows with many tokens.
+const BYTES_PER_GROUP: usize = 32 << 20;
+
 /// The key of the schema's name and version in a file's metadata.
 const SCHEMA_KEY: &str = "gyre.schema";
+
+/// The name of a file with rows of a round, by its content. Loaders keep what
+/// they read under the names of files: equal names with other content would give
+/// the old rows.
+pub(crate) fn content_name(round: u32, sha256: &Digest) -> String {
+    format!("train-r{round:04}-{}.parquet", &sha256.to_hex()[..16])
+}
 
 /// A file under a temporary name in its own folder. Dropping it removes it.
 pub(crate) struct Staged {
@@ -136,7 +146,7 @@ pub fn digest_file(source: Source) -> io::Result<(Digest, u64)> {
 
 /// What is fixed of a kind of file.
 #[derive(Clone, Copy)]
-pub(crate) struct Form {
+pub struct Form {
     /// Name and version of its schema.
     pub(crate) schema: &'static str,
     /// What its failpoints are called after.
@@ -156,6 +166,7 @@ fn writer<W: io::Write + Send>(
         .set_created_by("gyre".to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+        .set_max_row_group_bytes(Some(BYTES_PER_GROUP))
         .set_key_value_metadata(Some(vec![KeyValue::new(
             SCHEMA_KEY.to_owned(),
             form.schema.to_owned(),
@@ -272,9 +283,7 @@ impl Batches {
         let path = source.path.clone();
         let builder = ParquetRecordBatchReaderBuilder::try_new(source.open()?)?;
         let metadata = builder.metadata().file_metadata();
-        let pairs = metadata.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
-        let found = pairs.iter().find(|pair| pair.key == SCHEMA_KEY);
-        let found = found.and_then(|pair| pair.value.as_deref());
+        let found = schema_of(metadata);
         if !found.is_some_and(|found| known.contains(&found)) {
             let found = found.unwrap_or("no schema of gyre's").to_owned();
             return Err(Fault::Schema { found, known: known.join(" and ") });
@@ -302,6 +311,22 @@ impl Batches {
         };
         contain(read).at(&self.path, "read").transpose()
     }
+}
+
+/// The schema that the footer of one of Gyre's files names.
+pub(crate) fn read_schema(source: Source) -> Result<String, DatasetError> {
+    let path = source.path.clone();
+    let read = || {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(source.open()?)?;
+        let schema = schema_of(reader.metadata().file_metadata());
+        schema.map(str::to_owned).ok_or_else(|| Fault::Damaged("it names no schema".to_owned()))
+    };
+    contain(read).at(&path, "read")
+}
+
+fn schema_of(metadata: &FileMetaData) -> Option<&str> {
+    let pairs = metadata.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
+    pairs.iter().find(|pair| pair.key == SCHEMA_KEY)?.value.as_deref()
 }
 
 /// Turns a panic into a fault: parquet asserts some of what a damaged file may

@@ -2,23 +2,21 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use gyre_folder::{EntryKind, Folder};
-use gyre_types::{Digest, RunId, ShardId};
-use serde::{Deserialize, Serialize};
+use gyre_types::{Digest, ShardId};
+use serde::Deserialize;
 
 use crate::card::{self, Card};
 use crate::error::{At, DatasetError, Fault};
-use crate::file::write_whole;
+use crate::file::{read_schema, write_whole};
 use crate::garbage::collect_garbage;
+use crate::manifest::{MANIFEST_VERSION, Manifest, ManifestShard, ManifestView, View};
 use crate::source::Source;
-use crate::view::{ManifestView, View, write_view};
-
-/// The version of `manifest.json` that this crate writes. It reads version 1 too,
-/// which knew neither views nor the card's digest.
-const MANIFEST_VERSION: u32 = 2;
+use crate::view::write_view;
 
 const MANIFEST: &str = "manifest.json";
 
-/// The folder of a run's dataset: `data/train-r0001-<digest>.parquet`, …, a
+/// The folder of a run's dataset: `data/train-r0001-<digest>.parquet`, … with
+/// accepted rows, `groups/train-r0001-<digest>.parquet`, … with whole groups, a
 /// folder for each [`View`], `README.md` and `manifest.json`.
 ///
 /// Whatever its manifest names and whatever links lie in it, nothing outside the
@@ -27,51 +25,6 @@ const MANIFEST: &str = "manifest.json";
 pub struct Layout {
     folder: Folder,
     root: PathBuf,
-}
-
-/// What a dataset consists of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// The version of this format.
-    pub format_version: u32,
-    /// The run that made it.
-    pub run: RunId,
-    /// Of `README.md`.
-    #[serde(default)]
-    pub card_sha256: Option<Digest>,
-    /// Its shards, by round.
-    pub shards: Vec<ManifestShard>,
-    /// The files of its views.
-    #[serde(default)]
-    pub views: Vec<ManifestView>,
-}
-
-impl Manifest {
-    /// All files but the card and the manifest: path, digest, size.
-    pub fn files(&self) -> impl Iterator<Item = (&str, Digest, u64)> {
-        let shards = self.shards.iter().map(|shard| (&shard.path, shard.sha256, shard.bytes));
-        let views = self.views.iter().map(|view| (&view.path, view.sha256, view.bytes));
-        shards.chain(views).map(|(path, sha256, bytes)| (path.as_str(), sha256, bytes))
-    }
-}
-
-/// A shard of a dataset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ManifestShard {
-    /// Derived from `sha256`.
-    pub id: ShardId,
-    /// Relative to the dataset's folder, with `/` between folders.
-    pub path: String,
-    /// Of the whole file.
-    pub sha256: Digest,
-    /// The file's size.
-    pub bytes: u64,
-    /// Its rows.
-    pub rows: u64,
-    /// The round whose rows it holds.
-    pub round: u32,
 }
 
 impl Layout {
@@ -86,14 +39,19 @@ impl Layout {
         &self.root
     }
 
-    /// The folder of the shards.
+    /// The folder of the shards of accepted rows.
     pub fn data_dir(&self) -> PathBuf {
         self.root.join("data")
     }
 
-    /// The folder of the shards, to write to.
+    /// The folder of the shards of accepted rows, to write to.
     pub fn data(&self) -> Folder {
         self.folder.below("data")
+    }
+
+    /// The folder of the shards of whole groups, to write to.
+    pub fn groups(&self) -> Folder {
+        self.folder.below("groups")
     }
 
     /// The dataset's folder, to read from and to write to.
@@ -112,10 +70,16 @@ impl Layout {
     ///
     /// When the file system does not let it.
     pub fn create(&self) -> Result<(), DatasetError> {
-        for dir in View::ALL.map(|view| self.view(view)).into_iter().chain([self.data()]) {
+        for dir in self.folders() {
             dir.make().at(&dir.path(), "create")?;
         }
         Ok(())
+    }
+
+    /// The folders of all files that the manifest names.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = Folder> {
+        let views = View::ALL.map(|view| self.view(view));
+        views.into_iter().chain([self.data(), self.groups()])
     }
 
     /// A file of the dataset, by its path in the manifest. One that cannot be
@@ -150,13 +114,14 @@ impl Layout {
     }
 
     /// Writes the card and the manifest anew, each at once, and what is missing
-    /// of the views before. They follow from the list of published shards, so a
-    /// crash between shard and index is healed by calling this again.
+    /// of the views before. They follow from the list of published shards, of either
+    /// kind of rows, so a crash between shard and index is healed by calling this
+    /// again.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be written, or a shard not be read whose views are
-    /// missing.
+    /// When the folder cannot be written, or a shard cannot be read that the manifest
+    /// did not name before or whose views are missing.
     pub fn write_index(&self, card: &Card, shards: &[ManifestShard]) -> Result<(), DatasetError> {
         let shards = sorted(shards);
         let inside = |shard: &ManifestShard| {
@@ -165,8 +130,11 @@ impl Layout {
         if let Some(outside) = shards.iter().find(|shard| !inside(shard)) {
             return Err(DatasetError::new(Path::new(&outside.path), "publish", Fault::LeadsOut));
         }
-        let views = self.write_views(&shards)?;
-        let (readme, manifest) = index(card, shards, views);
+        let known = self.read_manifest().ok();
+        let schemas = self.schemas(&shards, known.as_ref())?;
+        let mut manifest = Manifest::begun(&card.run, shards, schemas);
+        manifest.views = self.write_views(&manifest, known.as_ref())?;
+        let (readme, manifest) = index(card, manifest);
         write_whole(&self.folder, "README.md", readme.as_bytes())?;
         let path = self.manifest_path();
         let damaged = |error: serde_json::Error| Fault::Damaged(error.to_string());
@@ -182,23 +150,44 @@ impl Layout {
         Ok(())
     }
 
-    /// The views of all shards; those that the manifest names and that are there
-    /// are not written again.
-    fn write_views(&self, shards: &[ManifestShard]) -> Result<Vec<ManifestView>, DatasetError> {
-        let known = self.read_manifest().map(|manifest| manifest.views).unwrap_or_default();
-        let known: BTreeMap<_, _> =
-            known.into_iter().map(|view| ((view.view, view.shard.clone()), view)).collect();
+    /// The schemas of shards: as the manifest has them, since a shard's id follows
+    /// from its content, or else as their footers do.
+    fn schemas(
+        &self,
+        shards: &[ManifestShard],
+        known: Option<&Manifest>,
+    ) -> Result<BTreeMap<ShardId, String>, DatasetError> {
+        let schema = |shard: &ManifestShard| {
+            let schema = known.and_then(|known| known.schemas.get(&shard.id));
+            let schema = match schema {
+                Some(known) => known.clone(),
+                None => read_schema(self.open(&shard.path))?,
+            };
+            Ok((shard.id.clone(), schema))
+        };
+        shards.iter().map(schema).collect()
+    }
+
+    /// The views of all shards of accepted rows; those that the manifest names and
+    /// that are there are not written again.
+    fn write_views(
+        &self,
+        manifest: &Manifest,
+        known: Option<&Manifest>,
+    ) -> Result<Vec<ManifestView>, DatasetError> {
+        let known = known.into_iter().flat_map(|known| &known.views);
+        let known: BTreeMap<_, _> = known.map(|view| ((view.view, &view.shard), view)).collect();
         let mut views = Vec::new();
         for view in View::ALL {
-            for shard in shards {
-                let there = known.get(&(view, shard.id.clone())).filter(|known| {
+            for shard in manifest.accepted() {
+                let there = known.get(&(view, &shard.id)).filter(|known| {
                     let about = self.folder.look_at(&known.path);
                     about.is_ok_and(|about| {
                         about.kind == EntryKind::File && about.bytes == known.bytes
                     })
                 });
                 views.push(match there {
-                    Some(known) => known.clone(),
+                    Some(known) => (*known).clone(),
                     None => {
                         let dir = self.view(view);
                         dir.make().at(&dir.path(), "create")?;
@@ -212,7 +201,8 @@ impl Layout {
 
     /// Whether the card and the manifest are those of these shards. The views
     /// are taken from the manifest: [`crate::verify_dataset`] compares them with
-    /// their shards. An index of version 1 is not looked into.
+    /// their shards. An index of version 1 is not looked into, and of one of version 2
+    /// not the card, which another version of Gyre worded.
     ///
     /// # Errors
     ///
@@ -226,12 +216,17 @@ impl Layout {
         let of = |view: &ManifestView| (view.view, view.shard.clone());
         let expected: Vec<_> = View::ALL
             .into_iter()
-            .flat_map(|view| shards.iter().map(move |shard| (view, shard.id.clone())))
+            .flat_map(|view| found.accepted().map(move |shard| (view, shard.id.clone())))
             .collect();
-        if found.views.iter().map(of).collect::<Vec<_>>() != expected {
+        if found.shards != shards || found.views.iter().map(of).collect::<Vec<_>>() != expected {
             return Ok(false);
         }
-        Ok(index(card, shards, found.views.clone()).1 == found)
+        if found.format_version < MANIFEST_VERSION {
+            return Ok(true);
+        }
+        let mut again = Manifest::begun(&card.run, shards, found.schemas.clone());
+        again.views.clone_from(&found.views);
+        Ok(index(card, again).1 == found)
     }
 
     /// Reads the manifest.
@@ -260,27 +255,15 @@ impl Layout {
     }
 }
 
-/// The name of a file with rows of a round, by its content. Loaders keep what
-/// they read under the names of files: equal names with other content would give
-/// the old rows.
-pub(crate) fn content_name(round: u32, sha256: &Digest) -> String {
-    format!("train-r{round:04}-{}.parquet", &sha256.to_hex()[..16])
-}
-
 fn sorted(shards: &[ManifestShard]) -> Vec<ManifestShard> {
     let mut shards = shards.to_vec();
     shards.sort_by(|a, b| (a.round, &a.path).cmp(&(b.round, &b.path)));
     shards
 }
 
-fn index(card: &Card, shards: Vec<ManifestShard>, views: Vec<ManifestView>) -> (String, Manifest) {
-    let readme = card::render(card, &shards, &views);
-    let manifest = Manifest {
-        format_version: MANIFEST_VERSION,
-        run: card.run.clone(),
-        card_sha256: Some(Digest::of(readme.as_bytes())),
-        shards,
-        views,
-    };
-    (readme, manifest)
+/// The card of a manifest, and the manifest with the card's digest.
+fn index(card: &Card, manifest: Manifest) -> (String, Manifest) {
+    let readme = card::render(card, &manifest);
+    let card_sha256 = Some(Digest::of(readme.as_bytes()));
+    (readme, Manifest { card_sha256, ..manifest })
 }

@@ -2,8 +2,9 @@
 //!
 //! - A *part* ([`write_part`], [`read_part`]) holds whole [`gyre_types::RolloutRecord`]s,
 //!   for replay and audit.
-//! - A *shard* ([`DatasetWriter`] → [`SealedShard`] → [`PublishedShard`]) holds
-//!   [`DatasetRow`]s, for whoever trains.
+//! - A *shard* ([`ShardWriter`] → [`SealedShard`] → [`PublishedShard`]) holds the
+//!   accepted [`DatasetRow`]s of a round, or the [`GroupRow`]s of all its attempts that
+//!   have a verdict, for whoever trains.
 //! - A [`Layout`] is a run's dataset: an ordinary Hugging Face dataset folder.
 //!
 //! Invariants:
@@ -20,18 +21,25 @@
 
 mod accepted;
 mod card;
+mod chat;
 mod columns;
+mod decimals;
 mod encode;
 mod error;
 mod file;
 mod garbage;
+mod group;
+mod head;
 mod layout;
+mod manifest;
 mod part;
+mod published;
 mod read;
 mod row;
 mod shard;
 mod source;
 mod stats;
+mod turns;
 mod verify;
 mod view;
 
@@ -39,12 +47,15 @@ pub use card::Card;
 pub use error::{DatasetError, Fault};
 pub use file::digest_file;
 pub use garbage::{collect_garbage, find_garbage};
-pub use layout::{Layout, Manifest, ManifestShard};
+pub use group::GroupRow;
+pub use head::head;
+pub use layout::Layout;
+pub use manifest::{Manifest, ManifestShard, ManifestView, View};
 pub use part::{PartFile, PartReader, read_answers, read_part, read_record, write_part};
-pub use read::{RowReader, head, read_shard};
+pub use read::{RowReader, read_groups, read_shard};
 pub use row::{CheckMark, DatasetRow, RowSource};
-pub use shard::{DatasetWriter, PublishedShard, SealedShard};
+pub use shard::{DatasetWriter, GroupWriter, PublishedShard, SealedShard, ShardWriter};
 pub use source::Source;
 pub use stats::{Quantiles, Stats, stats};
+pub use turns::{RowTurn, find_branches};
 pub use verify::{Problem, verify_dataset};
-pub use view::{ManifestView, View};

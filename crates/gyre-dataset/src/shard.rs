@@ -6,31 +6,42 @@ use gyre_folder::Folder;
 use gyre_types::{Digest, RolloutId, ShardId};
 
 use crate::error::{At, DatasetError, Fault};
-use crate::file::{Form, ParquetFile, ROWS_PER_BATCH, Staged, digest_file};
-use crate::layout::content_name;
-use crate::read::read_shard;
-use crate::row::{DatasetRow, encode};
+use crate::file::{ParquetFile, ROWS_PER_BATCH, Staged, content_name, digest_file};
+use crate::group::GroupRow;
+use crate::published::PublishedRow;
+use crate::read::read_rows;
+use crate::row::DatasetRow;
 use crate::source::Source;
 
-const FORM: Form = Form { schema: crate::row::SCHEMA, label: "shard", says_json: false };
+/// Bytes of rows, as JSON, that wait to be encoded: fewer rows than a batch where
+/// they have many tokens.
+const BYTES_WAITING: usize = 8 << 20;
+
+/// Writes a shard of accepted rows.
+pub type DatasetWriter = ShardWriter<DatasetRow>;
+
+/// Writes a shard of whole groups.
+pub type GroupWriter = ShardWriter<GroupRow>;
 
 /// Writes one shard, row by row, to a temporary file.
 ///
 /// Holds the rows of one batch and what the file's encoder holds of one row group,
 /// and the ids of all rows. Dropping it removes the file.
-pub struct DatasetWriter {
+pub struct ShardWriter<R> {
     round: u32,
     folder: Folder,
     /// What the file would be called without its digest in its name.
     name: String,
     file: Option<ParquetFile>,
-    waiting: Vec<DatasetRow>,
+    waiting: Vec<R>,
+    /// Bytes of the rows that wait, as JSON.
+    waiting_bytes: usize,
     rollouts: Vec<RolloutId>,
     seen: HashSet<RolloutId>,
     content: Digest,
 }
 
-impl DatasetWriter {
+impl<R: PublishedRow> ShardWriter<R> {
     /// Begins a shard with rows of a round, in this folder. It is named by its
     /// content, `train-r0001-<digest>.parquet`, once that is known.
     pub fn new(dir: impl Into<Folder>, round: u32) -> Self {
@@ -40,6 +51,7 @@ impl DatasetWriter {
             name: format!("train-r{round:04}.parquet"),
             file: None,
             waiting: Vec::new(),
+            waiting_bytes: 0,
             rollouts: Vec::new(),
             seen: HashSet::new(),
             content: empty(),
@@ -52,18 +64,21 @@ impl DatasetWriter {
     ///
     /// When the row is of a held-out task, has no verdict, contradicts itself,
     /// or repeats a rollout; or when the file cannot be written.
-    pub fn push(&mut self, row: DatasetRow) -> Result<(), DatasetError> {
+    pub fn push(&mut self, row: R) -> Result<(), DatasetError> {
         let repeated = || "it is in the shard already".to_owned();
-        let known = self.seen.contains(&row.rollout_id);
+        let known = self.seen.contains(row.rollout_id());
         if let Some(reason) = row.objection().or_else(|| known.then(repeated)) {
-            let fault = Fault::Row { rollout: row.rollout_id.to_string(), reason };
+            let fault = Fault::Row { rollout: row.rollout_id().to_string(), reason };
             return Err(DatasetError::new(&self.path(), "write", fault));
         }
-        self.seen.insert(row.rollout_id.clone());
-        self.rollouts.push(row.rollout_id.clone());
-        self.content = extend(&self.content, &row);
+        self.seen.insert(row.rollout_id().clone());
+        self.rollouts.push(row.rollout_id().clone());
+        let json = gyre_types::canonical_json(&row);
+        self.content = self.content.chain(json.as_bytes());
+        self.waiting_bytes += json.len();
         self.waiting.push(row);
-        if self.waiting.len() == ROWS_PER_BATCH { self.flush() } else { Ok(()) }
+        let is_full = self.waiting.len() == ROWS_PER_BATCH || self.waiting_bytes >= BYTES_WAITING;
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     fn path(&self) -> PathBuf {
@@ -71,10 +86,11 @@ impl DatasetWriter {
     }
 
     fn flush(&mut self) -> Result<(), DatasetError> {
-        let batch = encode(&mem::take(&mut self.waiting)).at(&self.path(), "write")?;
+        self.waiting_bytes = 0;
+        let batch = R::encode(&mem::take(&mut self.waiting)).at(&self.path(), "write")?;
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(ParquetFile::create((&self.folder, &self.name), FORM, &batch)?),
+            none => none.insert(ParquetFile::create((&self.folder, &self.name), R::FORM, &batch)?),
         };
         file.write(&batch)
     }
@@ -109,12 +125,12 @@ impl DatasetWriter {
     fn verify(&self, temporary: Source) -> Result<(), Fault> {
         let mut content = empty();
         let mut rows = 0;
-        for row in read_shard(temporary).map_err(|error| error.fault)? {
+        for row in read_rows::<R>(temporary).map_err(|error| error.fault)? {
             let row = row.map_err(|error| error.fault)?;
-            if self.rollouts.get(rows) != Some(&row.rollout_id) {
-                return Err(Fault::Readback(format!("row {rows} is {}", row.rollout_id)));
+            if self.rollouts.get(rows) != Some(row.rollout_id()) {
+                return Err(Fault::Readback(format!("row {rows} is {}", row.rollout_id())));
             }
-            content = extend(&content, &row);
+            content = content.chain(gyre_types::canonical_json(&row).as_bytes());
             rows += 1;
         }
         if rows != self.rollouts.len() || content != self.content {
@@ -127,10 +143,6 @@ impl DatasetWriter {
 
 fn empty() -> Digest {
     Digest::of(b"gyre-shard")
-}
-
-fn extend(content: &Digest, row: &DatasetRow) -> Digest {
-    content.chain(gyre_types::canonical_json(row).as_bytes())
 }
 
 /// A complete and verified shard under its temporary name. Dropping it removes it.

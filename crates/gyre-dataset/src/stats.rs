@@ -8,12 +8,12 @@ use crate::layout::Layout;
 use crate::read::read_shard;
 use crate::row::DatasetRow;
 
-/// What a dataset holds, gathered in one pass and bounded memory.
+/// What a dataset's accepted rows are, gathered in one pass and bounded memory.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stats {
     /// All rows.
     pub rows: u64,
-    /// Bytes of all shards.
+    /// Bytes of their shards.
     pub bytes: u64,
     /// Rows per round.
     pub by_round: BTreeMap<u32, u64>,
@@ -53,7 +53,8 @@ pub struct Quantiles {
 /// When the manifest or a shard cannot be read.
 pub fn stats(layout: &Layout) -> Result<Stats, DatasetError> {
     let mut gathered = Gathered::default();
-    for shard in layout.read_manifest()?.shards {
+    let manifest = layout.read_manifest()?;
+    for shard in manifest.accepted() {
         gathered.bytes += shard.bytes;
         for row in read_shard(layout.open(&shard.path))? {
             gathered.add(&row?);
@@ -83,7 +84,7 @@ impl Gathered {
         *self.by_family.entry(row.family.clone()).or_default() += 1;
         *self.by_difficulty.entry(row.difficulty).or_default() += 1;
         *self.by_verdict.entry(row.verdict.name().to_owned()).or_default() += 1;
-        self.tokens.add(row.tokens.len() as u64);
+        self.tokens.add(row.turns.iter().map(|turn| turn.tokens.len() as u64).sum());
         self.fuel.add(row.fuel);
         self.answers.add(&Digest::of(row.completion.as_bytes()));
         self.tasks.add(&row.task_digest);

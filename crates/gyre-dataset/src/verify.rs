@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use gyre_types::Digest;
 
 use crate::error::{At, DatasetError};
-use crate::file::digest_file;
-use crate::layout::{Layout, ManifestShard};
-use crate::read::read_shard;
+use crate::file::{digest_file, read_schema};
+use crate::group::GroupRow;
+use crate::layout::Layout;
+use crate::manifest::{Manifest, ManifestShard, ManifestView};
+use crate::published::PublishedRow;
+use crate::read::read_rows;
+use crate::row::DatasetRow;
 use crate::source::Source;
-use crate::view::{ManifestView, View, digest_view};
+use crate::view::digest_view;
 
 /// Something that is wrong with a dataset's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +48,7 @@ pub fn verify_dataset(layout: &Layout) -> Result<Vec<Problem>, DatasetError> {
     }
     let mut known = HashSet::new();
     for shard in &manifest.shards {
-        let problem = verify_shard(layout, shard);
+        let problem = verify_shard(layout, &manifest, shard);
         if problem.is_none() {
             for view in manifest.views.iter().filter(|view| view.shard == shard.id) {
                 problems.extend(verify_view(layout, view, &shard.path)?);
@@ -97,7 +101,7 @@ fn verify_view(
     Ok(problem("view_changed", format!("{shown} is not what {} gives", shard.display())))
 }
 
-fn verify_shard(layout: &Layout, shard: &ManifestShard) -> Option<Problem> {
+fn verify_shard(layout: &Layout, manifest: &Manifest, shard: &ManifestShard) -> Option<Problem> {
     let path = layout.resolve(&shard.path);
     let problem = |code, detail: String| Some(Problem { code, path: path.clone(), detail });
     let shown = path.display();
@@ -118,7 +122,21 @@ fn verify_shard(layout: &Layout, shard: &ManifestShard) -> Option<Problem> {
         let detail = format!("{shown} has SHA-256 {sha256}, the manifest says {expected}");
         return problem("shard_changed", detail);
     }
-    match count_rows(layout.open(&shard.path)) {
+    if let Some(expected) = manifest.schemas.get(&shard.id) {
+        match read_schema(layout.open(&shard.path)) {
+            Ok(found) if found == *expected => {}
+            Ok(found) => {
+                let detail = format!("{shown} holds {found}, the manifest says {expected}");
+                return problem("shard_schema", detail);
+            }
+            Err(error) => return problem("shard_unreadable", error.explain()),
+        }
+    }
+    let rows = match manifest.is_of_groups(shard) {
+        true => count_rows::<GroupRow>(layout.open(&shard.path)),
+        false => count_rows::<DatasetRow>(layout.open(&shard.path)),
+    };
+    match rows {
         Ok(rows) if rows == shard.rows => None,
         Ok(rows) => {
             let expected = shard.rows;
@@ -128,14 +146,14 @@ fn verify_shard(layout: &Layout, shard: &ManifestShard) -> Option<Problem> {
     }
 }
 
-fn count_rows(shard: Source) -> Result<u64, DatasetError> {
-    read_shard(shard)?.try_fold(0, |rows, row| row.map(|_| rows + 1))
+fn count_rows<R: PublishedRow>(shard: Source) -> Result<u64, DatasetError> {
+    read_rows::<R>(shard)?.try_fold(0, |rows, row| row.map(|_| rows + 1))
 }
 
 fn unnamed(layout: &Layout, known: &HashSet<PathBuf>) -> Result<Vec<PathBuf>, DatasetError> {
     let mut found = Vec::new();
-    // A dataset of version 1 has no views.
-    for dir in View::ALL.map(|view| layout.view(view)).into_iter().chain([layout.data()]) {
+    // A dataset of an earlier version may lack some of them.
+    for dir in layout.folders() {
         let path = dir.path();
         let entries = dir.entries().at(&path, "read")?.into_iter();
         found.extend(entries.map(|entry| path.join(entry.name)).filter(|e| !known.contains(e)));

@@ -4,44 +4,19 @@
 
 use arrow_array::RecordBatch;
 use gyre_folder::Folder;
-use gyre_types::{Digest, Message, Role, ShardId, Verdict};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use gyre_types::{Digest, Role, Verdict};
 
 use crate::accepted::accepted_message;
+use crate::chat;
 use crate::columns::Columns;
 use crate::error::{At, DatasetError, Fault};
-use crate::file::{Form, ParquetFile, ROWS_PER_BATCH, Unwritten, digest_file};
-use crate::layout::{ManifestShard, content_name};
+use crate::file::{Form, ParquetFile, ROWS_PER_BATCH, Unwritten, content_name, digest_file};
+use crate::manifest::{ManifestShard, ManifestView, View};
 use crate::read::read_shard;
 use crate::row::DatasetRow;
 use crate::source::Source;
 
-/// A view of a dataset: one configuration of its Hugging Face folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum View {
-    /// A plain conversation: the task, and the answer in a code fence.
-    Sft,
-    /// The whole conversation with its tool calls, and the tools.
-    SftTools,
-    /// The plain conversation in two columns: the task, and the answer.
-    PromptCompletion,
-}
-
 impl View {
-    /// Every view.
-    pub const ALL: [Self; 3] = [Self::Sft, Self::SftTools, Self::PromptCompletion];
-
-    /// The name of the configuration, and of the folder.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sft => "sft",
-            Self::SftTools => "sft_tools",
-            Self::PromptCompletion => "prompt_completion",
-        }
-    }
-
     fn form(self) -> Form {
         let schema = match self {
             Self::Sft => "sft/1",
@@ -68,24 +43,6 @@ impl View {
         columns.text("rollout_id", rows.iter().map(|row| row.rollout_id.as_str()));
         columns.finish()
     }
-}
-
-/// A file of a view.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ManifestView {
-    /// The view.
-    pub view: View,
-    /// The shard that it follows from.
-    pub shard: ShardId,
-    /// Relative to the dataset's folder, with `/` between folders.
-    pub path: String,
-    /// Of the whole file.
-    pub sha256: Digest,
-    /// The file's size.
-    pub bytes: u64,
-    /// Its rows: those of the shard that passed.
-    pub rows: u64,
 }
 
 /// Writes the file of one view of a shard into the view's folder.
@@ -183,7 +140,7 @@ fn answer(row: &DatasetRow) -> Plain {
 fn plain(columns: &mut Columns, name: &str, lists: Vec<Vec<Plain>>) -> Result<(), Fault> {
     let all = || lists.iter().flatten();
     let mut items = Columns::default();
-    items.text("role", all().map(|(role, _)| crate::encode::role_name(*role)));
+    items.text("role", all().map(|(role, _)| role.as_str()));
     items.text("content", all().map(|(_, content)| content));
     columns.struct_lists(name, lists.iter().map(Vec::len), items)
 }
@@ -192,10 +149,7 @@ fn plain(columns: &mut Columns, name: &str, lists: Vec<Vec<Plain>>) -> Result<()
 /// the answer, and that turn. Messages are JSON, since a struct would give each
 /// the keys of all, and templates ask whether a key is there.
 fn with_tools(columns: &mut Columns, rows: &[DatasetRow]) {
-    let told = |row: &DatasetRow| -> Vec<String> {
-        let named = |message| chat_message(message, &row.messages).to_string();
-        row.messages.iter().map(named).collect()
-    };
+    let told = |row: &DatasetRow| chat::messages(&row.messages);
     let accepted = |row: &DatasetRow| accepted_message(&row.messages, &row.completion);
     columns.json_lists("messages", rows.iter().map(told));
     let before = |row: &DatasetRow| {
@@ -208,44 +162,5 @@ fn with_tools(columns: &mut Columns, rows: &[DatasetRow]) {
         told(row).into_iter().skip(at).take(1).collect()
     };
     columns.json_lists("completion", rows.iter().map(turn));
-    let tools = |row: &DatasetRow| {
-        let tools: Vec<Value> = serde_json::from_str(&row.tools).unwrap_or_default();
-        tools.iter().map(Value::to_string).collect()
-    };
-    columns.json_lists("tools", rows.iter().map(tools));
-}
-
-/// A message as chat APIs and templates have it: with the keys that it needs.
-fn chat_message(message: &Message, all: &[Message]) -> Value {
-    let mut fields = Map::new();
-    fields.insert("role".to_owned(), json!(crate::encode::role_name(message.role)));
-    fields.insert("content".to_owned(), json!(message.content));
-    if !message.tool_calls.is_empty() {
-        let call = |call: &gyre_types::ToolCall| {
-            json!({
-                "id": call.id,
-                "type": "function",
-                "function": { "name": call.name, "arguments": arguments(&call.arguments) },
-            })
-        };
-        let calls = message.tool_calls.iter().map(call).collect();
-        fields.insert("tool_calls".to_owned(), Value::Array(calls));
-    }
-    if let Some(id) = &message.tool_call_id {
-        fields.insert("tool_call_id".to_owned(), json!(id));
-        let mut calls = all.iter().flat_map(|message| &message.tool_calls);
-        if let Some(called) = calls.find(|call| call.id == *id) {
-            fields.insert("name".to_owned(), json!(called.name));
-        }
-    }
-    Value::Object(fields)
-}
-
-/// Arguments as the object that they are; what a policy wrote that is none
-/// stands in one.
-fn arguments(text: &str) -> Value {
-    match serde_json::from_str(text) {
-        Ok(Value::Object(arguments)) => Value::Object(arguments),
-        _ => json!({ "arguments": text }),
-    }
+    columns.json_lists("tools", rows.iter().map(|row| chat::tools(&row.tools)));
 }

@@ -7,6 +7,6 @@ import sys
 import datasets
 
 datasets.disable_progress_bars()
-for name in ["records", "sft", "sft_tools", "prompt_completion"]:
+for name in ["records", "sft", "sft_tools", "prompt_completion", "groups"]:
     ids = datasets.load_dataset(sys.argv[1], name, split="train")["rollout_id"]
     print(name, len(ids), hashlib.sha256("".join(i + "\n" for i in ids).encode()).hexdigest())

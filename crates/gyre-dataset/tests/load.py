@@ -19,7 +19,7 @@ COLUMNS = [
     "seed",
     "checkpoint_id",
     "messages",
-    "tokens",
+    "turns",
     "reward",
     "skills",
 ]
@@ -38,7 +38,8 @@ def line(row):
         len(messages),
         len(calls),
         messages[-1]["content"] if messages else "",
-        sum(int(token) for token in row["tokens"]),
+        sum(int(token) for turn in row["turns"] for token in turn["tokens"]),
+        sum(bool(turn["is_branch"]) for turn in row["turns"]),
         round(row["reward"] * 100),
         ",".join(row["skills"]),
     ]

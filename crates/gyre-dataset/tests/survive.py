@@ -41,7 +41,7 @@ def texts(value, json_columns):
 
 
 def main(root):
-    for name in ["records", "sft", "sft_tools", "prompt_completion"]:
+    for name in ["records", "groups", "sft", "sft_tools", "prompt_completion"]:
         loaded = datasets.load_dataset(root, name, split="train")
         json_columns = [
             column

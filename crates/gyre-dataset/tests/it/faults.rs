@@ -98,7 +98,10 @@ fn another_kind_of_parquet_is_called_so() {
     let part = write_part(folder.path(), "a", &[record(1)]).unwrap();
     match read_shard(&part.path).err().unwrap().fault {
         Fault::Schema { found, known } => {
-            assert_eq!((found.as_str(), known.as_str()), ("part/2", "dataset/2 and dataset/1"))
+            assert_eq!(
+                (found.as_str(), known.as_str()),
+                ("part/3", "dataset/3 and dataset/2 and dataset/1")
+            )
         }
         other => panic!("{other:?}"),
     }
@@ -110,9 +113,9 @@ fn another_kind_of_parquet_is_called_so() {
 fn a_newer_manifest_is_called_so() {
     let folder = tempfile::tempdir().unwrap();
     let layout = dataset(folder.path());
-    fs::write(folder.path().join("manifest.json"), "{\"format_version\": 3, \"new\": 1}").unwrap();
+    fs::write(folder.path().join("manifest.json"), "{\"format_version\": 4, \"new\": 1}").unwrap();
     match layout.read_manifest().unwrap_err().fault {
-        Fault::Schema { found, .. } => assert_eq!(found, "manifest version 3"),
+        Fault::Schema { found, .. } => assert_eq!(found, "manifest version 4"),
         other => panic!("{other:?}"),
     }
 }

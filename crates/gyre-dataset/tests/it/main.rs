@@ -3,6 +3,7 @@
 mod cache;
 mod faults;
 mod frozen;
+mod groups;
 mod handles;
 mod parts;
 mod python;

@@ -1,10 +1,10 @@
 use std::fs;
 
-use gyre_dataset::{Fault, read_part, read_record, write_part};
-use gyre_types::{Digest, PartId, RolloutRecord};
+use gyre_dataset::{Fault, Layout, read_groups, read_part, read_record, read_shard, write_part};
+use gyre_types::{Digest, PartId, RolloutRecord, Usage};
 use proptest::prelude::*;
 
-use crate::scenario::{names, record};
+use crate::scenario::{group_row_of, names, publish_groups, publish_rows, record, row_of};
 
 #[test]
 fn records_read_back_whole_and_one_by_one() {
@@ -55,7 +55,6 @@ fn any_record() -> impl Strategy<Value = RolloutRecord> {
             record.sample = sample;
             record.fuel = fuel;
             record.answer = answer;
-            record.prompt_tokens = tokens;
             for message in &mut record.messages {
                 message.content.clone_from(&content);
                 message.tool_call_id.clone_from(&call_id);
@@ -63,6 +62,10 @@ fn any_record() -> impl Strategy<Value = RolloutRecord> {
             for turn in &mut record.turns {
                 turn.logprobs = vec![logprob; turn.tokens.len()];
                 turn.fuel = fuel;
+                turn.prompt_tokens.clone_from(&tokens);
+                turn.reasoning.clone_from(&call_id);
+                turn.model.clone_from(&call_id);
+                turn.usage = Usage { prompt: fuel, cached: fuel / 2, completion: fuel / 3 };
             }
             record
         },
@@ -78,5 +81,27 @@ proptest! {
         let part = write_part(folder.path(), "any", &records).unwrap();
         let read: Vec<_> = read_part(&part.path).unwrap().map(Result::unwrap).collect();
         prop_assert_eq!(read, records);
+    }
+
+    /// Whatever a model said, and whatever tokens it has: what the rows hold is what is
+    /// read back, which the writer compares too.
+    #[test]
+    fn any_rows_read_back(records in proptest::collection::vec(any_record(), 0..20)) {
+        let mut records = records;
+        let mut seen = std::collections::HashSet::new();
+        records.retain(|record| seen.insert(record.id.clone()) && record.fuel < 1 << 63);
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        layout.create().unwrap();
+        let rows: Vec<_> = records.iter().map(|record| row_of(record, 0)).collect();
+        let shard = publish_rows(&layout.data_dir(), 1, rows.iter().cloned());
+        let read: Vec<_> = read_shard(&shard.path).unwrap().map(Result::unwrap).collect();
+        prop_assert_eq!(read, rows);
+
+        let groups: Vec<_> = records.iter().map(|record| group_row_of(record, 1)).collect();
+        let shard = publish_groups(&layout, 1, groups.iter().cloned());
+        let read = read_groups(&layout.resolve(&shard.path)).unwrap();
+        let read: Vec<_> = read.map(Result::unwrap).collect();
+        prop_assert_eq!(read, groups);
     }
 }

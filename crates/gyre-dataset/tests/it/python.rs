@@ -41,7 +41,7 @@ fn every_column_survives_every_reader() {
     let cache = folder.path().join("cache");
     let survived = python("survive.py", &cache, &[layout.root().as_os_str()]);
     let ways = ["map", "from_list", "to_json", "pandas", "polars", "duckdb"];
-    let all = ["records", "sft", "sft_tools", "prompt_completion"]
+    let all = ["records", "groups", "sft", "sft_tools", "prompt_completion"]
         .iter()
         .flat_map(|name| ways.iter().map(move |way| format!("{name} {way} ok")));
     assert_eq!(survived, all.collect::<Vec<_>>());
@@ -56,13 +56,15 @@ fn four_libraries_load_the_same_rows() {
     for round in [1, 2] {
         for row in read_shard(&shard_of(&layout, round)).unwrap() {
             let row = row.unwrap();
-            let tokens: u64 = row.tokens.iter().map(|token| u64::from(*token)).sum();
+            let tokens = row.turns.iter().flat_map(|turn| &turn.tokens);
+            let tokens: u64 = tokens.map(|token| u64::from(*token)).sum();
+            let branches = row.turns.iter().filter(|turn| turn.is_branch).count();
             let last = row.messages.last().map_or("", |message| message.content.as_str());
             let calls = row.messages.iter().filter(|message| !message.tool_calls.is_empty());
             let checkpoint = row.checkpoint_id.as_ref().map_or("none", |id| id.as_str());
             writeln!(
                 text,
-                "{}|{}|{}|{}|{}|{}|{}|{}|{}|{}",
+                "{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}",
                 row.rollout_id,
                 row.round,
                 row.seed,
@@ -71,6 +73,7 @@ fn four_libraries_load_the_same_rows() {
                 calls.count(),
                 last,
                 tokens,
+                branches,
                 row.reward * 100.0,
                 row.skills.join(","),
             )

@@ -1,12 +1,13 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gyre_dataset::{
-    Card, DatasetRow, DatasetWriter, Layout, ManifestShard, PublishedShard, RowSource,
+    Card, DatasetRow, DatasetWriter, GroupRow, GroupWriter, Layout, ManifestShard, PublishedShard,
+    RowSource, RowTurn,
 };
 use gyre_types::{
-    CheckResult, CheckpointId, Composition, Digest, FinishReason, Interface, Judgement, Limits,
-    Message, PolicyRef, Role, RolloutId, RolloutRecord, Sampling, Score, Seed, Split, StopReason,
-    Task, TaskId, ToolCall, TurnRecord, Verdict,
+    Acting, CheckResult, CheckpointId, Composition, Digest, FinishReason, Interface, Judgement,
+    Limits, Message, PolicyRef, Role, RolloutId, RolloutRecord, Sampling, Score, Seed, Split,
+    StopReason, Task, TaskId, ToolCall, TurnRecord, Usage, Verdict,
 };
 
 pub(crate) fn digest(text: &str) -> Digest {
@@ -37,12 +38,38 @@ fn messages(number: u32) -> Vec<Message> {
 }
 
 /// A record whose every field depends on its number; some lists are empty and
-/// some optional fields absent.
+/// some optional fields absent. A few second turns branch off.
 pub(crate) fn record(number: u32) -> RolloutRecord {
+    let mut record = record_of_version_2(number);
+    record.acting = Acting::ALL[number as usize % 2];
+    let mut before: Vec<u32> = Vec::new();
+    for (at, turn) in (0..).zip(&mut record.turns) {
+        turn.prompt_tokens = match number % 8 {
+            5 if at == 1 => vec![7, 8, 9],
+            _ => before.iter().copied().chain([number, at]).collect(),
+        };
+        before = [turn.prompt_tokens.as_slice(), &turn.tokens].concat();
+        turn.reasoning = (number % 3 == at).then(|| format!("π is {number}.{at} \u{1f642}"));
+        turn.model = (!number.is_multiple_of(4)).then(|| format!("vendor/model-{at}"));
+        turn.usage = Usage {
+            prompt: turn.prompt_tokens.len() as u64,
+            cached: u64::MAX - u64::from(number),
+            completion: turn.tokens.len() as u64 + 1,
+        };
+    }
+    record
+}
+
+/// The same record as `part/2` held it: with the first turn's prompt alone.
+pub(crate) fn record_of_version_2(number: u32) -> RolloutRecord {
     let turn = |turn: u32| TurnRecord {
+        prompt_tokens: if turn == 0 { (0..number % 3).collect() } else { Vec::new() },
         tokens: (0..number % 7 + turn).map(|n| n * 11).collect(),
         logprobs: (0..number % 7 + turn).map(|n| -0.1 * n as f32).collect(),
         finish: [FinishReason::Stop, FinishReason::Length, FinishReason::Rule][turn as usize % 3],
+        reasoning: None,
+        usage: Usage::default(),
+        model: None,
         fuel: u64::from(number) << 20,
         chain: digest(&format!("turn {number} {turn}")),
     };
@@ -57,6 +84,7 @@ pub(crate) fn record(number: u32) -> RolloutRecord {
         turns_max: 3,
         tokens_max: Some(512),
         repair_temperature: Some(1.1),
+        acting: Acting::Tools,
         policy: PolicyRef {
             checkpoint: (!number.is_multiple_of(5))
                 .then(|| CheckpointId::from_digest(&digest("checkpoint"))),
@@ -64,7 +92,6 @@ pub(crate) fn record(number: u32) -> RolloutRecord {
         },
         sandbox_digest: digest("sandbox"),
         messages: if number == 3 { Vec::new() } else { messages(number) },
-        prompt_tokens: (0..number % 3).collect(),
         turns: (0..number % 3).map(turn).collect(),
         answer: format!("def f(x):\n    return x + {}", number % 100),
         stop: StopReason::ALL[number as usize % StopReason::ALL.len()],
@@ -94,22 +121,72 @@ pub(crate) fn task(number: u32) -> Task {
     }
 }
 
-pub(crate) fn row(number: u32) -> DatasetRow {
-    let record = record(number);
+/// Numbers by four are of one task; the second attempt of each fails.
+fn judgement(number: u32) -> Judgement {
     let passed = number % 4 != 1;
     let verdict =
         if passed { Verdict::Pass } else { Verdict::Fail { score: Score::new(0.25).unwrap() } };
     let detail = "SECRET EXPECTED VALUE".to_owned();
     let check = CheckResult { name: "hidden[0]".to_owned(), passed, weight: 2.0, detail };
-    let judgement = Judgement { verdict, checks: vec![check], fuel: 1, guests: 1 };
-    DatasetRow::of(RowSource {
-        record: &record,
+    Judgement { verdict, checks: vec![check], fuel: 1, guests: 1 }
+}
+
+/// Gives what rows are made from to `made`.
+fn with_source<T>(record: &RolloutRecord, number: u32, made: impl Fn(RowSource<'_>) -> T) -> T {
+    let judgement = judgement(number);
+    let passed = judgement.verdict.is_pass();
+    made(RowSource {
+        record,
         task: &task(number / 4),
         judgement: &judgement,
         verifier_digest: digest("verifier"),
         reward: if passed { 1.0 } else { 0.25 },
         tools: "[{\"type\":\"function\",\"function\":{\"name\":\"python\"}}]",
     })
+}
+
+pub(crate) fn row(number: u32) -> DatasetRow {
+    row_of(&record(number), number)
+}
+
+/// The row of a record, judged as the attempt of this number is.
+pub(crate) fn row_of(record: &RolloutRecord, number: u32) -> DatasetRow {
+    with_source(record, number, DatasetRow::of)
+}
+
+/// The row as `dataset/2` held it: the tokens of all turns joined.
+pub(crate) fn row_of_version_2(number: u32) -> DatasetRow {
+    let row = with_source(&record_of_version_2(number), number, DatasetRow::of);
+    let turns = row.turns.into_iter().reduce(|mut joined, turn| {
+        joined.tokens.extend(turn.tokens);
+        joined.logprobs.extend(turn.logprobs);
+        joined.loss_mask.extend(turn.loss_mask);
+        joined
+    });
+    let is_known = |turn: &RowTurn| *turn != RowTurn::default();
+    DatasetRow { turns: turns.into_iter().filter(is_known).collect(), ..row }
+}
+
+pub(crate) fn group_row(number: u32) -> GroupRow {
+    group_row_of(&record(number), number)
+}
+
+/// The same of a group.
+pub(crate) fn group_row_of(record: &RolloutRecord, number: u32) -> GroupRow {
+    with_source(record, number, |source| {
+        GroupRow::of(RowSource { reward: f64::from(u8::from(source.reward == 1.0)), ..source })
+    })
+}
+
+/// Publishes whole groups as a shard of a round.
+pub(crate) fn publish_groups(
+    layout: &Layout,
+    round: u32,
+    rows: impl Iterator<Item = GroupRow>,
+) -> ManifestShard {
+    let mut writer = GroupWriter::new(layout.groups(), round);
+    rows.for_each(|row| writer.push(row).unwrap());
+    listed("groups", round, &writer.seal().unwrap().publish().unwrap())
 }
 
 /// Publishes the rows of these numbers as a shard of a round.
@@ -180,12 +257,16 @@ pub(crate) fn episode(number: u32) -> DatasetRow {
         }
     };
     let turns = messages.iter().filter(|message| message.role == Role::Assistant).count() as u32;
-    let mut record = record(number);
+    let mut record = record_of_version_2(number);
     record.turns = (0..turns)
         .map(|turn| TurnRecord {
+            prompt_tokens: vec![],
             tokens: vec![100 + turn; 3],
             logprobs: vec![],
             finish: FinishReason::Stop,
+            reasoning: None,
+            usage: Usage::default(),
+            model: None,
             fuel: 1,
             chain: digest("chain"),
         })
@@ -213,9 +294,13 @@ pub(crate) fn card() -> Card {
 }
 
 pub(crate) fn manifest_shard(round: u32, shard: &PublishedShard) -> ManifestShard {
+    listed("data", round, shard)
+}
+
+fn listed(folder: &str, round: u32, shard: &PublishedShard) -> ManifestShard {
     ManifestShard {
         id: shard.id.clone(),
-        path: format!("data/{}", shard.path.file_name().unwrap().to_str().unwrap()),
+        path: format!("{folder}/{}", shard.path.file_name().unwrap().to_str().unwrap()),
         sha256: shard.sha256,
         bytes: shard.bytes,
         rows: shard.rollouts.len() as u64,
@@ -223,22 +308,29 @@ pub(crate) fn manifest_shard(round: u32, shard: &PublishedShard) -> ManifestShar
     }
 }
 
-/// A dataset of two shards: rows 0 to 1,499 and 1,500 to 1,999.
+/// A dataset of two rounds: rows 0 to 1,499 and 1,500 to 1,999. Its groups hold the
+/// same attempts in the first round, and none in the second.
 pub(crate) fn dataset(root: &Path) -> Layout {
     let layout = Layout::new(root);
     layout.create().unwrap();
     let first = publish(&layout.data_dir(), 1, 0..1_500);
     let second = publish(&layout.data_dir(), 2, 1_500..2_000);
-    let shards = [manifest_shard(2, &second), manifest_shard(1, &first)];
+    let groups = publish_groups(&layout, 1, (0..1_500).map(group_row));
+    let shards = [manifest_shard(2, &second), groups, manifest_shard(1, &first)];
     layout.write_index(&card(), &shards).unwrap();
     layout
 }
 
-/// The file of the only shard of a round.
-pub(crate) fn shard_of(layout: &Layout, round: u32) -> std::path::PathBuf {
-    let shards = layout.read_manifest().unwrap().shards;
-    let shard = shards.into_iter().find(|shard| shard.round == round).unwrap();
+/// The file of a round's only shard of accepted rows.
+pub(crate) fn shard_of(layout: &Layout, round: u32) -> PathBuf {
+    let manifest = layout.read_manifest().unwrap();
+    let shard = manifest.accepted().find(|shard| shard.round == round).unwrap();
     layout.resolve(&shard.path)
+}
+
+/// A file of an earlier version.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 /// The names in a folder, sorted.

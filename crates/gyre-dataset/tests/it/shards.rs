@@ -59,11 +59,11 @@ fn rows_that_may_not_be_trained_on_are_refused() {
     let mut unweighed = row(1);
     unweighed.reward = f64::NAN;
     let mut unmasked = row(7);
-    unmasked.loss_mask.push(true);
+    unmasked.turns[0].loss_mask.push(true);
     let mut endless = row(1);
     endless.fuel = 1 << 63;
     let mut unlogged = row(8);
-    unlogged.logprobs.pop();
+    unlogged.turns[1].logprobs.pop();
     writer.push(row(0)).unwrap();
     for (row, expected) in [
         (held_out(Split::Gate), "is a held-out task (gate)"),
@@ -71,8 +71,8 @@ fn rows_that_may_not_be_trained_on_are_refused() {
         (invalid, "it has no verdict (infrastructure: lost)"),
         (unweighed, "its reward is NaN"),
         (endless, "its fuel is 9223372036854775808, more than 63 bits hold"),
-        (unmasked, "its loss mask has 1 entries for 0 tokens"),
-        (unlogged, "it has 2 logprobs for 3 tokens"),
+        (unmasked, "the loss mask of turn 0 has 1 entries for 0 tokens"),
+        (unlogged, "turn 1 has 1 logprobs for 2 tokens"),
         (row(0), "it is in the shard already"),
     ] {
         let id = row.rollout_id.to_string();
@@ -108,17 +108,25 @@ fn what_is_not_published_leaves_no_file() {
 fn the_folder_is_a_dataset_with_card_and_manifest() {
     let folder = tempfile::tempdir().unwrap();
     let layout = dataset(folder.path());
-    let whole = ["README.md", "data", "manifest.json", "prompt_completion", "sft", "sft_tools"];
+    let whole =
+        ["README.md", "data", "groups", "manifest.json", "prompt_completion", "sft", "sft_tools"];
     assert_eq!(names(folder.path()), whole);
     let manifest = layout.read_manifest().unwrap();
     for (path, _, _) in manifest.files() {
         assert!(layout.resolve(path).is_file(), "{path}");
     }
-    assert_eq!(manifest.files().count(), 8);
-    let rows: Vec<_> = manifest.shards.iter().map(|shard| (shard.round, shard.rows)).collect();
+    assert_eq!(manifest.files().count(), 9);
+    let rows: Vec<_> = manifest.accepted().map(|shard| (shard.round, shard.rows)).collect();
     assert_eq!(rows, [(1, 1_500), (2, 500)]);
     let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
-    for expected in ["license: unknown", "- rows: 2000", "1K<n<10K", "config_name: sft_tools"] {
+    for expected in [
+        "license: unknown",
+        "- rows: 2000",
+        "- attempts in groups: 1500",
+        "1K<n<10K",
+        "config_name: sft_tools",
+        "config_name: groups",
+    ] {
         assert!(readme.contains(expected), "{readme}");
     }
     for (path, _, _) in manifest.files() {
@@ -218,7 +226,7 @@ fn head_and_stats_read_over_shards() {
     let stats = stats(&layout).unwrap();
     assert_eq!(stats.rows, 2_000);
     let manifest = layout.read_manifest().unwrap();
-    assert_eq!(stats.bytes, manifest.shards.iter().map(|shard| shard.bytes).sum::<u64>());
+    assert_eq!(stats.bytes, manifest.accepted().map(|shard| shard.bytes).sum::<u64>());
     assert_eq!(stats.by_round, [(1, 667), (2, 667), (3, 666)].into());
     assert_eq!(stats.by_family, [("chain".to_owned(), 1_000), ("text".to_owned(), 1_000)].into());
     assert_eq!(stats.by_difficulty, [(1, 500), (2, 500), (3, 500), (4, 500)].into());
@@ -244,15 +252,17 @@ fn a_later_round_changes_no_earlier_shard() {
 #[test]
 fn only_the_turn_that_gave_the_answer_carries_loss() {
     let trained_on = |number| {
-        let row = episode(number);
-        let marked = row.tokens.iter().zip(&row.loss_mask).filter(|(_, trained)| **trained);
-        marked.map(|(token, _)| *token).collect::<Vec<_>>()
+        let turns = episode(number).turns;
+        let tokens = turns.iter().flat_map(|turn| turn.tokens.iter().zip(&turn.loss_mask));
+        tokens.filter(|(_, trained)| **trained).map(|(token, _)| *token).collect::<Vec<_>>()
     };
     assert_eq!(trained_on(0), [100; 3], "handed in at once");
     assert_eq!(trained_on(1), [101; 3], "repaired: the first program was wrong");
     assert_eq!(trained_on(2), [101; 3], "run, and then handed in");
     assert!(format!("{:?}", episode(1)).contains(WRONG));
-    assert_eq!(episode(1).tokens, [100, 100, 100, 101, 101, 101]);
+    let turns = episode(1).turns;
+    let sampled: Vec<_> = turns.iter().map(|turn| turn.tokens.as_slice()).collect();
+    assert_eq!(sampled, [[100; 3], [101; 3]]);
 }
 
 #[test]
