@@ -1,14 +1,15 @@
-//! Sampling with a cache of keys and values.
+//! Sampling with a cache of keys and values, in batches that requests join and
+//! leave at any token.
 //!
-//! Requests of one prompt share its cache and attend to it together. Rows come
-//! and go as answers end; since no row's arithmetic depends on another's (see
-//! `matmul`), who shares a step is decided by speed alone.
+//! Requests of one prompt that are taken together share its cache and attend to it
+//! together. Since no row's arithmetic depends on another's (see `matmul`), who
+//! shares a step is decided by speed alone.
 
 mod attend;
+mod queue;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gyre_types::Seed;
 use rand_chacha::ChaCha8Rng;
@@ -19,6 +20,7 @@ use crate::ops::{self, wide};
 use crate::random::uniform;
 use crate::tokenizer::END;
 use attend::{Cache, Seat};
+pub(crate) use queue::Queue;
 
 /// Rows that are worked on together: enough to share each weight that is read.
 const ROWS: usize = 64;
@@ -29,6 +31,8 @@ pub(crate) struct Job {
     pub(crate) seed: Seed,
     pub(crate) temperature: f32,
     pub(crate) tokens_max: usize,
+    /// Who gets it, with the prompt.
+    pub(crate) reply: Box<dyn FnOnce(Vec<u32>, Drawn) + Send>,
 }
 
 /// One answer drawn.
@@ -39,37 +43,14 @@ pub(crate) struct Drawn {
     pub(crate) ended: bool,
 }
 
-/// Draws every answer, in the order of the jobs.
-pub(crate) fn decode(net: Net<'_>, jobs: &[Job], threads: usize) -> Vec<Drawn> {
-    let mut by_prompt: BTreeMap<&[u32], Vec<usize>> = BTreeMap::new();
-    let open = |job: &Job| job.tokens_max > 0 && job.prompt.len() < net.layout.arch.context;
-    for (n, job) in jobs.iter().enumerate().filter(|(_, job)| open(job)) {
-        by_prompt.entry(&job.prompt).or_default().push(n);
-    }
-    let groups: Vec<Vec<usize>> = by_prompt.into_values().collect();
-    let taken = AtomicUsize::new(0);
-    let work = || Decoder::new(net, jobs, &groups, &taken).run();
-    let threads = threads.clamp(1, groups.len().max(1));
-    let mut drawn = vec![Drawn::default(); jobs.len()];
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut place = |done: Vec<(usize, Drawn)>| {
-            done.into_iter().for_each(|(job, answer)| drawn[job] = answer);
-        };
-        place(work());
-        for other in others {
-            match other.join() {
-                Ok(done) => place(done),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-    });
-    drawn
+/// Draws answers on this thread until the queue is closed and empty.
+pub(crate) fn decode(net: Net<'_>, queue: &Queue) {
+    Decoder::new(net, queue).run();
 }
 
 /// An answer being drawn.
 struct Row {
-    job: usize,
+    job: Job,
     rng: ChaCha8Rng,
     seat: Seat,
     drawn: Drawn,
@@ -78,12 +59,8 @@ struct Row {
 /// One thread's work.
 struct Decoder<'a> {
     net: Net<'a>,
-    jobs: &'a [Job],
-    /// Jobs of one prompt.
-    groups: &'a [Vec<usize>],
-    taken: &'a AtomicUsize,
+    queue: &'a Queue,
     rows: Vec<Row>,
-    done: Vec<(usize, Drawn)>,
     spare: Vec<Cache>,
     forward: Forward,
     batch: Packed,
@@ -105,19 +82,11 @@ struct StepBuffers {
 }
 
 impl<'a> Decoder<'a> {
-    fn new(
-        net: Net<'a>,
-        jobs: &'a [Job],
-        groups: &'a [Vec<usize>],
-        taken: &'a AtomicUsize,
-    ) -> Self {
+    fn new(net: Net<'a>, queue: &'a Queue) -> Self {
         Self {
             net,
-            jobs,
-            groups,
-            taken,
+            queue,
             rows: vec![],
-            done: vec![],
             spare: vec![],
             forward: Forward::default(),
             batch: Packed::default(),
@@ -125,32 +94,35 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn run(mut self) -> Vec<(usize, Drawn)> {
+    fn run(mut self) {
         loop {
-            self.admit();
-            if self.rows.is_empty() {
-                return self.done;
+            let jobs = self.queue.take(ROWS - self.rows.len(), self.rows.is_empty());
+            if jobs.is_empty() && self.rows.is_empty() {
+                return;
             }
-            self.advance();
+            self.admit(jobs);
+            if !self.rows.is_empty() {
+                self.advance();
+            }
         }
     }
 
-    /// Reads prompts until there are rows enough.
-    fn admit(&mut self) {
-        let mut groups = Vec::new();
-        let mut rows = self.rows.len();
-        while rows < ROWS {
-            let next = self.taken.fetch_add(1, Ordering::Relaxed);
-            let Some(group) = self.groups.get(next) else { break };
-            rows += group.len();
-            groups.push(group);
+    /// Reads the prompts of new jobs and draws their first tokens.
+    fn admit(&mut self, jobs: Vec<Job>) {
+        let context = self.net.layout.arch.context;
+        let mut by_prompt: BTreeMap<Vec<u32>, Vec<Job>> = BTreeMap::new();
+        for job in jobs {
+            if job.tokens_max > 0 && job.prompt.len() < context {
+                by_prompt.entry(job.prompt.clone()).or_default().push(job);
+            } else {
+                (job.reply)(job.prompt, Drawn::default());
+            }
         }
-        if groups.is_empty() {
+        if by_prompt.is_empty() {
             return;
         }
         self.batch.clear();
-        for group in &groups {
-            let prompt = &self.jobs[group[0]].prompt;
+        for prompt in by_prompt.keys() {
             self.batch.spans.push((self.batch.tokens.len(), prompt.len()));
             self.batch.tokens.extend(prompt);
             self.batch.positions.extend(0..prompt.len() as u32);
@@ -159,29 +131,25 @@ impl<'a> Decoder<'a> {
         let d = self.net.layout.arch.hidden;
         self.step.x.clear();
         let first = self.rows.len();
-        for (group, span) in groups.into_iter().zip(self.batch.spans.clone()) {
+        for (group, span) in by_prompt.into_values().zip(self.batch.spans.clone()) {
             let prompt = Rc::new(Cache::of_prompt(&self.net.layout.arch, &self.forward, span));
             let last = (span.0 + span.1 - 1) * d;
             for job in group {
                 self.step.x.extend_from_slice(&self.forward.x[last..last + d]);
-                let row = self.seat(*job, Rc::clone(&prompt));
+                let row = self.seat(job, Rc::clone(&prompt));
                 self.rows.push(row);
             }
         }
         self.draw(first);
     }
 
-    fn seat(&mut self, job: usize, prompt: Rc<Cache>) -> Row {
+    fn seat(&mut self, job: Job, prompt: Rc<Cache>) -> Row {
         let arch = &self.net.layout.arch;
-        let room = self.jobs[job].tokens_max.min(arch.context - prompt.len);
+        let room = job.tokens_max.min(arch.context - prompt.len);
         let mut own = self.spare.pop().unwrap_or_default();
         own.reset(arch, room);
-        Row {
-            job,
-            rng: self.jobs[job].seed.rng(),
-            seat: Seat { prompt, own },
-            drawn: Drawn::default(),
-        }
+        let rng = job.seed.rng();
+        Row { job, rng, seat: Seat { prompt, own }, drawn: Drawn::default() }
     }
 
     /// Runs the last token of every row through the layers and draws the next.
@@ -241,16 +209,16 @@ impl<'a> Decoder<'a> {
         product(Shape { m, n: vocab, k: d }, input, head, &mut step.logits);
         for (row, logits) in self.rows[first..].iter_mut().zip(step.logits.chunks_exact_mut(vocab))
         {
-            let (token, logprob) = pick(logits, self.jobs[row.job].temperature, &mut row.rng);
+            let (token, logprob) = pick(logits, row.job.temperature, &mut row.rng);
             row.drawn.tokens.push(token);
             row.drawn.logprobs.push(logprob);
             row.drawn.ended = token == END;
         }
-        let (done, spare) = (&mut self.done, &mut self.spare);
+        let spare = &mut self.spare;
         let ended = |row: &mut Row| row.drawn.ended || row.seat.own.len + 1 >= row.seat.own.room;
         for row in self.rows.extract_if(first.., ended) {
             spare.push(row.seat.own);
-            done.push((row.job, row.drawn));
+            (row.job.reply)(row.job.prompt, row.drawn);
         }
     }
 }

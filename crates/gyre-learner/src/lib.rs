@@ -22,6 +22,7 @@ mod backward;
 mod checkpoint;
 mod config;
 mod decode;
+mod engine;
 mod error;
 mod forward;
 mod lookup;
@@ -38,6 +39,7 @@ mod train;
 
 pub use checkpoint::Checkpoint;
 pub use config::{LearnerConfig, Positions, Schedule};
+pub use engine::Engine;
 pub use error::LearnerError;
 pub use policy::{LocalPolicy, Sample, SampleRequest};
 pub use tokenizer::Tokenizer;

@@ -1,11 +1,13 @@
 use std::fmt;
 use std::path::Path;
+use std::sync::mpsc;
 
 use gyre_types::{Digest, FinishReason, Seed};
 
 use crate::LearnerError;
 use crate::checkpoint::{self, Weights};
-use crate::decode::{self, Job};
+use crate::decode::{self, Drawn, Job, Queue};
+use crate::forward::Net;
 use crate::ops::Rotary;
 
 /// A checkpoint that answers.
@@ -80,31 +82,56 @@ impl LocalPolicy {
 
     /// [`LocalPolicy::sample`] on this many threads.
     pub fn sample_on(&self, threads: usize, requests: &[SampleRequest]) -> Vec<Sample> {
-        let Weights { layout, params, tokenizer, .. } = &self.weights;
-        let net = crate::forward::Net { layout, params, rotary: &self.rotary };
-        let jobs: Vec<_> = requests
-            .iter()
-            .map(|request| Job {
-                prompt: tokenizer.encode_prompt(&request.prompt),
-                seed: request.seed,
-                temperature: request.temperature,
-                tokens_max: request.tokens_max as usize,
-            })
-            .collect();
-        let drawn = decode::decode(net, &jobs, threads);
-        let finish = |drawn| match drawn {
-            true => FinishReason::Stop,
-            false => FinishReason::Length,
-        };
-        jobs.into_iter()
-            .zip(drawn)
-            .map(|(job, drawn)| Sample {
-                prompt_tokens: job.prompt,
-                text: tokenizer.decode(&drawn.tokens),
-                tokens: drawn.tokens,
-                logprobs: drawn.logprobs,
-                finish: finish(drawn.ended),
-            })
-            .collect()
+        let (done, samples) = mpsc::channel();
+        let queue = Queue::new(threads);
+        queue.push(requests.iter().enumerate().map(|(at, request)| {
+            let done = done.clone();
+            let reply = Box::new(move |prompt, drawn| {
+                // The receiver outlives every thread that could send.
+                let _ = done.send((at, prompt, drawn));
+            });
+            self.job(request, reply)
+        }));
+        queue.close();
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(|| self.serve(&queue));
+            }
+            self.serve(&queue);
+        });
+        drop(done);
+        let mut drawn: Vec<_> = samples.into_iter().collect();
+        drawn.sort_by_key(|(at, ..)| *at);
+        drawn.into_iter().map(|(_, prompt, drawn)| self.sampled(prompt, drawn)).collect()
+    }
+
+    /// Draws answers on this thread until the queue is closed.
+    pub(crate) fn serve(&self, queue: &Queue) {
+        let Weights { layout, params, .. } = &self.weights;
+        decode::decode(Net { layout, params, rotary: &self.rotary }, queue);
+    }
+
+    pub(crate) fn job(
+        &self,
+        request: &SampleRequest,
+        reply: Box<dyn FnOnce(Vec<u32>, Drawn) + Send>,
+    ) -> Job {
+        Job {
+            prompt: self.weights.tokenizer.encode_prompt(&request.prompt),
+            seed: request.seed,
+            temperature: request.temperature,
+            tokens_max: request.tokens_max as usize,
+            reply,
+        }
+    }
+
+    pub(crate) fn sampled(&self, prompt_tokens: Vec<u32>, drawn: Drawn) -> Sample {
+        Sample {
+            prompt_tokens,
+            text: self.weights.tokenizer.decode(&drawn.tokens),
+            tokens: drawn.tokens,
+            logprobs: drawn.logprobs,
+            finish: if drawn.ended { FinishReason::Stop } else { FinishReason::Length },
+        }
     }
 }

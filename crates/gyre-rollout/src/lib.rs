@@ -1,27 +1,15 @@
-//! Episodes: a policy acts on a task, turn by turn, in a sandbox.
+//! Drives episodes: asks the model and the sandbox for what each one needs.
 //!
-//! The policy calls two tools: `run_examples` executes its program on the
-//! visible examples and tells what they gave, `submit` ends the episode.
-//! Nothing here knows a grading key: this crate does not depend on the one that
-//! defines it, so no feedback can tell of hidden cases.
-//!
-//! Rollouts run in waves, so that a policy sees all turns of a wave as one
-//! batch.
-//! What a rollout does depends on its request alone: never on the wave that it
-//! happens to be in.
+//! A bounded number of episodes is in flight, each on its own: whichever of model
+//! and sandbox is slower, the other is kept busy, and a fault ends the episode
+//! that it struck and no other.
+//! What an episode does depends on its [`EpisodeSpec`](gyre_env::EpisodeSpec), its
+//! settings and the model's answers alone: never on what else is in flight.
 
-mod chain;
-mod episode;
-mod examples;
-mod policy;
-mod recorded;
-mod tools;
+mod drive;
+mod scripted;
 mod trace;
 
-pub use episode::{
-    EpisodeError, EpisodeSettings, RolledOut, RolloutRequest, first_message, run_wave,
-};
-pub use policy::{Policy, PolicyError, TurnRequest};
-pub use recorded::RecordedPolicy;
-pub use tools::{RUN_EXAMPLES, SUBMIT, last_examples_passed, tool_call, tools_json};
+pub use drive::EpisodeDriver;
+pub use scripted::ScriptedModel;
 pub use trace::MESSAGES;

@@ -4,12 +4,11 @@
 //! program's affair. What was said is part of a span only where spans of the
 //! target [`MESSAGES`] are enabled too, since it may be long, and private.
 
-use gyre_types::{Completion, FinishReason, Message, PolicyRef, Role, Sampling};
+use gyre_env::{EpisodeOutcome, EpisodeSpec};
+use gyre_types::{ChatCompletion, ChatRequest, FinishReason, Message, PolicyRef, Role};
 use serde_json::{Value, json};
 use tracing::field::{Empty, display};
 use tracing::{Level, Span, info_span};
-
-use crate::episode::{RolledOut, RolloutRequest};
 
 /// Who enables spans of this target asks for messages in those of rollouts.
 pub const MESSAGES: &str = "gyre_rollout::messages";
@@ -26,7 +25,7 @@ fn model(policy: &PolicyRef) -> String {
 }
 
 /// A rollout, from its first turn to its end.
-pub(crate) fn agent(request: &RolloutRequest<'_>, policy: &PolicyRef) -> Span {
+pub(crate) fn agent(request: &EpisodeSpec<'_>, policy: &PolicyRef) -> Span {
     // A trace of its own: a round has thousands.
     info_span!(
         parent: None,
@@ -51,13 +50,13 @@ pub(crate) fn agent(request: &RolloutRequest<'_>, policy: &PolicyRef) -> Span {
     )
 }
 
-pub(crate) fn end_agent(span: &Span, made: &RolledOut) {
+pub(crate) fn end_agent(span: &Span, made: &EpisodeOutcome) {
     if span.is_disabled() {
         return;
     }
     let record = &made.record;
     let sampled: usize = record.turns.iter().map(|turn| turn.tokens.len()).sum();
-    span.record("gen_ai.usage.input_tokens", record.prompt_tokens.len());
+    span.record("gen_ai.usage.input_tokens", record.prompt_tokens().len());
     span.record("gen_ai.usage.output_tokens", sampled);
     span.record("gyre.stop", record.stop.as_str());
     span.record("gyre.fuel", record.fuel);
@@ -66,13 +65,13 @@ pub(crate) fn end_agent(span: &Span, made: &RolledOut) {
     }
 }
 
-fn failed(span: &Span, kind: &str) {
+pub(crate) fn failed(span: &Span, kind: &str) {
     span.record("otel.status_code", "ERROR");
     span.record("error.type", kind);
 }
 
 /// A turn: from when the policy is asked until it has answered.
-pub(crate) fn chat(agent: &Span, policy: &PolicyRef, sampling: Sampling, said: &[Message]) -> Span {
+pub(crate) fn chat(agent: &Span, policy: &PolicyRef, request: &ChatRequest) -> Span {
     let span = info_span!(
         parent: agent,
         "chat",
@@ -80,8 +79,8 @@ pub(crate) fn chat(agent: &Span, policy: &PolicyRef, sampling: Sampling, said: &
         gen_ai.operation.name = "chat",
         gen_ai.provider.name = PROVIDER,
         gen_ai.request.model = model(policy),
-        gen_ai.request.temperature = f64::from(sampling.temperature),
-        gen_ai.request.max_tokens = sampling.tokens_max,
+        gen_ai.request.temperature = f64::from(request.sampling.temperature),
+        gen_ai.request.max_tokens = request.sampling.tokens_max,
         gen_ai.usage.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,
         gen_ai.response.finish_reasons = Empty,
@@ -89,19 +88,19 @@ pub(crate) fn chat(agent: &Span, policy: &PolicyRef, sampling: Sampling, said: &
         gen_ai.output.messages = Empty,
     );
     if !span.is_disabled() && with_messages() {
-        let said: Vec<Value> = said.iter().map(message).collect();
+        let said: Vec<Value> = request.messages.iter().map(message).collect();
         span.record("gen_ai.input.messages", display(Value::Array(said)));
     }
     span
 }
 
-pub(crate) fn end_chat(span: &Span, completion: &Completion) {
+pub(crate) fn end_chat(span: &Span, completion: &ChatCompletion) {
     if span.is_disabled() {
         return;
     }
     let reason = match completion.finish {
-        FinishReason::Stop | FinishReason::Rule => "stop",
-        FinishReason::Length => "length",
+        FinishReason::Rule => "stop",
+        finish => finish.as_str(),
     };
     if !completion.prompt_tokens.is_empty() {
         span.record("gen_ai.usage.input_tokens", completion.prompt_tokens.len());

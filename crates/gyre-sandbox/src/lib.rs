@@ -51,4 +51,4 @@ pub use link::{WORKER_ARGUMENT, WorkerKind, WorkerProgram};
 pub use process::run_as_worker;
 pub use protocol::{SessionSpec, Usage};
 pub use reply::read as read_reply;
-pub use sandbox::{Sandbox, SandboxConfig, Session};
+pub use sandbox::{Counted, Sandbox, SandboxConfig, Session};

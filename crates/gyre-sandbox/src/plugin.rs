@@ -24,7 +24,7 @@ use wasmtime::Engine;
 
 use crate::cache::{self, CompiledGuest, OpenProgress};
 use crate::link::{Launch, WorkerKind};
-use crate::pool::{self, Answer, Envelope, Pool, PoolSpec, Recipient, Reply, collect};
+use crate::pool::{self, Answer, Envelope, Pool, PoolSpec, Recipient, Reply, ReplyTo, collect};
 use crate::protocol::Request;
 use crate::sandbox::SandboxConfig;
 use crate::worker::{Code, Hello};
@@ -249,7 +249,7 @@ impl ComponentVerifier {
             counted: false,
             life: None,
             ticket: 0,
-            reply_to,
+            reply_to: ReplyTo::Call(reply_to),
         };
         self.pool.send(vec![(Recipient::Anyone, envelope)]);
         collect(&answers, 1).pop().unwrap_or(Err(SandboxError::WorkerLost))

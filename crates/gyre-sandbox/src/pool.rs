@@ -13,6 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use futures_channel::oneshot;
 use gyre_types::{SandboxReport, StepReport};
 
 use crate::SandboxError;
@@ -66,11 +67,19 @@ pub(crate) struct Answered {
     pub(crate) held: Option<Share>,
 }
 
-/// Who asked: all requests of one call share it.
-pub(crate) type ReplyTo = Arc<Sender<Vec<Answered>>>;
+/// Who asked.
+pub(crate) enum ReplyTo {
+    /// A thread that waits for the answers to all requests of a call: they share it.
+    Call(CallReplies),
+    /// Someone who is woken by this one answer.
+    One(oneshot::Sender<Answered>),
+}
+
+/// Where the answers to one call's requests go.
+pub(crate) type CallReplies = Arc<Sender<Vec<Answered>>>;
 
 /// Where the answers of one call's requests meet.
-pub(crate) fn replies() -> (ReplyTo, Receiver<Vec<Answered>>) {
+pub(crate) fn replies() -> (CallReplies, Receiver<Vec<Answered>>) {
     let (reply_to, answers) = mpsc::channel();
     (Arc::new(reply_to), answers)
 }
@@ -266,17 +275,26 @@ pub(crate) fn collect(answers: &Receiver<Vec<Answered>>, count: usize) -> Vec<An
 /// more than an answer does.
 #[derive(Default)]
 struct Answers {
-    to: Option<ReplyTo>,
+    to: Option<CallReplies>,
     waiting: Vec<Answered>,
 }
 
 impl Answers {
     fn add(&mut self, envelope: Envelope, answer: Answer, held: Option<Share>) {
-        if self.to.as_ref().is_none_or(|to| !Arc::ptr_eq(to, &envelope.reply_to)) {
-            self.hand_over();
-            self.to = Some(envelope.reply_to);
+        let answered = Answered { ticket: envelope.ticket, answer, held };
+        match envelope.reply_to {
+            ReplyTo::Call(call) => {
+                if self.to.as_ref().is_none_or(|to| !Arc::ptr_eq(to, &call)) {
+                    self.hand_over();
+                    self.to = Some(call);
+                }
+                self.waiting.push(answered);
+            }
+            ReplyTo::One(waiter) => {
+                // Whoever asked may have given up waiting.
+                let _ = waiter.send(answered);
+            }
         }
-        self.waiting.push(Answered { ticket: envelope.ticket, answer, held });
     }
 
     fn hand_over(&mut self) {

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_channel::oneshot;
 use gyre_types::{Digest, Executor, Limits, SandboxJob, SandboxReport, Step, StepReport};
 
+use crate::budget::Share;
 use crate::guest::GuestImage;
 use crate::layers::Layer;
 use crate::link::{Launch, WorkerKind};
@@ -99,6 +101,20 @@ struct Inner {
 impl Inner {
     fn sessions(&self) -> MutexGuard<'_, Vec<u32>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a request and waits for its answer without holding a thread.
+    async fn ask(
+        &self,
+        to: Recipient,
+        envelope: impl FnOnce(ReplyTo) -> Envelope,
+    ) -> (Answer, Option<Share>) {
+        let (reply_to, answered) = oneshot::channel();
+        self.pool.send(vec![(to, envelope(ReplyTo::One(reply_to)))]);
+        match answered.await {
+            Ok(Answered { answer, held, .. }) => (answer, held),
+            Err(oneshot::Canceled) => (Err(SandboxError::WorkerLost), None),
+        }
     }
 
     /// The worker with the fewest sessions, which gets one more.
@@ -200,30 +216,35 @@ impl Sandbox {
         let request = |(ticket, job): (usize, SandboxJob)| {
             let bounds = Bounds::of(&job.limits);
             let request = Request::Execute(WireJob::new(job, false));
-            (Recipient::Anyone, bounds.envelope(request, None, ticket, &reply_to))
+            (
+                Recipient::Anyone,
+                bounds.envelope(request, None, ticket, ReplyTo::Call(reply_to.clone())),
+            )
         };
         self.inner.pool.send(jobs.into_iter().enumerate().map(request).collect());
         drop(reply_to);
         collect(&answers, count).into_iter().map(report).collect()
     }
 
-    /// Runs jobs as [`execute_each`](Executor::execute_each) does, of whose steps
-    /// the first defines what the others call: where it gives no value, it is the
-    /// last.
-    pub fn attempt_each(
-        &self,
-        jobs: Vec<SandboxJob>,
-        each: &mut dyn FnMut(usize, Result<SandboxReport, SandboxError>),
-    ) {
-        self.run_each(&mut jobs.into_iter(), true, &mut |at, answer| {
-            let mut report = report(answer);
-            if let Ok(report) = &mut report
-                && report.steps.first().is_some_and(|first| first.outcome.value().is_none())
-            {
-                report.steps.truncate(1);
-            }
-            each(at, report);
-        });
+    /// Runs a job in a fresh guest, of whose steps the first defines what the others
+    /// call: where it gives no value, it is the last. Its report counts towards
+    /// [`SandboxConfig`]'s `reports_bytes_max`.
+    ///
+    /// No thread waits. Dropping the future gives up the report, not the run.
+    ///
+    /// # Errors
+    ///
+    /// When the infrastructure failed.
+    pub async fn attempt(&self, job: SandboxJob) -> Result<Counted<SandboxReport>, SandboxError> {
+        let bounds = Bounds { counted: true, ..Bounds::of(&job.limits) };
+        let request = Request::Execute(WireJob::new(job, true));
+        let envelope = |reply_to| bounds.envelope(request, None, 0, reply_to);
+        let (answer, held) = self.inner.ask(Recipient::Anyone, envelope).await;
+        let mut report = report(answer)?;
+        if report.steps.first().is_some_and(|first| first.outcome.value().is_none()) {
+            report.steps.truncate(1);
+        }
+        Ok(Counted { report, _held: held })
     }
 
     /// Runs one job in a fresh guest.
@@ -235,70 +256,43 @@ impl Sandbox {
         self.execute(vec![job]).pop().unwrap_or(Err(SandboxError::WorkerLost))
     }
 
-    /// Starts a session in a fresh guest.
+    /// Starts a session in a fresh guest, and waits for it.
     ///
     /// # Errors
     ///
     /// When there is no room for one more, or the engine failed.
     pub fn start(&self, spec: SessionSpec) -> Result<Session, SandboxError> {
-        self.start_all(vec![spec]).pop().unwrap_or(Err(SandboxError::WorkerLost))
-    }
-
-    /// Starts many sessions.
-    pub fn start_all(&self, specs: Vec<SessionSpec>) -> Vec<Result<Session, SandboxError>> {
-        let count = specs.len();
+        let (mut session, request) = self.prepare(&spec);
         let (reply_to, answers) = pool::replies();
-        let (mut sessions, mut requests) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for (ticket, spec) in specs.into_iter().enumerate() {
-            let key = self.inner.sessions_started.fetch_add(1, Ordering::Relaxed);
-            let worker = self.inner.least_busy();
-            let bounds = Bounds::of(&spec.limits);
-            let request = Request::Start(key, WireSpec::new(&spec));
-            let envelope = bounds.envelope(request, None, ticket, &reply_to);
-            requests.push((Recipient::Worker(worker), envelope));
-            let inner = Arc::clone(&self.inner);
-            sessions.push(Session { inner, key, worker, bounds, life: 0, ended: false });
-        }
-        self.inner.pool.send(requests);
-        drop(reply_to);
-        let started = collect(&answers, count).into_iter().zip(sessions);
-        started
-            .map(|(answer, mut session)| match answer? {
-                Reply::Started(life) => {
-                    session.life = life;
-                    Ok(session)
-                }
-                _ => Err(SandboxError::WorkerLost),
-            })
-            .collect()
+        let envelope = session.bounds.envelope(request, None, 0, ReplyTo::Call(reply_to));
+        self.inner.pool.send(vec![(Recipient::Worker(session.worker), envelope)]);
+        let answer = collect(&answers, 1).pop().unwrap_or(Err(SandboxError::WorkerLost));
+        session.life = life(answer)?;
+        Ok(session)
     }
 
-    /// Takes one step in each of many sessions, several at a time.
+    /// [`Sandbox::start`] without a thread that waits.
     ///
-    /// `each` gets every report as it arrives, with the index of its step. Reports
-    /// that wait for it count towards [`SandboxConfig`]'s `reports_bytes_max`.
-    pub fn step_each(
-        &self,
-        steps: Vec<(&mut Session, Step)>,
-        each: &mut dyn FnMut(usize, Result<StepReport, SandboxError>),
-    ) {
-        let mut asked: BTreeSet<usize> = (0..steps.len()).collect();
-        let (reply_to, answers) = pool::replies();
-        let request = |(ticket, (session, step)): (usize, (&mut Session, Step))| {
-            let request = Request::Step(session.key, WireStep::new(step));
-            let (to, envelope) = session.addressed(request, ticket, &reply_to);
-            (to, Envelope { counted: true, ..envelope })
-        };
-        self.inner.pool.send(steps.into_iter().enumerate().map(request).collect());
-        drop(reply_to);
-        while let Ok(some) = answers.recv() {
-            for Answered { ticket, answer, held } in some {
-                asked.remove(&ticket);
-                each(ticket, step_report(answer));
-                drop(held);
-            }
-        }
-        asked.into_iter().for_each(|ticket| each(ticket, Err(SandboxError::WorkerLost)));
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn begin(&self, spec: SessionSpec) -> Result<Session, SandboxError> {
+        let (mut session, request) = self.prepare(&spec);
+        let bounds = session.bounds;
+        let envelope = |reply_to| bounds.envelope(request, None, 0, reply_to);
+        let (answer, _) = self.inner.ask(Recipient::Worker(session.worker), envelope).await;
+        session.life = life(answer)?;
+        Ok(session)
+    }
+
+    /// A session that has not begun, and the request that begins it.
+    fn prepare(&self, spec: &SessionSpec) -> (Session, Request) {
+        let key = self.inner.sessions_started.fetch_add(1, Ordering::Relaxed);
+        let worker = self.inner.least_busy();
+        let bounds = Bounds::of(&spec.limits);
+        let inner = Arc::clone(&self.inner);
+        let session = Session { inner, key, worker, bounds, life: 0, ended: false };
+        (session, Request::Start(key, WireSpec::new(spec)))
     }
 }
 
@@ -308,7 +302,7 @@ impl Executor for Sandbox {
         jobs: &mut dyn Iterator<Item = SandboxJob>,
         each: &mut dyn FnMut(usize, Result<SandboxReport, String>),
     ) {
-        self.run_each(jobs, false, &mut |at, answer| {
+        self.run_each(jobs, &mut |at, answer| {
             each(at, report(answer).map_err(|error| error.to_string()));
         });
     }
@@ -319,7 +313,6 @@ impl Sandbox {
     fn run_each(
         &self,
         jobs: &mut dyn Iterator<Item = SandboxJob>,
-        first_decides: bool,
         each: &mut dyn FnMut(usize, Answer),
     ) {
         let mut jobs = jobs.enumerate().fuse();
@@ -340,8 +333,11 @@ impl Sandbox {
                 way_back = Arc::downgrade(&to);
                 for (ticket, job) in jobs.by_ref().take(JOBS_ASKED_MAX - asked.len()) {
                     let bounds = Bounds { counted: true, ..Bounds::of(&job.limits) };
-                    let request = Request::Execute(WireJob::new(job, first_decides));
-                    requests.push((Recipient::Anyone, bounds.envelope(request, None, ticket, &to)));
+                    let request = Request::Execute(WireJob::new(job, false));
+                    requests.push((
+                        Recipient::Anyone,
+                        bounds.envelope(request, None, ticket, ReplyTo::Call(to.clone())),
+                    ));
                     asked.insert(ticket);
                 }
             }
@@ -363,6 +359,27 @@ impl Sandbox {
                 drop(held);
             }
         }
+    }
+}
+
+/// A report that counts towards [`SandboxConfig`]'s `reports_bytes_max` until it
+/// is taken in.
+pub struct Counted<T> {
+    report: T,
+    _held: Option<Share>,
+}
+
+impl<T> Counted<T> {
+    /// Takes the report in: what is made of it counts no more.
+    pub fn take_in<R>(self, read: impl FnOnce(T) -> R) -> R {
+        read(self.report)
+    }
+}
+
+fn life(answer: Answer) -> Result<u64, SandboxError> {
+    match answer? {
+        Reply::Started(life) => Ok(life),
+        _ => Err(SandboxError::WorkerLost),
     }
 }
 
@@ -404,10 +421,9 @@ impl Bounds {
         request: Request,
         life: Option<u64>,
         ticket: usize,
-        reply_to: &ReplyTo,
+        reply_to: ReplyTo,
     ) -> Envelope {
         let Self { result_bytes_max, fuel_max, job_bytes_max, counted } = self;
-        let reply_to = reply_to.clone();
         Envelope {
             request,
             result_bytes_max,
@@ -445,6 +461,20 @@ impl Session {
         step_report(self.ask(Request::Step(self.key, WireStep::new(step.clone()))))
     }
 
+    /// Takes one step without a thread that waits. Its report counts towards
+    /// [`SandboxConfig`]'s `reports_bytes_max`.
+    ///
+    /// # Errors
+    ///
+    /// When the session is dead, or the infrastructure failed.
+    pub async fn advance(&mut self, step: Step) -> Result<Counted<StepReport>, SandboxError> {
+        let request = Request::Step(self.key, WireStep::new(step));
+        let bounds = Bounds { counted: true, ..self.bounds };
+        let envelope = |reply_to| bounds.envelope(request, Some(self.life), 0, reply_to);
+        let (answer, held) = self.inner.ask(Recipient::Worker(self.worker), envelope).await;
+        Ok(Counted { report: step_report(answer)?, _held: held })
+    }
+
     /// Ends the session and tells what it used.
     ///
     /// # Errors
@@ -460,7 +490,7 @@ impl Session {
 
     fn ask(&self, request: Request) -> Answer {
         let (reply_to, answers) = pool::replies();
-        self.inner.pool.send(vec![self.addressed(request, 0, &reply_to)]);
+        self.inner.pool.send(vec![self.addressed(request, 0, ReplyTo::Call(reply_to.clone()))]);
         drop(reply_to);
         collect(&answers, 1).pop().unwrap_or(Err(SandboxError::WorkerLost))
     }
@@ -469,7 +499,7 @@ impl Session {
         &self,
         request: Request,
         ticket: usize,
-        reply_to: &ReplyTo,
+        reply_to: ReplyTo,
     ) -> (Recipient, Envelope) {
         let envelope = self.bounds.envelope(request, Some(self.life), ticket, reply_to);
         (Recipient::Worker(self.worker), envelope)
@@ -480,7 +510,11 @@ impl Drop for Session {
     fn drop(&mut self) {
         if !self.ended {
             let (reply_to, _) = pool::replies();
-            self.inner.pool.send(vec![self.addressed(Request::End(self.key), 0, &reply_to)]);
+            self.inner.pool.send(vec![self.addressed(
+                Request::End(self.key),
+                0,
+                ReplyTo::Call(reply_to.clone()),
+            )]);
         }
         self.inner.sessions()[self.worker] -= 1;
     }

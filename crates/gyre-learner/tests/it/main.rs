@@ -2,6 +2,7 @@
 //! and what is refused.
 
 mod checkpoints;
+mod engine;
 mod hf;
 mod policy;
 

@@ -1,8 +1,9 @@
 //! Every direction in which a guest is bounded.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
+use futures_executor::block_on;
+use futures_util::future::join_all;
 use gyre_sandbox::{Sandbox, SandboxConfig, SessionSpec};
 use gyre_types::{GuestOutcome, Limits, SandboxJob, Seed};
 
@@ -189,16 +190,16 @@ fn assert_bounded(sandbox: &Sandbox) {
 fn reports_of_attempts_are_bounded_together() {
     let sandbox = narrow_sandbox(8);
     let attempt = SandboxJob { steps: vec![run(COSTLY), call("f", vec![])], ..job("") };
-    let mut came = 0;
-    sandbox.attempt_each(vec![attempt; 40], &mut |_, report| {
-        assert_eq!(report.unwrap().steps.len(), 2);
-        came += 1;
-    });
-    assert_eq!(came, 40);
+    let steps = |job| async {
+        let report = sandbox.attempt(job).await.unwrap();
+        report.take_in(|report| report.steps.len())
+    };
+    let came = block_on(join_all(vec![attempt; 40].into_iter().map(steps)));
+    assert_eq!(came, [2; 40]);
     assert_bounded(&sandbox);
     // A program that does not run through is not called.
     let fails = SandboxJob { steps: vec![run("1 / 0"), call("f", vec![])], ..job("") };
-    sandbox.attempt_each(vec![fails], &mut |_, report| assert_eq!(report.unwrap().steps.len(), 1));
+    assert_eq!(block_on(steps(fails)), 1);
 }
 
 /// Reports of steps in live sessions count towards the same bound.
@@ -206,16 +207,14 @@ fn reports_of_attempts_are_bounded_together() {
 fn reports_of_sessions_are_bounded_together() {
     let sandbox = narrow_sandbox(40);
     let spec = || SessionSpec { seed: Seed(1), limits: Limits::default() };
-    let started = sandbox.start_all((0..40).map(|_| spec()).collect());
+    let started = block_on(join_all((0..40).map(|_| sandbox.begin(spec()))));
     let mut sessions: Vec<_> = started.into_iter().map(Result::unwrap).collect();
     for step in [run(COSTLY), call("f", vec![])] {
-        let mut came = BTreeSet::new();
-        let steps = sessions.iter_mut().map(|session| (session, step.clone())).collect();
-        sandbox.step_each(steps, &mut |at, report| {
-            assert!(report.unwrap().outcome.value().is_some());
-            assert!(came.insert(at));
+        let steps = sessions.iter_mut().map(|session| async {
+            let report = session.advance(step.clone()).await.unwrap();
+            report.take_in(|report| report.outcome.value().is_some())
         });
-        assert_eq!(came.len(), 40);
+        assert_eq!(block_on(join_all(steps)), [true; 40]);
     }
     assert_bounded(&sandbox);
 }

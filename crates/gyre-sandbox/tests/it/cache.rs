@@ -121,7 +121,7 @@ fn more_sessions_than_there_is_room_for_are_refused() {
         seed: gyre_types::Seed(1),
         limits: gyre_types::Limits::default(),
     };
-    let sessions = sandbox.start_all(vec![spec.clone(); 5]);
+    let sessions: Vec<_> = (0..5).map(|_| sandbox.start(spec.clone())).collect();
     let refused =
         sessions.iter().filter(|s| matches!(s, Err(SandboxError::TooManySessions { live_max: 4 })));
     assert_eq!(refused.count(), 1);

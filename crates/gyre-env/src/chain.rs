@@ -1,9 +1,9 @@
 //! The hash chain over a rollout's steps.
 
-use gyre_types::{Completion, Digest, Message, PolicyRef, Seed};
+use gyre_types::{ChatCompletion, Digest, Message, PolicyRef, Seed};
 use serde::Serialize;
 
-use crate::episode::EpisodeSettings;
+use crate::settings::EpisodeSettings;
 
 /// What the chain starts from: all that decides the rollout.
 #[derive(Serialize)]
@@ -17,22 +17,27 @@ pub(crate) struct Origin<'a> {
 }
 
 /// One link: what the policy said, with every token and the bits of every
-/// log-probability, what the world answered, and the fuel that it took.
-pub(crate) fn link(
-    chain: Digest,
-    completion: &Completion,
-    answer: Option<&Message>,
-    fuel: u64,
-) -> Digest {
-    let logprob_bits: Vec<u32> = completion.logprobs.iter().map(|p| p.to_bits()).collect();
-    let step =
-        (&completion.message, &completion.tokens, logprob_bits, completion.finish, answer, fuel);
-    chain.chain(gyre_types::canonical_json(&step).as_bytes())
+/// log-probability, what its calls gave, and the fuel that they took.
+///
+/// One answer stands for itself, as it always did; several are a list.
+pub(crate) fn link(chain: Digest, said: &ChatCompletion, answers: &[Message], fuel: u64) -> Digest {
+    let logprob_bits: Vec<u32> = said.logprobs.iter().map(|p| p.to_bits()).collect();
+    let (message, tokens, finish) = (&said.message, &said.tokens, said.finish);
+    let step = match answers {
+        [] | [_] => {
+            let step = (message, tokens, logprob_bits, finish, answers.first(), fuel);
+            gyre_types::canonical_json(&step)
+        }
+        several => {
+            gyre_types::canonical_json(&(message, tokens, logprob_bits, finish, several, fuel))
+        }
+    };
+    chain.chain(step.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
-    use gyre_types::Sampling;
+    use gyre_types::{Acting, Sampling};
 
     use super::*;
 
@@ -46,8 +51,13 @@ mod tests {
             Digest::of_json(&origin)
         };
         let sampling = Sampling { temperature: 1.0, tokens_max: 96 };
-        let settings =
-            EpisodeSettings { turns_max: 2, tokens_max: 192, sampling, repair_temperature: 1.2 };
+        let settings = EpisodeSettings {
+            turns_max: 2,
+            tokens_max: 192,
+            sampling,
+            repair_temperature: 1.2,
+            acting: Acting::Tools,
+        };
         let colder = Sampling { temperature: 0.5, ..sampling };
         let shorter = Sampling { tokens_max: 95, ..sampling };
         for other in [
@@ -56,6 +66,7 @@ mod tests {
             EpisodeSettings { sampling: colder, ..settings },
             EpisodeSettings { sampling: shorter, ..settings },
             EpisodeSettings { repair_temperature: 1.1, ..settings },
+            EpisodeSettings { acting: Acting::Text, ..settings },
         ] {
             assert_ne!(begins(&other), begins(&settings), "{other:?}");
         }

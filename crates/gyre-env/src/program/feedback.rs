@@ -1,25 +1,80 @@
-//! What the agent may see: its own program on the visible examples.
+//! What the agent is told of its own program on the visible examples.
 
 use gyre_types::{Case, GuestOutcome, Interface, Step, StepReport, Task, Value};
 
-use crate::tools::ALL_AGREE;
-
-/// Bytes of a program's output that the feedback repeats.
+/// Bytes of a program's output that an observation repeats.
 const STDOUT_SHOWN_MAX: usize = 400;
 
-/// The steps that run a program on every visible example.
-pub(crate) fn steps(task: &Task, code: &str) -> Vec<Step> {
-    let interface = task.interface;
-    let case = |case: &Case| interface.case(code, &task.entry, &case.args);
-    std::iter::once(interface.begin(code)).chain(task.visible.iter().flat_map(case)).collect()
+/// What a call of a tool gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// A program was run on the visible examples.
+    Examples(ExamplesReport),
+    /// The call was not carried out.
+    Refused {
+        /// Why, for the model.
+        why: String,
+    },
 }
 
-/// Builds the feedback on an agent's program from its step reports, one at a time.
+impl Observation {
+    /// Whether it settles the answer: the program agreed with all that is known.
+    pub fn settles(&self) -> bool {
+        matches!(self, Self::Examples(report) if report.all_agree())
+    }
+
+    /// As the model reads it.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Examples(report) => report.text(),
+            Self::Refused { why } => why.clone(),
+        }
+    }
+}
+
+/// What a program did on the visible examples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExamplesReport {
+    /// It ran, and each example has its line.
+    Ran {
+        /// Examples that agree.
+        agree: usize,
+        /// One text for each example.
+        lines: Vec<String>,
+    },
+    /// It did not get as far as the examples.
+    NotRun {
+        /// What happened.
+        why: String,
+    },
+}
+
+impl ExamplesReport {
+    /// Whether every example agrees.
+    pub fn all_agree(&self) -> bool {
+        matches!(self, Self::Ran { agree, lines } if *agree == lines.len())
+    }
+
+    fn text(&self) -> String {
+        let (agree, lines) = match self {
+            Self::NotRun { why } => return why.clone(),
+            Self::Ran { agree, lines } => (agree, lines),
+        };
+        let head = if self.all_agree() {
+            "all examples agree".to_owned()
+        } else {
+            format!("{agree} of {} examples agree", lines.len())
+        };
+        std::iter::once(&head).chain(lines).map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A program that is run on the visible examples, as far as it is.
 ///
 /// Reports can be large, so each is reduced to its line of text as soon as the
 /// example it belongs to is complete.
 #[derive(Debug)]
-pub(crate) struct Feedback<'a> {
+pub(crate) struct Run<'a> {
     task: &'a Task,
     begun: Option<StepReport>,
     /// Reports of the case that is not over.
@@ -29,20 +84,20 @@ pub(crate) struct Feedback<'a> {
     is_fatal: bool,
 }
 
-impl<'a> Feedback<'a> {
-    pub(crate) fn new(task: &'a Task) -> Self {
+impl<'a> Run<'a> {
+    /// A run of a program, and the steps that it takes.
+    pub(crate) fn new(task: &'a Task, code: &str) -> (Self, Vec<Step>) {
+        let interface = task.interface;
+        let case = |case: &Case| interface.case(code, &task.entry, &case.args);
+        let cases = task.visible.iter().flat_map(case);
+        let steps = std::iter::once(interface.begin(code)).chain(cases).collect();
         let (case, lines) = (Vec::new(), Vec::new());
-        Self { task, begun: None, case, lines, fuel: 0, is_fatal: false }
+        (Self { task, begun: None, case, lines, fuel: 0, is_fatal: false }, steps)
     }
 
     /// Fuel used by all steps so far.
     pub(crate) fn fuel(&self) -> u64 {
         self.fuel
-    }
-
-    /// Whether the guest died.
-    pub(crate) fn is_fatal(&self) -> bool {
-        self.is_fatal
     }
 
     /// Whether no more steps make sense: the guest died, or the program itself
@@ -52,7 +107,7 @@ impl<'a> Feedback<'a> {
         self.is_fatal || self.begun.as_ref().is_some_and(failed)
     }
 
-    /// Adds the report of the next step, in the order of [`steps`].
+    /// Adds the report of the next step, in the order of the steps.
     pub(crate) fn take(&mut self, mut report: StepReport) {
         self.fuel = self.fuel.saturating_add(report.fuel);
         self.is_fatal |= report.outcome.is_fatal();
@@ -72,28 +127,23 @@ impl<'a> Feedback<'a> {
         }
     }
 
-    /// Returns the feedback text. Trailing reports may be missing, if the guest died.
-    pub(crate) fn finish(mut self) -> String {
-        let Some(run) = &self.begun else {
-            return "the program was not run: its session had ended".to_owned();
+    /// What it came to. Trailing reports may be missing, if the guest died.
+    pub(crate) fn finish(mut self) -> ExamplesReport {
+        let why = match &self.begun {
+            None => "the program was not run: its session had ended".to_owned(),
+            Some(run) if !matches!(run.outcome, GuestOutcome::Value { .. }) => {
+                format!("the program {}{}", run.outcome.describe(), output(run))
+            }
+            Some(_) => {
+                while self.lines.len() < self.task.visible.len() {
+                    self.end_case();
+                }
+                let agree = self.lines.iter().filter(|line| line.agrees).count();
+                let lines = self.lines.into_iter().map(|line| line.text).collect();
+                return ExamplesReport::Ran { agree, lines };
+            }
         };
-        if !matches!(run.outcome, GuestOutcome::Value { .. }) {
-            return format!("the program {}{}", run.outcome.describe(), output(run));
-        }
-        while self.lines.len() < self.task.visible.len() {
-            self.end_case();
-        }
-        let lines = self.lines;
-        let agree = lines.iter().filter(|line| line.agrees).count();
-        let head = if agree == lines.len() {
-            ALL_AGREE.to_owned()
-        } else {
-            format!("{agree} of {} examples agree", lines.len())
-        };
-        std::iter::once(head)
-            .chain(lines.into_iter().map(|line| line.text))
-            .collect::<Vec<_>>()
-            .join("\n")
+        ExamplesReport::NotRun { why }
     }
 
     fn end_case(&mut self) {
