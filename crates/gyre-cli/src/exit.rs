@@ -30,7 +30,8 @@ Exit codes:
   65 address to serve on is not free   23  backup unusable, or target not empty
   66 no service answers
   24 worker refused: other parts       25  a piece of work failed on every attempt
-  43 workers' object store failed";
+  43 workers' object store failed        31  trainer failed
+  32 model or its server failed";
 
 /// A command's own failure, with its exit code.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ impl Failure {
     pub(crate) const RESTORE_REFUSED: u8 = 23;
     pub(crate) const WRONG_USAGE: u8 = 2;
     pub(crate) const CACHE_DAMAGED: u8 = 52;
+    pub(crate) const TRAINER_FAILED: u8 = 31;
+    pub(crate) const MODEL_FAILED: u8 = 32;
     pub(crate) const TASK_REFUSED: u8 = 61;
     pub(crate) const NOT_PASSED: u8 = 62;
     pub(crate) const VERIFIER_REFUSED: u8 = 63;
@@ -126,6 +129,8 @@ fn code_of(error: &Error) -> u8 {
         Error::Dataset(error) => dataset_code(error),
         Error::Learner(error) => learner_code(error),
         Error::Sandbox(error) => sandbox_code(error),
+        Error::Train(_) | Error::Checkpoint(_) => Failure::TRAINER_FAILED,
+        Error::Serve(_) | Error::Process(_) | Error::Model(_) => Failure::MODEL_FAILED,
         Error::Tasks(_) | Error::TooFewTasks { .. } => Failure::TASK_REFUSED,
         Error::Io { source, .. } => io_code(source),
         Error::VerifierUnusable { .. } | Error::VerifierRefused { .. } => Failure::VERIFIER_REFUSED,
@@ -144,7 +149,7 @@ fn code_of(error: &Error) -> u8 {
         Error::WorkerRefused { .. } => 24,
         Error::DeadWork { .. } => 25,
         Error::Object { .. } => 43,
-        Error::Episode(_) | Error::Json(_) => 1,
+        Error::Json(_) => 1,
     }
 }
 

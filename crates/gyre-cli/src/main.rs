@@ -16,6 +16,9 @@ fn main() -> ExitCode {
     if let Some(ended) = gyre_sandbox::run_as_worker() {
         return ended;
     }
+    if let Some(ended) = gyre_train::run_as_supervisor() {
+        return ended;
+    }
     let args = args::Args::parse();
     let telemetry = match telemetry::start(&args.global) {
         Ok(telemetry) => telemetry,

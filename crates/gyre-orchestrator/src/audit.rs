@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use gyre_dataset::{digest_file, read_shard};
-use gyre_learner::Checkpoint;
 use gyre_lineage::{
     AuditRules, Finding, RolloutFilter, RolloutWithVerdict, RunRow, RunStatus, SealChain, ShardRow,
     StoreError, TaskFilter,
 };
 use gyre_round::CurationMode;
+use gyre_train::digest_checkpoint;
 use gyre_types::{Digest, RolloutId, RunId, Split, StoredPath};
 
 use crate::anchor;
@@ -295,8 +295,8 @@ impl Audit<'_> {
             }
             self.checked += 1;
             let resolved = self.project.data.resolve(&row.path).map_err(|error| error.to_string());
-            let digest = resolved
-                .and_then(|dir| Checkpoint::digest(&dir).map_err(|error| error.to_string()));
+            let digest =
+                resolved.and_then(|dir| digest_checkpoint(&dir).map_err(|error| error.to_string()));
             match digest {
                 Ok(digest) if digest == row.digest => {}
                 Ok(_) => {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use gyre_env::EpisodeSettings;
 use gyre_learner::{LearnerConfig, LearnerError};
-use gyre_rollout::EpisodeSettings;
 use gyre_round::{
     AlarmConfig, CanaryConfig, CurationConfig, CurationMode, CurriculumConfig, GateConfig,
     GuardPlan, PoolConfig, RecheckConfig, ScheduleConfig,
@@ -15,6 +15,7 @@ use gyre_verify::ScorecardLimits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::policy_settings::{self, ModelSettings, StartSettings, TrainerSettings};
 use crate::server_settings::ServerSettings;
 use crate::unknown_key;
 use crate::worker_settings::WorkerSettings;
@@ -67,6 +68,15 @@ pub struct RunConfig {
     /// The embedded policy and its trainer.
     #[serde(default)]
     pub learner: LearnerConfig,
+    /// Who acts.
+    #[serde(default, skip_serializing_if = "ModelSettings::is_default")]
+    pub model: ModelSettings,
+    /// Who trains.
+    #[serde(default, skip_serializing_if = "TrainerSettings::is_default")]
+    pub trainer: TrainerSettings,
+    /// What the run starts from.
+    #[serde(default, skip_serializing_if = "StartSettings::is_default")]
+    pub start: StartSettings,
     /// What verifiers may be, and what their faults do: they may end a run, and
     /// change no result.
     #[serde(default, skip_serializing_if = "VerifiersConfig::is_default")]
@@ -396,6 +406,7 @@ impl RunConfig {
             tokens_max: rollout.rollout_tokens_max,
             sampling: Sampling { temperature, tokens_max: rollout.turn_tokens_max },
             repair_temperature: rollout.repair_temperature,
+            acting: self.model.acting,
         }
     }
 
@@ -407,6 +418,7 @@ impl RunConfig {
             tokens_max,
             sampling: Sampling { temperature: 0.0, tokens_max },
             repair_temperature: 0.0,
+            acting: self.model.acting,
         }
     }
 
@@ -439,6 +451,7 @@ impl RunConfig {
             server: ServerSettings::default(),
             ablation: vec![],
             schedules: vec![],
+            model: ModelSettings::default(),
             rollout: RolloutConfig {
                 tasks_per_wave: RolloutConfig::default().tasks_per_wave,
                 ..self.rollout.clone()
@@ -448,11 +461,13 @@ impl RunConfig {
         let mut settings = to_json("the configuration", &settings)?;
         if let Some(settings) = settings.as_object_mut() {
             settings.retain(|key, _| !matches!(key.as_str(), "canaries" | "alarms"));
+            settings.extend(self.model.identity().map(|model| ("model".to_owned(), model)));
         }
         Ok(settings)
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
+        policy_settings::check(&self.model, &self.trainer, &self.start)?;
         let rollout = &self.rollout;
         let bounds = [
             ("rounds", self.rounds, 1, 10_000),

@@ -3,11 +3,12 @@ use std::path::PathBuf;
 use gyre_dataset::DatasetError;
 use gyre_learner::LearnerError;
 use gyre_lineage::StoreError;
+use gyre_model::ModelError;
 use gyre_queue::QueueError;
-use gyre_rollout::EpisodeError;
 use gyre_round::IllegalTransition;
 use gyre_sandbox::SandboxError;
 use gyre_tasks::TaskError;
+use gyre_train::{CheckpointError, ProcessError, ServeError, TrainError};
 use gyre_types::{CheckpointId, JsonError, RunId};
 
 use crate::config::ConfigError;
@@ -28,6 +29,21 @@ pub enum Error {
     /// The embedded policy or its trainer failed.
     #[error(transparent)]
     Learner(#[from] LearnerError),
+    /// A trainer or what it left cannot be used.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// A checkpoint cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A model's server cannot be used.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// A program cannot be started.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// A model cannot be asked.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// The sandbox failed.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -83,9 +99,6 @@ pub enum Error {
         /// What to do.
         hint: &'static str,
     },
-    /// A wave could not be made.
-    #[error(transparent)]
-    Episode(#[from] EpisodeError),
     /// Recorded events do not follow from each other.
     #[error(
         "the recorded events of {run}, round {round}, do not follow from each other; run `gyre audit`"

@@ -181,7 +181,7 @@ fn unreferenced(project: &Project, run: &RunId) -> Result<Vec<PathBuf>, Error> {
     let dataset = project.data.dataset(run);
     // The second is where earlier versions put them.
     let superseded = [project.data.superseded(run), dataset.folder().below("superseded")];
-    let published = [dataset.folder().clone(), dataset.data()];
+    let published = [dataset.folder().clone(), dataset.data(), dataset.groups()];
     for folder in published.into_iter().chain(superseded) {
         found.extend(gyre_dataset::find_garbage(folder, &known)?);
     }

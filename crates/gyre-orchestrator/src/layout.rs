@@ -158,6 +158,11 @@ impl DataDir {
         self.run(run).below("rollouts").below(round_name(round))
     }
 
+    /// What trainers and servers of a run printed.
+    pub(crate) fn logs(&self, run: &RunId) -> Folder {
+        self.run(run).below("logs")
+    }
+
     /// The folder with a checkpoint's folder for each round's candidate.
     pub(crate) fn checkpoints(&self, run: &RunId) -> Folder {
         self.run(run).below("checkpoints")

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gyre_dataset::Layout;
 use gyre_folder::{EntryKind, Folder};
-use gyre_learner::Checkpoint;
+use gyre_train::digest_checkpoint;
 use gyre_types::{Digest, RunId, to_json};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
@@ -265,7 +265,7 @@ impl Objects {
             there => {
                 // A copy that was damaged on this machine is fetched again.
                 if let Ok(dir) = there
-                    && Checkpoint::digest(&dir).is_ok_and(|found| found == *digest)
+                    && digest_checkpoint(&dir).is_ok_and(|found| found == *digest)
                 {
                     return Ok(dir);
                 }
@@ -282,7 +282,7 @@ impl Objects {
         let fetched = cache.below(&partial);
         let whole = self.fetch_files(digest, &names, &fetched).and_then(|()| {
             let dir = fetched.resolve("").map_err(io("read", &fetched.path()))?;
-            if Checkpoint::digest(&dir)? == *digest {
+            if digest_checkpoint(&dir)? == *digest {
                 return Ok(());
             }
             Err(damaged(
@@ -391,7 +391,7 @@ mod tests {
         std::fs::create_dir_all(&made).unwrap();
         std::fs::write(made.join("model.safetensors"), vec![7; 4_096]).unwrap();
         std::fs::write(made.join("optimizer.safetensors"), vec![9; 4_096]).unwrap();
-        let digest = Checkpoint::digest(&made).unwrap();
+        let digest = digest_checkpoint(&made).unwrap();
         objects.put_checkpoint(&digest, &made).unwrap();
         (objects, digest, Folder::new(root.join("cache")), runtime)
     }
@@ -410,14 +410,14 @@ mod tests {
             let dir = objects.checkpoint(&digest, &cache).unwrap();
             assert_eq!(dir, cache.path().join(digest.to_hex()));
             flip(&dir.join(damage));
-            assert_ne!(Checkpoint::digest(&dir).unwrap(), digest);
+            assert_ne!(digest_checkpoint(&dir).unwrap(), digest);
             let again = objects.checkpoint(&digest, &cache).unwrap();
-            assert_eq!(Checkpoint::digest(&again).unwrap(), digest, "{damage}");
+            assert_eq!(digest_checkpoint(&again).unwrap(), digest, "{damage}");
         }
         std::fs::remove_file(cache.path().join(digest.to_hex()).join("optimizer.safetensors"))
             .unwrap();
         let again = objects.checkpoint(&digest, &cache).unwrap();
-        assert_eq!(Checkpoint::digest(&again).unwrap(), digest);
+        assert_eq!(digest_checkpoint(&again).unwrap(), digest);
         let names: Vec<_> = cache.entries().unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(names, [digest.to_hex().as_str()], "nothing half-fetched is left");
         assert_eq!(again, cache.path().join(digest.to_hex()));
@@ -432,7 +432,7 @@ mod tests {
         std::fs::create_dir_all(&theirs).unwrap();
         std::fs::write(theirs.join("model.safetensors"), "half").unwrap();
         let fetched = objects.checkpoint(&digest, &cache).unwrap();
-        assert_eq!(Checkpoint::digest(&fetched).unwrap(), digest);
+        assert_eq!(digest_checkpoint(&fetched).unwrap(), digest);
         assert_eq!(std::fs::read(theirs.join("model.safetensors")).unwrap(), b"half");
     }
 
@@ -485,7 +485,7 @@ mod tests {
         cache.make().unwrap();
         symlink(&home, cache.path().join(digest.to_hex())).unwrap();
         let fetched = objects.checkpoint(&digest, &cache).unwrap();
-        assert_eq!(Checkpoint::digest(&fetched).unwrap(), digest);
+        assert_eq!(digest_checkpoint(&fetched).unwrap(), digest);
         // A list that names what is not the checkpoint's is refused, wherever it leads.
         let list = serde_json::to_vec(&["model.safetensors", "../../../home/secret"]).unwrap();
         std::fs::write(store.join(checkpoint_list(&digest)), list).unwrap();

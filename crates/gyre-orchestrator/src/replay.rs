@@ -2,22 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use gyre_dataset::read_record;
-use gyre_learner::{Checkpoint, LocalPolicy};
+use gyre_env::{EpisodeSettings, EpisodeSpec};
 use gyre_lineage::RolloutWithVerdict;
-use gyre_rollout::{EpisodeSettings, RolloutRequest, run_wave};
 use gyre_sandbox::Sandbox;
 use gyre_tasks::Family;
-use gyre_types::{CheckpointId, Digest, RolloutId, RolloutRecord, RunId, Verdict};
+use gyre_train::digest_checkpoint;
+use gyre_types::{
+    CheckpointId, Digest, RolloutId, RolloutRecord, RunId, TurnRecord, Usage, Verdict,
+};
 use gyre_verify::{Submission, Verifier};
 use serde::Serialize;
 
+use crate::cancel::Cancel;
 use crate::config::RunConfig;
 use crate::error::Error;
 use crate::judging::Judging;
-use crate::local_policy::EmbeddedPolicy;
+use crate::models::{self, Model, Models};
 use crate::project::Project;
 
 /// What came of a replay.
@@ -37,7 +39,7 @@ pub struct Replayer<'a> {
     run: &'a RunId,
     sandbox: &'a Sandbox,
     config: RunConfig,
-    policy: Option<Arc<EmbeddedPolicy>>,
+    models: Models,
     verifiers: BTreeMap<String, Verifier>,
 }
 
@@ -49,7 +51,8 @@ impl<'a> Replayer<'a> {
         config: RunConfig,
         sandbox: &'a Sandbox,
     ) -> Self {
-        Self { project, run, sandbox, config, policy: None, verifiers: BTreeMap::new() }
+        let models = Models::new(&config.model, project.data.logs(run));
+        Self { project, run, sandbox, config, models, verifiers: BTreeMap::new() }
     }
 
     /// Runs a rollout again from its seed and checkpoint, judges it again, and
@@ -61,8 +64,8 @@ impl<'a> Replayer<'a> {
     pub fn replay(&mut self, row: &RolloutWithVerdict) -> Result<Replay, Error> {
         let stored = record_of(self.project, self.run, row)?;
         let (task, key) = crate::inspect::task_with_key(self.project, self.run, &stored.task)?;
-        let policy = self.policy(&stored)?;
-        let request = RolloutRequest {
+        let model = self.model(&stored)?;
+        let spec = EpisodeSpec {
             id: stored.id.clone(),
             round: stored.round,
             purpose: stored.purpose,
@@ -71,10 +74,10 @@ impl<'a> Replayer<'a> {
             seed: stored.seed,
         };
         let settings = self.settings(&stored);
-        let made = run_wave(self.sandbox, policy.as_ref(), &settings, &[request])?;
+        let made = models::attempt(self.project, self.sandbox, &model, &settings, &[spec]);
         let mut differences = made.first().map_or_else(
             || vec!["no rollout was made".to_owned()],
-            |made| differences(&stored, &made.record),
+            |made| differences(&stored, &as_kept(&stored, &made.record)),
         );
         let submission = Submission { task: &task, key: &key, answer: &stored.answer };
         let verifier = self.verifier(&task.family)?;
@@ -120,6 +123,7 @@ impl<'a> Replayer<'a> {
             sampling: stored.sampling,
             tokens_max: stored.tokens_max.unwrap_or(configured.tokens_max),
             repair_temperature: stored.repair_temperature.unwrap_or(configured.repair_temperature),
+            acting: stored.acting,
         }
     }
 
@@ -136,23 +140,38 @@ impl<'a> Replayer<'a> {
         Ok(loaded.verifier)
     }
 
-    fn policy(&mut self, record: &RolloutRecord) -> Result<Arc<EmbeddedPolicy>, Error> {
-        let id = record.policy.checkpoint.clone().ok_or_else(|| Error::Recorded {
+    fn model(&mut self, record: &RolloutRecord) -> Result<Model, Error> {
+        let id = record.policy.checkpoint.as_ref().ok_or_else(|| Error::Recorded {
             run: self.run.clone(),
             what: record.id.to_string(),
             why: "its policy has no checkpoint, so it cannot be replayed".to_owned(),
         })?;
-        if let Some(policy) = self.policy.as_ref().filter(|policy| *policy.checkpoint() == id) {
-            return Ok(policy.clone());
+        if let Some(model) = self.models.loaded(id) {
+            return Ok(model);
         }
-        let policy = Arc::new(load_policy(self.project, self.run, &id)?);
-        self.policy = Some(policy.clone());
-        Ok(policy)
+        let dir = checkpoint_dir(self.project, self.run, id)?;
+        self.models.load(self.project, id, &dir, &Cancel::default())
     }
 }
 
 fn name<T>(verdict: Option<(&Verdict, T)>) -> &'static str {
     verdict.map_or("none", |(verdict, _)| verdict.name())
+}
+
+/// A record as the version that wrote another would have kept it: before `part/3`
+/// no turn held what it cost, nor any but the first its prompt.
+fn as_kept(stored: &RolloutRecord, made: &RolloutRecord) -> RolloutRecord {
+    let mut made = made.clone();
+    let is_older = |turn: &TurnRecord| turn.usage == Usage::default() && turn.model.is_none();
+    if stored.turns.iter().all(is_older) {
+        for (at, turn) in made.turns.iter_mut().enumerate() {
+            (turn.usage, turn.model, turn.reasoning) = (Usage::default(), None, None);
+            if at > 0 {
+                turn.prompt_tokens.clear();
+            }
+        }
+    }
+    made
 }
 
 /// Names the fields in which two records differ.
@@ -224,7 +243,7 @@ pub(crate) fn check_checkpoint(
     id: &CheckpointId,
     recorded: &Digest,
 ) -> Result<(), Error> {
-    let found = Checkpoint::digest(dir)?;
+    let found = digest_checkpoint(dir)?;
     if found == *recorded {
         return Ok(());
     }
@@ -234,14 +253,4 @@ pub(crate) fn check_checkpoint(
         recorded: recorded.short(),
         found: found.short(),
     })
-}
-
-/// Loads a recorded checkpoint as a policy.
-pub(crate) fn load_policy(
-    project: &Project,
-    run: &RunId,
-    id: &CheckpointId,
-) -> Result<EmbeddedPolicy, Error> {
-    let dir = checkpoint_dir(project, run, id)?;
-    Ok(EmbeddedPolicy::new(id.clone(), LocalPolicy::load(&dir)?))
 }

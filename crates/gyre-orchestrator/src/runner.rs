@@ -29,7 +29,7 @@ use crate::anchor;
 use crate::cancel::Cancel;
 use crate::config::RunConfig;
 use crate::error::Error;
-use crate::local_policy::EmbeddedPolicy;
+use crate::models::Models;
 use crate::progress::{Observer, Progress};
 use crate::project::Project;
 use crate::stored;
@@ -66,8 +66,7 @@ pub struct Runner<'o> {
     pub(crate) tasks: Option<TaskSet>,
     /// The phase last worked on.
     phase: Option<PhaseTaskIds>,
-    /// The policy last loaded.
-    policy: Option<Arc<EmbeddedPolicy>>,
+    models: Models,
     /// What a round may cost; nothing outside a schedule.
     limit: Option<RoundLimit>,
     /// Those who make its rollouts, once they were asked to.
@@ -180,6 +179,7 @@ impl<'o> Runner<'o> {
         cancel: Cancel,
         observer: &'o mut dyn Observer,
     ) -> Self {
+        let models = Models::new(&config.model, project.data.logs(&run.id));
         Self {
             project,
             workshop,
@@ -192,7 +192,7 @@ impl<'o> Runner<'o> {
             observer,
             tasks: None,
             phase: None,
-            policy: None,
+            models,
             limit: None,
             fleet: None,
         }
@@ -213,6 +213,7 @@ impl<'o> Runner<'o> {
         anchor::require(&project, &run.id)?;
         anchor::renew(&project, &SealChain::Run(run.id.clone()))?;
         let seq = run.last_seq;
+        let models = Models::new(&config.model, project.data.logs(&run.id));
         let runner = Self {
             project,
             workshop,
@@ -225,7 +226,7 @@ impl<'o> Runner<'o> {
             observer,
             tasks: None,
             phase: None,
-            policy: None,
+            models,
             limit: None,
             fleet: None,
         };

@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt};
 use gyre_env::{Episode, EpisodeOutcome, EpisodeSettings, EpisodeSpec, Event, Need};
 use gyre_model::ModelClient;
 use gyre_sandbox::{Sandbox, SandboxError, Session, SessionSpec};
-use gyre_types::{ChatRequest, PolicyRef, SandboxJob, Step};
+use gyre_types::{ChatRequest, Message, PolicyRef, Role, SandboxJob, Step};
 
 use crate::trace;
 
@@ -102,7 +102,10 @@ impl Shell<'_> {
             Ok(()) => self.episode.next(Event::Ran),
             Err(fault) => self.episode.next(Event::Failed(fault.to_string())),
         };
-        trace::end_tool(&span, fuel, self.episode.messages().last(), faulted);
+        // A submission by the environment may stand behind what the call gave.
+        let answered = |said: &&Message| said.role != Role::Assistant;
+        let result = self.episode.messages().iter().rev().find(answered);
+        trace::end_tool(&span, fuel, result, faulted);
         need
     }
 

@@ -6,12 +6,15 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::Context;
+use gyre_env::{EpisodeOutcome, EpisodeSettings, EpisodeSpec};
 use gyre_learner::{Example, LearnerConfig, LocalPolicy, SampleRequest, cold_start};
 use gyre_orchestrator::{Error, RunConfig, Workshop};
-use gyre_rollout::{EpisodeSettings, RecordedPolicy, RolloutRequest, run_wave};
+use gyre_rollout::{EpisodeDriver, ScriptedModel};
 use gyre_sandbox::{Sandbox, SandboxError, SessionSpec};
 use gyre_tasks::{AdmittedTask, TaskRequest, generate_tasks};
-use gyre_types::{Digest, Limits, RolloutId, Sampling, SandboxJob, Seed, Split, Step, Value};
+use gyre_types::{
+    Acting, Digest, Limits, RolloutId, Sampling, SandboxJob, Seed, Split, Step, Value,
+};
 use gyre_verify::{Submission, judge_batch};
 use serde::Serialize;
 
@@ -30,6 +33,8 @@ const INSTANCE: &str = "fresh instance";
 const START: &str = "fresh sandbox start";
 /// Optimiser steps timed.
 const TRAIN_STEPS: u64 = 30;
+/// Episodes on their way at one time.
+const IN_FLIGHT: usize = 256;
 
 /// One figure.
 #[derive(Serialize)]
@@ -262,19 +267,20 @@ fn tasks(workshop: &Workshop, config: &RunConfig, n: u32) -> Result<Vec<Admitted
 /// Whole verified rollouts: examples run, answer submitted, screened, and every
 /// hidden case confirmed in a guest of its own.
 fn rollouts(sandbox: &Sandbox, tasks: &[AdmittedTask]) -> anyhow::Result<Figure> {
-    let answers: HashMap<_, _> =
-        tasks.iter().map(|t| (t.task.id.clone(), t.key.reference.clone())).collect();
-    let policy = RecordedPolicy::new(answers);
+    let programs: HashMap<_, _> =
+        tasks.iter().map(|t| (t.task.instruction.clone(), t.key.reference.clone())).collect();
+    let model = ScriptedModel::new(programs);
     let settings = EpisodeSettings {
         turns_max: 2,
         tokens_max: 1,
         sampling: Sampling { temperature: 0.0, tokens_max: 1 },
         repair_temperature: 0.0,
+        acting: Acting::Tools,
     };
-    let requests: Vec<_> = tasks
+    let specs: Vec<_> = tasks
         .iter()
         .enumerate()
-        .map(|(at, admitted)| RolloutRequest {
+        .map(|(at, admitted)| EpisodeSpec {
             id: RolloutId::from_digest(&Digest::of_json(&("bench", at))),
             round: 0,
             purpose: Split::Train,
@@ -283,12 +289,19 @@ fn rollouts(sandbox: &Sandbox, tasks: &[AdmittedTask]) -> anyhow::Result<Figure>
             seed: Seed(at as u64),
         })
         .collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (passed, seconds) = timed(|| {
-        let made = run_wave(sandbox, &policy, &settings, &requests)?;
+        let in_flight_max = IN_FLIGHT;
+        let driver = EpisodeDriver { model: &model, sandbox, settings, in_flight_max };
+        let mut made: Vec<Option<EpisodeOutcome>> = vec![None; specs.len()];
+        runtime.block_on(driver.run(specs, |at, outcome| made[at] = Some(outcome)));
         let submissions: Vec<_> = tasks
             .iter()
             .zip(&made)
-            .map(|(t, made)| Submission { task: &t.task, key: &t.key, answer: &made.record.answer })
+            .filter_map(|(t, made)| {
+                let answer = &made.as_ref()?.record.answer;
+                Some(Submission { task: &t.task, key: &t.key, answer })
+            })
             .collect();
         let judged = judge_batch(&submissions, |jobs| sandbox.execute(jobs));
         anyhow::Ok(judged.iter().filter(|j| j.verdict.is_pass()).count())

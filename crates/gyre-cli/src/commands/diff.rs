@@ -1,6 +1,7 @@
+use gyre_dataset::find_branches;
 use gyre_lineage::{Kind, RolloutWithVerdict};
 use gyre_orchestrator::{Project, record_of};
-use gyre_types::{Message, RolloutRecord};
+use gyre_types::{Digest, Message, RolloutRecord, canonical_json};
 use serde_json::{Value, json};
 
 use super::show::find;
@@ -156,9 +157,27 @@ fn facts(a: &Side, b: &Side) -> Vec<Fact> {
         fact("stop", &|s| s.record.stop.as_str().to_owned()),
         fact("turns", &|s| s.record.turns.len().to_string()),
         fact("tokens", &|s| s.record.tokens_sampled().to_string()),
+        fact("prompts", &|s| prompts(&s.record)),
         fact("fuel", &|s| s.record.fuel.to_string()),
         fact("chain", &|s| s.record.chain.to_string()),
     ]
+}
+
+/// The tokens of each turn's prompt, as a count and a digest; those that do not
+/// extend the turn before are marked.
+fn prompts(record: &RolloutRecord) -> String {
+    if record.turns.is_empty() {
+        return "-".to_owned();
+    }
+    let branches = find_branches(&record.turns);
+    let lengths = record.turns.iter().zip(branches).map(|(turn, is_branch)| {
+        let mark = if is_branch { " (branch)" } else { "" };
+        format!("{}{mark}", turn.prompt_tokens.len())
+    });
+    let lengths: Vec<_> = lengths.collect();
+    let all: Vec<_> = record.turns.iter().map(|turn| &turn.prompt_tokens).collect();
+    let digest = Digest::of(canonical_json(&all).as_bytes());
+    format!("{} tokens, {}", lengths.join(", "), digest.short())
 }
 
 /// Two columns of text.

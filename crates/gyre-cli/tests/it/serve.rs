@@ -68,7 +68,7 @@ fn the_api_tells_what_is_recorded() {
     let published = sql(&data, "SELECT SUM(row_count) FROM shards WHERE superseded = 0");
     assert_eq!(rows.text().lines().count().to_string(), published.trim());
     let first: Value = serde_json::from_str(rows.text().lines().next().unwrap()).unwrap();
-    assert!(first["messages"].is_array() && first["loss_mask"].is_array());
+    assert!(first["messages"].is_array() && first["turns"][0]["loss_mask"].is_array());
     let mut seqs = Vec::new();
     let mut cursor = String::new();
     loop {

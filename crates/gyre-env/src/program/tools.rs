@@ -113,7 +113,7 @@ pub(crate) fn program(text: &str, task: &Task) -> Option<String> {
 /// counts as a submission of its text, fenced or plain.
 pub(crate) fn actions(message: &Message, task: &Task) -> Vec<Action> {
     if message.tool_calls.is_empty() {
-        let code = program(&message.content, task).unwrap_or_default();
+        let code = program(&message.content, task).unwrap_or_else(|| message.content.clone());
         return vec![Action::Submit { id: None, code }];
     }
     message.tool_calls.iter().map(action).collect()

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use gyre_env::{EpisodeOutcome, EpisodeSettings, EpisodeSpec};
 use gyre_lineage::VerdictRow;
-use gyre_rollout::{EpisodeSettings, RolledOut, RolloutRequest};
 use gyre_round::{Action, RoundState, WaveIndex};
 use gyre_types::{CheckpointId, Judgement, Purpose, RolloutRecord, Split, Task, TaskId};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::roll_out::{Stored, first_sample};
 use super::{Done, Runner};
 use crate::error::Error;
 use crate::layout::{evaluation_part, wave_part};
-use crate::local_policy::EmbeddedPolicy;
+use crate::models::Model;
 
 /// A batch of rollouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Runner<'_> {
         &self,
         assignment: &Assignment,
         tasks: &'a BTreeMap<TaskId, Task>,
-    ) -> Result<Vec<RolloutRequest<'a>>, Error> {
+    ) -> Result<Vec<EpisodeSpec<'a>>, Error> {
         let mut requests = Vec::new();
         for id in &assignment.tasks {
             let task = tasks.get(id).ok_or_else(|| {
@@ -150,8 +150,8 @@ impl Runner<'_> {
         let made = if self.uses_workers() {
             self.gather(state, batch, &requests)?
         } else {
-            let policy = self.policy(&assignment.checkpoint)?;
-            self.attempt(&policy, &self.manner(assignment.manner), &requests)?
+            let model = self.model(&assignment.checkpoint)?;
+            self.attempt(&model, &self.manner(assignment.manner), &requests)
         };
         self.store_part(assignment.round, &batch.name(), made)
     }
@@ -160,14 +160,14 @@ impl Runner<'_> {
     pub(crate) fn make_piece(
         &mut self,
         assignment: &Assignment,
-        policy: &EmbeddedPolicy,
+        model: &Model,
     ) -> Result<(Vec<RolloutRecord>, Said), Error> {
         let set = self.task_set(assignment.tasks_round(), assignment.purpose)?;
         let of_piece = |id: &TaskId| Some((id.clone(), set.tasks.get(id)?.task.clone()));
         let tasks: BTreeMap<_, _> = assignment.tasks.iter().filter_map(of_piece).collect();
         let requests = self.requests(assignment, &tasks)?;
-        let made = self.attempt(policy, &self.manner(assignment.manner), &requests)?;
-        let fault = |(at, made): (u32, &RolledOut)| Some((at, made.fault.clone()?));
+        let made = self.attempt(model, &self.manner(assignment.manner), &requests);
+        let fault = |(at, made): (u32, &EpisodeOutcome)| Some((at, made.fault.clone()?));
         let faults = (0u32..).zip(&made).filter_map(fault).collect();
         let records: Vec<_> = made.into_iter().map(|made| made.record).collect();
         let judgement = |row: VerdictRow| Judgement {

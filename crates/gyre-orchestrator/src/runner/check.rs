@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gyre_env::{EpisodeOutcome, EpisodeSpec};
 use gyre_lineage::{AlarmRow, CanaryRow, RunStatus, VerdictRow};
-use gyre_rollout::{RolledOut, RolloutRequest};
 use gyre_round::{
     AcceptCount, GuardPlan, RateAlarm, RoundEvent, RoundPlan, RoundState, VerdictCounts,
     rate_alarms, select_canaries,
@@ -83,12 +83,12 @@ impl Runner<'_> {
         if made.is_empty() {
             return Ok(vec![]);
         }
-        let policy = self.policy(champion)?;
+        let model = self.model(champion)?;
         let settings = self.config.training_episode(phase.temperature);
         let requests: Vec<_> =
             made.iter().map(|canary| self.canary_request(round, &canary.shown)).collect();
         self.working(round, "attempting impossible tasks", 0, requests.len() as u64);
-        let attempts = self.attempt(&policy, &settings, &requests)?;
+        let attempts = self.attempt(&model, &settings, &requests);
         drop(requests);
         self.judge_canaries(round, champion, made, attempts)
     }
@@ -100,7 +100,7 @@ impl Runner<'_> {
         round: u32,
         champion: &CheckpointId,
         made: Vec<Canary>,
-        attempts: Vec<RolledOut>,
+        attempts: Vec<EpisodeOutcome>,
     ) -> Result<Vec<CanaryRow>, Error> {
         let origins: BTreeMap<_, _> =
             made.iter().map(|c| (c.shown.id.clone(), c.made_from.clone())).collect();
@@ -139,10 +139,10 @@ impl Runner<'_> {
         records.iter().filter_map(|record| row(record).transpose()).collect()
     }
 
-    fn canary_request<'a>(&self, round: u32, task: &'a Task) -> RolloutRequest<'a> {
+    fn canary_request<'a>(&self, round: u32, task: &'a Task) -> EpisodeSpec<'a> {
         let identity = Digest::of_json(&("canary", self.run.fingerprint, round, &task.id));
         let at = [u64::from(round), task.digest.to_u64()];
-        RolloutRequest {
+        EpisodeSpec {
             id: RolloutId::from_digest(&identity),
             round,
             purpose: Split::Train,

@@ -108,12 +108,14 @@ impl Runner<'_> {
         }
     }
 
-    /// Removes the shard that a round wrote and then did not publish.
+    /// Removes the shards that a round wrote and then did not publish.
     pub(super) fn drop_unpublished(&self) -> Result<(), Error> {
         let shards = crate::inspect::shards(&self.project, &self.run.id)?;
         let named = shards.iter().filter_map(|shard| self.project.data.place(&shard.path));
         let layout = self.project.data.dataset(&self.run.id);
-        gyre_dataset::collect_garbage(layout.data(), &named.collect())?;
+        let named = named.collect();
+        gyre_dataset::collect_garbage(layout.data(), &named)?;
+        gyre_dataset::collect_garbage(layout.groups(), &named)?;
         Ok(())
     }
 
@@ -130,7 +132,7 @@ impl Runner<'_> {
         let mut records = self.records(parts, &accepted.iter().collect())?;
         let mut verdicts: HashMap<_, _> =
             found.into_iter().filter_map(|row| Some((row.rollout.id, row.verdict?))).collect();
-        let tools = gyre_rollout::tools_json();
+        let tools = gyre_env::program::tools::specs_json();
         let row = |id: &RolloutId| {
             let missing = |what: &str| self.unreadable(id.to_string(), what);
             let record = records.remove(id).ok_or_else(|| missing("its body is missing"))?;
@@ -188,7 +190,11 @@ pub(crate) fn verify_published(project: &Project, run: &RunRow) -> Result<Vec<Pr
     Ok(problems)
 }
 
-fn published(project: &Project, run: &RunRow, shards: Vec<ShardRow>) -> (Card, Vec<ManifestShard>) {
+pub(super) fn published(
+    project: &Project,
+    run: &RunRow,
+    shards: Vec<ShardRow>,
+) -> (Card, Vec<ManifestShard>) {
     let dataset = project.data.dataset(&run.id);
     let shard = |shard: ShardRow| ManifestShard {
         path: match project.data.place(&shard.path) {

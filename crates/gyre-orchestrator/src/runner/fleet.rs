@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gyre_dataset::{Source, read_part};
+use gyre_env::{EpisodeOutcome, EpisodeSpec};
 use gyre_lineage::{
     DatabaseUrl, Delivery, FleetRow, VerdictRow, WorkKey, WorkOffer, WorkRow, WorkState,
 };
 use gyre_queue::{Job, Location, Pulse, Queue};
-use gyre_rollout::{RolledOut, RolloutRequest};
 use gyre_round::RoundState;
 use gyre_types::{Digest, Judgement, RolloutRecord, RunId, StopReason};
 use serde::{Deserialize, Serialize};
@@ -171,8 +171,8 @@ impl Runner<'_> {
         &mut self,
         state: &RoundState,
         batch: Batch,
-        requests: &[RolloutRequest<'_>],
-    ) -> Result<Vec<RolledOut>, Error> {
+        requests: &[EpisodeSpec<'_>],
+    ) -> Result<Vec<EpisodeOutcome>, Error> {
         self.open_fleet()?;
         for other in state.outstanding().iter().filter_map(Batch::of) {
             self.offer(state, other)?;
@@ -352,11 +352,10 @@ impl Runner<'_> {
             let records = read_part(part)?.collect::<Result<Vec<RolloutRecord>, _>>()?;
             folder.remove_file(&name).map_err(io("remove", &folder.path().join(&name)))?;
             let said = self.said(&row, &delivery)?;
-            made.extend(
-                (0u32..)
-                    .zip(records)
-                    .map(|(at, record)| RolledOut { fault: said.faults.get(&at).cloned(), record }),
-            );
+            made.extend((0u32..).zip(records).map(|(at, record)| EpisodeOutcome {
+                fault: said.faults.get(&at).cloned(),
+                record,
+            }));
         }
         Ok(if lost.is_empty() { Fetched::All(made) } else { Fetched::Unreadable(lost) })
     }
@@ -423,7 +422,7 @@ impl Runner<'_> {
 /// What came of fetching a batch.
 enum Fetched {
     /// Its rollouts, in order.
-    All(Vec<RolledOut>),
+    All(Vec<EpisodeOutcome>),
     /// Pieces whose result is recorded and cannot be read.
     Unreadable(Vec<LostResult>),
 }

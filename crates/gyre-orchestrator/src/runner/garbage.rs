@@ -61,6 +61,7 @@ fn collect(project: &Project, run: &RunRow) -> Result<(), Error> {
     let dataset = project.data.dataset(&run.id);
     gyre_dataset::collect_garbage(dataset.folder(), &known)?;
     gyre_dataset::collect_garbage(dataset.data(), &known)?;
+    gyre_dataset::collect_garbage(dataset.groups(), &known)?;
     for superseded in [project.data.superseded(&run.id), dataset.folder().below("superseded")] {
         gyre_dataset::collect_garbage(superseded, &known)?;
     }

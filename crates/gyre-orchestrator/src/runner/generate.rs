@@ -41,7 +41,10 @@ impl Runner<'_> {
             let held_out = self.config.held_out.clone();
             let mut tasks = self.held_out(Split::Gate, held_out.gate, &mut known, &mut report)?;
             tasks.extend(self.held_out(Split::Test, held_out.test, &mut known, &mut report)?);
-            let requests = self.demonstration_requests();
+            let requests = match self.config.start.checkpoint {
+                Some(_) => vec![],
+                None => self.demonstration_requests(),
+            };
             tasks.extend(self.admit(0, requests, &mut known, &mut report)?);
             (tasks, report)
         } else {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gyre_dataset::{Source, read_part, write_part};
+use gyre_env::{EpisodeOutcome, EpisodeSettings, EpisodeSpec};
 use gyre_lineage::{PartRow, RolloutFilter, RolloutRow, RolloutWithVerdict, VerdictRow};
-use gyre_rollout::{EpisodeSettings, RolledOut, RolloutRequest, run_wave};
 use gyre_round::{PhaseTasks, RoundEvent, RoundPlan, RoundState, WaveIndex};
 use gyre_types::{
     CheckpointId, Digest, InvalidReason, Judgement, PartId, Purpose, RolloutId, RolloutRecord,
@@ -16,7 +16,7 @@ use super::batch::Batch;
 use super::generate::planned;
 use super::{Done, PhaseTaskIds, Runner};
 use crate::error::Error;
-use crate::local_policy::EmbeddedPolicy;
+use crate::models::{self, Model};
 
 /// Rollouts that are read at once where all of a round are looked at.
 const ROLLOUT_PAGE: u32 = 1_000;
@@ -95,28 +95,18 @@ impl Runner<'_> {
     /// Makes rollouts, and once more those that the infrastructure failed at.
     pub(super) fn attempt(
         &self,
-        policy: &EmbeddedPolicy,
+        model: &Model,
         settings: &EpisodeSettings,
-        requests: &[RolloutRequest<'_>],
-    ) -> Result<Vec<RolledOut>, Error> {
-        let sandbox = &self.workshop.sandbox;
-        let mut made = run_wave(sandbox, policy, settings, requests)?;
-        let failed: Vec<usize> = (0..made.len()).filter(|&i| made[i].fault.is_some()).collect();
-        if !failed.is_empty() {
-            let again: Vec<_> = failed.iter().map(|&i| requests[i].clone()).collect();
-            let again = run_wave(sandbox, policy, settings, &again)?;
-            for (at, retried) in failed.into_iter().zip(again) {
-                made[at] = retried;
-            }
-        }
-        Ok(made)
+        specs: &[EpisodeSpec<'_>],
+    ) -> Vec<EpisodeOutcome> {
+        models::attempt(&self.project, &self.workshop.sandbox, model, settings, specs)
     }
 
     pub(super) fn store_part(
         &self,
         round: u32,
         name: &str,
-        made: Vec<RolledOut>,
+        made: Vec<EpisodeOutcome>,
     ) -> Result<Stored, Error> {
         let folder = self.project.data.rollouts(&self.run.id, round);
         folder.make().map_err(crate::project::io("make", &folder.path()))?;
@@ -185,11 +175,11 @@ impl Runner<'_> {
         purpose: Purpose,
         task: &'a Task,
         sample: u32,
-    ) -> RolloutRequest<'a> {
+    ) -> EpisodeSpec<'a> {
         let identity =
             Digest::of_json(&("rollout", self.run.fingerprint, round, purpose, &task.id, sample));
         let at = [u64::from(round), task.digest.to_u64(), u64::from(sample)];
-        RolloutRequest {
+        EpisodeSpec {
             id: RolloutId::from_digest(&identity),
             round,
             purpose,
@@ -226,14 +216,13 @@ impl Runner<'_> {
             .ok_or_else(|| self.unreadable("the champion", "no checkpoint was promoted yet"))
     }
 
-    /// Loads a checkpoint's policy, unless it was the last one used.
-    pub(super) fn policy(&mut self, id: &CheckpointId) -> Result<Arc<EmbeddedPolicy>, Error> {
-        if let Some(policy) = self.policy.as_ref().filter(|policy| policy.checkpoint() == id) {
-            return Ok(policy.clone());
+    /// The model of a checkpoint; it is loaded unless it was the last one used.
+    pub(super) fn model(&mut self, id: &CheckpointId) -> Result<Model, Error> {
+        if let Some(model) = self.models.loaded(id) {
+            return Ok(model);
         }
-        let policy = Arc::new(crate::replay::load_policy(&self.project, &self.run.id, id)?);
-        self.policy = Some(policy.clone());
-        Ok(policy)
+        let dir = crate::replay::checkpoint_dir(&self.project, &self.run.id, id)?;
+        self.models.load(&self.project, id, &dir, &self.cancel)
     }
 
     /// The records of a wave, read back from its part.

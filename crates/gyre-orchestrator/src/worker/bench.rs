@@ -1,15 +1,14 @@
 //! What a worker has at hand of one run.
 
-use std::sync::Arc;
-
 use gyre_dataset::write_part;
 use gyre_lineage::{Delivery, RunRow};
 use gyre_types::{CheckpointId, RunId, to_json};
 
 use super::Inner;
+use crate::cancel::Cancel;
 use crate::config::{OnFault, RunConfig};
 use crate::error::Error;
-use crate::local_policy::EmbeddedPolicy;
+use crate::models::{Model, Models};
 use crate::objects::{Objects, piece_name};
 use crate::progress::Silent;
 use crate::project::io;
@@ -23,7 +22,7 @@ pub(super) struct Bench {
     workshop: Workshop,
     objects: Objects,
     tasks: Option<TaskSet>,
-    policy: Option<Arc<EmbeddedPolicy>>,
+    models: Models,
 }
 
 impl Bench {
@@ -48,7 +47,8 @@ impl Bench {
             return Err(refused());
         }
         let objects = worker.objects(&run.id)?;
-        Ok(Self { run, config, workshop, objects, tasks: None, policy: None })
+        let models = Models::new(&config.model, project.data.logs(&run.id));
+        Ok(Self { run, config, workshop, objects, tasks: None, models })
     }
 
     /// Makes a piece's rollouts, judges them and puts their file in the store.
@@ -58,14 +58,14 @@ impl Bench {
         epoch: u64,
         worker: &Inner,
     ) -> Result<Delivery, Error> {
-        let policy = self.policy(&piece.assignment.checkpoint, worker)?;
+        let model = self.model(&piece.assignment.checkpoint, worker)?;
         let mut silent = Silent;
         let parts = (self.workshop.clone(), self.config.clone(), self.run.clone());
         let cancel = worker.cancel.clone();
         let mut runner =
             Runner::lend(worker.project.clone(), parts, worker.clock, cancel, &mut silent);
         runner.tasks = self.tasks.take();
-        let made = runner.make_piece(&piece.assignment, &policy);
+        let made = runner.make_piece(&piece.assignment, &model);
         self.tasks = runner.tasks.take();
         let (records, said): (_, Said) = made?;
 
@@ -88,11 +88,11 @@ impl Bench {
         })
     }
 
-    /// The policy of a checkpoint, fetched from the store where this machine
+    /// The model of a checkpoint, fetched from the store where this machine
     /// does not have it.
-    fn policy(&mut self, id: &CheckpointId, worker: &Inner) -> Result<Arc<EmbeddedPolicy>, Error> {
-        if let Some(policy) = self.policy.as_ref().filter(|policy| policy.checkpoint() == id) {
-            return Ok(policy.clone());
+    fn model(&mut self, id: &CheckpointId, worker: &Inner) -> Result<Model, Error> {
+        if let Some(model) = self.models.loaded(id) {
+            return Ok(model);
         }
         let project = &worker.project;
         let row = project.wait(project.store.checkpoint(&self.run.id, id))?;
@@ -103,9 +103,6 @@ impl Bench {
         })?;
         let cache = project.data.cache("checkpoints");
         let dir = self.objects.checkpoint(&row.digest, &cache)?;
-        let model = gyre_learner::LocalPolicy::load(&dir)?;
-        let policy = Arc::new(EmbeddedPolicy::new(id.clone(), model));
-        self.policy = Some(policy.clone());
-        Ok(policy)
+        self.models.load(project, id, &dir, &Cancel::default())
     }
 }

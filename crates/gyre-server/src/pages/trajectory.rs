@@ -1,3 +1,6 @@
+use std::iter;
+
+use gyre_dataset::find_branches;
 use gyre_lineage::{RolloutFilter, RolloutWithVerdict, RunRow, VerdictRow};
 use gyre_orchestrator::{Replay, record_of};
 use gyre_types::{CheckResult, Message, Role, RolloutId, RolloutRecord, ToolCall, TurnRecord};
@@ -150,27 +153,52 @@ pub(crate) fn check_table(checks: &[CheckResult]) -> Markup {
 }
 
 fn tokens(record: &RolloutRecord) -> Markup {
+    let before = iter::once(None).chain(record.turns.iter().map(Some));
+    let turns = record.turns.iter().zip(before).zip(find_branches(&record.turns));
     html! {
         h2 { "Tokens" }
-        p.quiet { "Sampled tokens have loss mask 1, so that they are trained on; those of the prompt have 0." }
-        details {
-            summary { "Prompt: " (record.prompt_tokens.len()) " tokens, loss mask 0" }
-            (block(&record.prompt_tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")))
+        p.quiet { "What the engine read and what it sampled, turn by turn. In a published row, the turn that gave the answer carries the loss." }
+        @for (at, ((turn, before), is_branch)) in turns.enumerate() {
+            (turn_tokens(at, turn, before.filter(|_| !is_branch)))
+            @if is_branch { p.notice { "The prompt of turn " (at + 1) " does not extend turn " (at) ": the two are no single sequence of tokens." } }
         }
-        @for (at, turn) in record.turns.iter().enumerate() { (turn_tokens(at, turn)) }
     }
 }
 
-fn turn_tokens(at: usize, turn: &TurnRecord) -> Markup {
-    let ids = turn.tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+/// One turn's tokens. `before` is the turn that its prompt extends, if it extends one.
+fn turn_tokens(at: usize, turn: &TurnRecord, before: Option<&TurnRecord>) -> Markup {
+    let repeated = before.map_or(0, |before| before.prompt_tokens.len() + before.tokens.len());
+    let prompt = turn.prompt_tokens.get(repeated..).unwrap_or_default();
     let logprobs = turn.logprobs.iter().map(|p| format!("{p:.3}")).collect::<Vec<_>>().join(" ");
     html! {
         details {
-            summary { "Turn " (at + 1) ": " (turn.tokens.len()) " tokens, loss mask 1, " (count(turn.fuel)) " fuel" }
-            p.quiet { "Ids" } (block(&ids))
+            summary {
+                "Turn " (at + 1) ": " (known(turn.prompt_tokens.len(), turn.usage.prompt)) " in the prompt, "
+                (known(turn.tokens.len(), turn.usage.completion)) " sampled, " (count(turn.fuel)) " fuel"
+            }
+            @if let Some(model) = &turn.model { p.quiet { "Answered by " (hostile(model)) } }
+            @if !prompt.is_empty() {
+                p.quiet { "Prompt" @if repeated > 0 { ", after the " (count(repeated as u64)) " tokens of the turns before" } }
+                (block(&ids(prompt)))
+            }
+            @if let Some(reasoning) = &turn.reasoning { p.quiet { "Reasoning" } (block(reasoning)) }
+            @if !turn.tokens.is_empty() { p.quiet { "Sampled" } (block(&ids(&turn.tokens))) }
             @if !logprobs.is_empty() { p.quiet { "Log probabilities" } (block(&logprobs)) }
             p.quiet { "Chain " span.id { (turn.chain) } }
         }
+    }
+}
+
+fn ids(tokens: &[u32]) -> String {
+    tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// How many tokens: those that are known, or else as many as the engine counted.
+fn known(tokens: usize, counted: u64) -> String {
+    match (tokens as u64, counted) {
+        (0, 0) => "0 tokens".to_owned(),
+        (0, counted) => format!("{} tokens (ids unknown)", count(counted)),
+        (known, _) => format!("{} tokens", count(known)),
     }
 }
 

@@ -1,0 +1,134 @@
+//! Who acts, who trains, and what a run starts from.
+
+use std::path::PathBuf;
+
+use gyre_model::OpenAiConfig;
+use gyre_train::{CommandConfig, ServeConfig};
+use gyre_types::Acting;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Who acts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSettings {
+    /// What kind of model. Default: `embedded`.
+    pub kind: ModelKind,
+    /// How it acts. Default: `tools`.
+    pub acting: Acting,
+    /// Episodes on their way at one time: enough that the model's batches are full
+    /// while others run in the sandbox. Changes no result. Default: 256.
+    pub episodes_max: u32,
+    /// How a server is asked.
+    pub server: OpenAiConfig,
+    /// The program that serves each checkpoint. Without it, `server.url` names one
+    /// that somebody else runs, and that serves one model throughout.
+    pub serve: Option<ServeConfig>,
+}
+
+/// What kind of model acts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// The embedded model, in this process.
+    #[default]
+    Embedded,
+    /// One behind an OpenAI-compatible server.
+    Openai,
+}
+
+impl Default for ModelSettings {
+    fn default() -> Self {
+        Self {
+            kind: ModelKind::default(),
+            acting: Acting::default(),
+            episodes_max: 256,
+            server: OpenAiConfig::default(),
+            serve: None,
+        }
+    }
+}
+
+impl ModelSettings {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What of it decides results. Where a server is reached and how patiently it is
+    /// asked does not.
+    pub(crate) fn identity(&self) -> Option<serde_json::Value> {
+        let Self { kind, acting, server, serve, .. } = self;
+        let OpenAiConfig { model, dialect, top_p, top_k, min_p, extra, calls_max, .. } = server;
+        if *kind == ModelKind::Embedded && acting.is_tools() {
+            return None;
+        }
+        let served = serve.as_ref().map(|serve| &serve.command);
+        Some(serde_json::json!({
+            "kind": kind, "acting": acting, "served": served, "model": model,
+            "dialect": dialect, "sampling": [top_p, min_p], "top_k": top_k, "extra": extra,
+            "calls_max": calls_max,
+        }))
+    }
+}
+
+/// Who trains a candidate.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum TrainerSettings {
+    /// The embedded model's.
+    #[default]
+    Embedded,
+    /// A program.
+    Command(CommandConfig),
+}
+
+impl TrainerSettings {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a run starts from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StartSettings {
+    /// A Hugging Face checkpoint's folder, relative to the working folder. Without
+    /// it, the embedded model learns from the demonstrations of `cold_start`.
+    pub checkpoint: Option<PathBuf>,
+}
+
+impl StartSettings {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Says what of the three does not fit together.
+pub(crate) fn check(
+    model: &ModelSettings,
+    trainer: &TrainerSettings,
+    start: &StartSettings,
+) -> Result<(), (&'static str, String)> {
+    let wrong = |key, why: &str| Err((key, why.to_owned()));
+    let is_embedded = model.kind == ModelKind::Embedded;
+    if !(1..=100_000).contains(&model.episodes_max) {
+        return wrong("model.episodes_max", "must be from 1 to 100000");
+    }
+    if *trainer == TrainerSettings::Embedded && !is_embedded {
+        let why = "must be `command`: the embedded trainer trains the embedded model alone";
+        return wrong("trainer.kind", why);
+    }
+    if is_embedded && model.serve.is_some() {
+        return wrong("model.kind", "must be `openai` where `model.serve` is given");
+    }
+    if !is_embedded && model.serve.is_none() {
+        let why =
+            "must give a program that serves each new checkpoint, with {checkpoint} and {port}";
+        return wrong("model.serve", why);
+    }
+    if !is_embedded && start.checkpoint.is_none() {
+        let why = "must name a checkpoint to begin with: only the embedded model has a cold start";
+        return wrong("start.checkpoint", why);
+    }
+    Ok(())
+}
