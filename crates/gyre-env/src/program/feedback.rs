@@ -1,4 +1,4 @@
-//! What the agent is told of its own program on the visible examples.
+//! Reports to the agent how its program did on the visible examples.
 
 use gyre_types::{Case, GuestOutcome, Interface, Step, StepReport, Task, Value};
 

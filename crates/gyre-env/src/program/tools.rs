@@ -46,7 +46,7 @@ const PROGRAM: &str = "A complete Python program. It runs in CPython 3.14 with t
                        without files, network, processes, ctypes, bz2 and lzma; a thread runs to its \
                        end when it is started.";
 
-/// The tools, as a model is told of them.
+/// The tools that are declared to the model.
 pub fn specs() -> Vec<ToolSpec> {
     let tool = |name: &str, description: &str| ToolSpec {
         name: name.to_owned(),
