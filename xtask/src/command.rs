@@ -15,9 +15,19 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The cargo that started this program.
+/// The cargo that started this program, without what `cargo run` told this program
+/// of its own package: build scripts such as ring's take these variables for a
+/// change, and they and all that stands on them would be built again.
+#[expect(clippy::disallowed_methods, reason = "cargo passes them by the environment")]
 pub(crate) fn cargo() -> Command {
-    command(env!("CARGO"))
+    let mut cargo = command(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+        if of_package.iter().any(|start| name.to_string_lossy().starts_with(start)) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// A command that did not do what it was asked, as a person would type it.
