@@ -249,7 +249,7 @@ const BY_PATH: &[&str] = &[
     "gyre-orchestrator/src/objects.rs",
     "gyre-orchestrator/src/project.rs",
     // What the system tells of processes.
-    "gyre-orchestrator/src/runner/owner.rs",
+    "gyre-orchestrator/src/run/owner.rs",
     "gyre-orchestrator/src/scheduler/meter.rs",
     "gyre-train/src/process/supervisor.rs",
     // The log, where the caller wants it.
@@ -328,6 +328,22 @@ fn sources_below(folder: &Path) -> Vec<(PathBuf, String)> {
         }
     }
     sources
+}
+
+/// The files that alone name a crate of ours, where a crate may be chosen among others.
+const CHOSEN_IN: &[(&str, &str, &str)] =
+    &[("gyre-orchestrator", "gyre_learner", "gyre-orchestrator/src/engine.rs")];
+
+#[test]
+fn who_acts_and_who_trains_is_chosen_in_one_place() {
+    let packages = workspace();
+    for (name, chosen, place) in CHOSEN_IN {
+        let folder = packages[*name].manifest.parent().expect("a manifest lies in a folder");
+        for (path, source) in sources(&folder.join("src")) {
+            let names_it = source.contains(chosen);
+            assert_eq!(names_it, path.ends_with(place), "{} and {chosen}", path.display());
+        }
+    }
 }
 
 #[test]

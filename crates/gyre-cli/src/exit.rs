@@ -127,7 +127,7 @@ fn code_of(error: &Error) -> u8 {
         Error::Config(error) => config_code(error),
         Error::Store(error) => store_code(error),
         Error::Dataset(error) => dataset_code(error),
-        Error::Learner(error) => learner_code(error),
+        Error::Embedded(error) => learner_code(error),
         Error::Sandbox(error) => sandbox_code(error),
         Error::Train(_) | Error::Checkpoint(_) => Failure::TRAINER_FAILED,
         Error::Serve(_) | Error::Process(_) | Error::Model(_) => Failure::MODEL_FAILED,

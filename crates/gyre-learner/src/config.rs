@@ -1,3 +1,4 @@
+use gyre_types::{Identity, JsonError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +116,45 @@ impl Default for LearnerConfig {
             lookup: 1.0,
             positions: Positions::default(),
         }
+    }
+}
+
+impl LearnerConfig {
+    /// What of it decides results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub fn identity(&self) -> Result<Identity, JsonError> {
+        let names = [
+            "hidden_size",
+            "layers",
+            "heads",
+            "intermediate_size",
+            "merges",
+            "phrases",
+            "context_max",
+            "batch",
+            "base.steps",
+            "base.passes",
+            "base.learning_rate",
+            "base.warmup",
+            "round.steps",
+            "round.passes",
+            "round.learning_rate",
+            "round.warmup",
+            "keep",
+            "betas",
+            "weight_decay",
+            "clip",
+            "muon",
+            "lookup",
+            "positions.shaken",
+            "positions.skip_chance_max",
+            "positions.skip_max",
+            "positions.gap_max",
+        ];
+        Identity::of("the embedded model", self, &names)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::anchor;
 use crate::error::Error;
 use crate::inspect;
 use crate::project::Project;
-use crate::runner::verify_published;
+use crate::run::publish::index::verify_published;
 
 /// What is wrong with one run.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]

@@ -3,6 +3,7 @@
 //! Every program that is judged here is made from what the tasks hold, or is
 //! one of the corpus; all are judged twice, in another order the second time.
 
+mod guest;
 mod programs;
 mod same;
 

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use gyre_env::EpisodeSettings;
-use gyre_learner::{LearnerConfig, LearnerError};
 use gyre_round::{
     AlarmConfig, CanaryConfig, CurationConfig, CurationMode, CurriculumConfig, GateConfig,
     GuardPlan, PoolConfig, RecheckConfig, ScheduleConfig,
 };
 use gyre_sandbox::{LAYERS, SandboxConfig};
-use gyre_types::{JsonError, Sampling, Seed, to_json};
+use gyre_types::{Identity, JsonError, Sampling, Seed};
 use gyre_verify::ScorecardLimits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{self, LearnerConfig};
 use crate::policy_settings::{self, ModelSettings, StartSettings, TrainerSettings};
 use crate::server_settings::ServerSettings;
 use crate::unknown_key;
@@ -139,6 +139,18 @@ impl Default for HeldOutConfig {
     }
 }
 
+impl HeldOutConfig {
+    /// What of it decides results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub(crate) fn identity(&self) -> Result<Identity, JsonError> {
+        let names = ["gate", "test", "tasks_per_composition_max", "seed"];
+        Identity::of("held-out tasks", self, &names)
+    }
+}
+
 /// What the first policy learns from: reference solutions of easy tasks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -159,6 +171,18 @@ impl Default for ColdStartConfig {
             demonstrations: counts.map(|(d, n)| (d.to_owned(), n)).into(),
             options: [("phrasings".to_owned(), serde_json::json!([0, 1]))].into(),
         }
+    }
+}
+
+impl ColdStartConfig {
+    /// What of it decides results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub(crate) fn identity(&self) -> Result<Identity, JsonError> {
+        let names = ["family", "demonstrations", "options"];
+        Identity::of("a cold start", self, &names)
     }
 }
 
@@ -204,6 +228,30 @@ impl Default for RolloutConfig {
             rollout_tokens_max: 192,
             tasks_per_wave: 150,
         }
+    }
+}
+
+impl RolloutConfig {
+    /// What of it decides results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub(crate) fn identity(&self) -> Result<Identity, JsonError> {
+        let names = [
+            "tasks_per_round",
+            "samples",
+            "temperature",
+            "extra_samples",
+            "extra_temperature",
+            "turns_max",
+            "repair_temperature",
+            "turn_tokens_max",
+            "rollout_tokens_max",
+        ];
+        // Decides nothing: the first fingerprints were taken with its default.
+        let tasks_per_wave = Self::default().tasks_per_wave;
+        Identity::of("rollouts", self, &names)?.with("tasks_per_wave", &tasks_per_wave)
     }
 }
 
@@ -433,39 +481,6 @@ impl RunConfig {
         GuardPlan { canaries: self.canaries, recheck: self.recheck, alarms: self.alarms }
     }
 
-    /// The settings that decide results, without those that do not. Canaries and
-    /// alarms are among the latter: they may end a run, and change nothing else.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be written as JSON.
-    pub fn semantic(&self) -> Result<serde_json::Value, JsonError> {
-        let settings = Self {
-            name: String::new(),
-            tasks: TasksConfig { dir: PathBuf::new() },
-            rounds: 0,
-            verifiers: VerifiersConfig::default(),
-            sandbox: SandboxSettings::default(),
-            database: DatabaseConfig::default(),
-            workers: WorkerSettings::default(),
-            server: ServerSettings::default(),
-            ablation: vec![],
-            schedules: vec![],
-            model: ModelSettings::default(),
-            rollout: RolloutConfig {
-                tasks_per_wave: RolloutConfig::default().tasks_per_wave,
-                ..self.rollout.clone()
-            },
-            ..self.clone()
-        };
-        let mut settings = to_json("the configuration", &settings)?;
-        if let Some(settings) = settings.as_object_mut() {
-            settings.retain(|key, _| !matches!(key.as_str(), "canaries" | "alarms"));
-            settings.extend(self.model.identity().map(|model| ("model".to_owned(), model)));
-        }
-        Ok(settings)
-    }
-
     fn check(&self) -> Result<(), (&'static str, String)> {
         policy_settings::check(&self.model, &self.trainer, &self.start)?;
         let rollout = &self.rollout;
@@ -536,9 +551,7 @@ impl RunConfig {
         if self.curriculum.families.is_empty() {
             return Err(("curriculum.families", "names no family".to_owned()));
         }
-        if let Err(LearnerError::Config { field, must }) = self.learner.check() {
-            return Err(("learner", format!("has a `{field}` that must be {must}")));
-        }
+        engine::check(&self.learner).map_err(|why| ("learner", why))?;
         let demonstrations = &self.cold_start.demonstrations;
         if let Some(key) = demonstrations.keys().find(|key| key.parse::<u32>().is_err()) {
             return Err(("cold_start.demonstrations", format!("has {key:?}, not a difficulty")));

@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 
 use gyre_dataset::DatasetError;
-use gyre_learner::LearnerError;
 use gyre_lineage::StoreError;
 use gyre_model::ModelError;
 use gyre_queue::QueueError;
@@ -12,6 +11,7 @@ use gyre_train::{CheckpointError, ProcessError, ServeError, TrainError};
 use gyre_types::{CheckpointId, JsonError, RunId};
 
 use crate::config::ConfigError;
+use crate::engine::EmbeddedError;
 
 /// Why something could not be done. Whatever it is, the data folder holds what
 /// was committed before, and `gyre run --resume` goes on from there.
@@ -26,9 +26,9 @@ pub enum Error {
     /// A dataset file failed.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// The embedded policy or its trainer failed.
+    /// The embedded model or its trainer failed.
     #[error(transparent)]
-    Learner(#[from] LearnerError),
+    Embedded(#[from] EmbeddedError),
     /// A trainer or what it left cannot be used.
     #[error(transparent)]
     Train(#[from] TrainError),

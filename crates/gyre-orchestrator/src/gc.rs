@@ -13,10 +13,12 @@ use gyre_lineage::{GateDecision, RunRow, RunStatus, SealChain};
 use gyre_types::{CheckpointId, RunId, StoredPath};
 
 use crate::anchor;
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::inspect;
 use crate::project::{Project, io};
-use crate::runner::{Clock, HeldLease, named_paths, unnamed};
+use crate::run::garbage::{named_paths, unnamed};
+use crate::run::lease::HeldLease;
 
 /// What is given up beside files that nothing names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! What programs that the user configured see of the machine.
+//! What of the machine's environment is read: by programs that the user configured,
+//! and for the cache.
 
 use std::path::PathBuf;
 
@@ -26,4 +27,17 @@ pub(crate) fn host() -> Result<Host, Error> {
 #[expect(clippy::disallowed_methods, reason = "the configuration names it")]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Where compiled guests are kept when the configuration names no folder.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the user's cache folder is named by the environment"
+)]
+pub fn default_cache_dir() -> PathBuf {
+    let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    from("XDG_CACHE_HOME")
+        .or_else(|| from("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("gyre")
 }

@@ -5,7 +5,8 @@ mod outline;
 use std::collections::BTreeMap;
 
 use gyre_lineage::{
-    AlarmRow, CellRate, GateRow, InvalidKind, RolloutFilter, RunRow, ShardRow, VerdictCount,
+    AlarmRow, CellRate, EventRow, GateRow, InvalidKind, RolloutFilter, RunRow, ShardRow,
+    VerdictCount,
 };
 use gyre_round::{
     Confidence, Estimate, PairTable, RoundEvent, RoundState, Stage, VerdictCounts, fold, wilson,
@@ -15,10 +16,20 @@ use gyre_verify::GradingKey;
 
 use crate::error::Error;
 use crate::project::Project;
-use crate::runner::round_events;
 use crate::stored;
 use crate::summary::{Level, RoundSummary, RunSummary};
 use outline::Outline;
+
+/// The events of a round, each with the time at which it was recorded.
+pub(crate) fn round_events(
+    project: &Project,
+    run: &RunRow,
+    round: u32,
+) -> Result<Vec<(i64, RoundEvent)>, Error> {
+    let rows = project.wait(project.store.round_events(&run.id, round))?;
+    let read = |row: EventRow| Ok((row.at_ms, stored::read_event(&run.id, &row)?));
+    rows.into_iter().map(read).collect()
+}
 
 /// The state of a round, and when its events were recorded.
 ///

@@ -14,8 +14,8 @@ use gyre_verify::{Verifier, VerifierDeclaration};
 
 use crate::config::RunConfig;
 use crate::error::Error;
+use crate::host::default_cache_dir;
 use crate::project::Project;
-use crate::workshop::default_cache_dir;
 
 /// What verifiers are made ready with.
 #[derive(Debug, Clone)]

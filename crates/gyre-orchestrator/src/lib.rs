@@ -18,10 +18,15 @@ mod anchor;
 mod audit;
 mod audit_verifier;
 mod cancel;
+mod checkpoints;
+mod clock;
 mod config;
+mod engine;
 mod error;
 mod gc;
+mod harness;
 mod host;
+mod identity;
 pub mod inspect;
 mod judging;
 mod layout;
@@ -33,6 +38,7 @@ mod project;
 mod registry;
 mod replay;
 mod revoke;
+mod run;
 mod runner;
 pub mod scheduler;
 mod search;
@@ -43,19 +49,22 @@ mod summary;
 mod unknown_key;
 mod worker;
 mod worker_settings;
-mod workshop;
 
 pub use anchor::renew_anchors;
 pub use audit::{AuditFinding, RunAudit, audit, audit_all};
 pub use audit_verifier::{VerifierAuditPlan, audit_verifier};
 pub use cancel::Cancel;
+pub use clock::Clock;
 pub use config::{
     ColdStartConfig, ConfigError, DatabaseConfig, HeldOutConfig, OnFault, RolloutConfig, RunConfig,
     SandboxSettings, TasksConfig, VerifiersConfig,
 };
+pub use engine::EmbeddedError;
 pub use error::Error;
 pub use gc::{GcItem, GcReport, GcRules, collect as collect_garbage};
 pub use gyre_fault::Failpoints;
+pub use harness::{Harness, open_sandbox};
+pub use host::default_cache_dir;
 pub use judging::{Judging, component_verifier};
 pub use layout::DataDir;
 pub use progress::{Observer, Progress, Silent};
@@ -66,10 +75,9 @@ pub use revoke::{
     Replacement, ReviewedGate, RevocationReport, RevokeRequest, Revoker, RunRevocation,
     TouchedPromotion, TouchedRow, TouchedShard,
 };
-pub use runner::{Clock, Runner};
+pub use runner::Runner;
 pub use search::{Searched, search_answers};
 pub use server_settings::ServerSettings;
 pub use summary::{Level, RoundSummary, RunSummary};
 pub use worker::{Worker, WorkerOptions};
 pub use worker_settings::{WorkerMode, WorkerSettings};
-pub use workshop::{Workshop, default_cache_dir, open_sandbox};

@@ -1,18 +1,15 @@
-//! Chooses who acts, and has episodes driven.
+//! Chooses who acts: loads a checkpoint, or has a server serve it.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use gyre_env::{EpisodeOutcome, EpisodeSettings, EpisodeSpec};
 use gyre_folder::Folder;
-use gyre_learner::{Engine, LocalPolicy};
 use gyre_model::{ModelClient, OpenAi, OpenAiConfig, Secret};
-use gyre_rollout::EpisodeDriver;
-use gyre_sandbox::Sandbox;
 use gyre_train::{ServerSlot, Target};
 use gyre_types::{CheckpointId, Digest};
 
 use crate::cancel::Cancel;
+use crate::engine;
 use crate::error::Error;
 use crate::host;
 use crate::policy_settings::{ModelKind, ModelSettings};
@@ -31,8 +28,8 @@ pub(crate) struct Models {
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     checkpoint: CheckpointId,
-    client: Arc<dyn ModelClient>,
-    episodes_max: usize,
+    pub(crate) client: Arc<dyn ModelClient>,
+    pub(crate) episodes_max: usize,
 }
 
 impl Models {
@@ -58,9 +55,7 @@ impl Models {
         // The last one goes first: there may be memory for one of them.
         self.loaded = None;
         let client: Arc<dyn ModelClient> = match self.settings.kind {
-            ModelKind::Embedded => {
-                Arc::new(Engine::start(checkpoint.clone(), LocalPolicy::load(dir)?))
-            }
+            ModelKind::Embedded => engine::load(checkpoint, dir)?,
             ModelKind::Openai => {
                 let url = self.serve(project, checkpoint, dir, cancel)?;
                 Arc::new(self.client(project, checkpoint, url)?)
@@ -80,7 +75,7 @@ impl Models {
         dir: &Path,
     ) -> Result<Digest, Error> {
         match self.settings.kind {
-            ModelKind::Embedded => Ok(LocalPolicy::load(dir)?.digest()),
+            ModelKind::Embedded => Ok(engine::policy_digest(dir)?),
             ModelKind::Openai => {
                 let client = self.client(project, checkpoint, self.settings.server.url.clone())?;
                 Ok(client.identity().digest)
@@ -128,29 +123,4 @@ impl Models {
         let client = project.wait(OpenAi::connect(config, key))?;
         Ok(client.serving(checkpoint.clone()))
     }
-}
-
-/// Makes rollouts, in the order of their specs, and once more those that the
-/// infrastructure failed at. A rollout keeps its identity over both.
-pub(crate) fn attempt(
-    project: &Project,
-    sandbox: &Sandbox,
-    model: &Model,
-    settings: &EpisodeSettings,
-    specs: &[EpisodeSpec<'_>],
-) -> Vec<EpisodeOutcome> {
-    let driver = EpisodeDriver {
-        model: &*model.client,
-        sandbox,
-        settings: *settings,
-        in_flight_max: model.episodes_max,
-    };
-    let mut made: Vec<Option<EpisodeOutcome>> = vec![None; specs.len()];
-    project.wait(driver.run(specs.iter().cloned(), |at, outcome| made[at] = Some(outcome)));
-    let has_failed = |at: &usize| made[*at].as_ref().is_none_or(|made| made.fault.is_some());
-    let failed: Vec<usize> = (0..specs.len()).filter(has_failed).collect();
-    let again = failed.iter().map(|at| specs[*at].clone());
-    project.wait(driver.run(again, |nth, outcome| made[failed[nth]] = Some(outcome)));
-    // Each episode ends.
-    made.into_iter().flatten().collect()
 }

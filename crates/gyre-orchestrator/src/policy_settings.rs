@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gyre_model::OpenAiConfig;
 use gyre_train::{CommandConfig, ServeConfig};
-use gyre_types::Acting;
+use gyre_types::{Acting, Identity, JsonError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,15 @@ pub enum TrainerSettings {
 }
 
 impl TrainerSettings {
+    /// What of it decides results; none for the embedded trainer, whose settings are
+    /// the embedded model's.
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, JsonError> {
+        match self {
+            Self::Embedded => Ok(None),
+            Self::Command(command) => command.identity()?.with("kind", &"command").map(Some),
+        }
+    }
+
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -98,6 +107,12 @@ pub struct StartSettings {
 }
 
 impl StartSettings {
+    /// What of it decides results; none for a cold start.
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, JsonError> {
+        let given = !self.is_default();
+        given.then(|| Identity::of("a start", self, &["checkpoint"])).transpose()
+    }
+
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -103,3 +103,14 @@ pub struct Silent;
 impl Observer for Silent {
     fn observe(&mut self, _progress: &Progress<'_>) {}
 }
+
+/// Tells of work that goes on inside an action.
+pub(crate) fn working(
+    observer: &mut dyn Observer,
+    round: u32,
+    what: &'static str,
+    done: u64,
+    total: u64,
+) {
+    observer.observe(&Progress::Working { round, what, done, total });
+}

@@ -1,26 +1,24 @@
 //! Runs a recorded rollout again and compares every byte.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use gyre_dataset::read_record;
 use gyre_env::{EpisodeSettings, EpisodeSpec};
 use gyre_lineage::RolloutWithVerdict;
 use gyre_sandbox::Sandbox;
 use gyre_tasks::Family;
-use gyre_train::digest_checkpoint;
-use gyre_types::{
-    CheckpointId, Digest, RolloutId, RolloutRecord, RunId, TurnRecord, Usage, Verdict,
-};
+use gyre_types::{RolloutId, RolloutRecord, RunId, TurnRecord, Usage, Verdict};
 use gyre_verify::{Submission, Verifier};
 use serde::Serialize;
 
 use crate::cancel::Cancel;
+use crate::checkpoints::checkpoint_dir;
 use crate::config::RunConfig;
 use crate::error::Error;
 use crate::judging::Judging;
-use crate::models::{self, Model, Models};
+use crate::models::Model;
 use crate::project::Project;
+use crate::run::attempts::attempter::Attempter;
 
 /// What came of a replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,7 +37,7 @@ pub struct Replayer<'a> {
     run: &'a RunId,
     sandbox: &'a Sandbox,
     config: RunConfig,
-    models: Models,
+    attempter: Attempter,
     verifiers: BTreeMap<String, Verifier>,
 }
 
@@ -51,8 +49,9 @@ impl<'a> Replayer<'a> {
         config: RunConfig,
         sandbox: &'a Sandbox,
     ) -> Self {
-        let models = Models::new(&config.model, project.data.logs(run));
-        Self { project, run, sandbox, config, models, verifiers: BTreeMap::new() }
+        let logs = project.data.logs(run);
+        let attempter = Attempter::new(project.clone(), sandbox.clone(), &config.model, logs);
+        Self { project, run, sandbox, config, attempter, verifiers: BTreeMap::new() }
     }
 
     /// Runs a rollout again from its seed and checkpoint, judges it again, and
@@ -74,7 +73,7 @@ impl<'a> Replayer<'a> {
             seed: stored.seed,
         };
         let settings = self.settings(&stored);
-        let made = models::attempt(self.project, self.sandbox, &model, &settings, &[spec]);
+        let made = self.attempter.attempt(&model, &settings, &[spec]);
         let mut differences = made.first().map_or_else(
             || vec!["no rollout was made".to_owned()],
             |made| differences(&stored, &as_kept(&stored, &made.record)),
@@ -146,11 +145,9 @@ impl<'a> Replayer<'a> {
             what: record.id.to_string(),
             why: "its policy has no checkpoint, so it cannot be replayed".to_owned(),
         })?;
-        if let Some(model) = self.models.loaded(id) {
-            return Ok(model);
-        }
-        let dir = checkpoint_dir(self.project, self.run, id)?;
-        self.models.load(self.project, id, &dir, &Cancel::default())
+        let (project, run) = (self.project, self.run);
+        let find = || checkpoint_dir(project, run, id);
+        self.attempter.model(id, find, &Cancel::default())
     }
 }
 
@@ -208,49 +205,4 @@ pub fn record_of(
         why: "it is not recorded".to_owned(),
     })?;
     Ok(read_record(project.data.open(&part.path), row.rollout.part_row)?)
-}
-
-/// The folder of a recorded checkpoint, whose files are what was recorded: nothing
-/// acts, trains or is replayed by other weights or another optimiser's state under
-/// the recorded name.
-///
-/// # Errors
-///
-/// [`Error::CheckpointChanged`] where a file was changed, added or taken away.
-pub(crate) fn checkpoint_dir(
-    project: &Project,
-    run: &RunId,
-    id: &CheckpointId,
-) -> Result<PathBuf, Error> {
-    let row = project.wait(project.store.checkpoint(run, id))?;
-    let row = row.ok_or_else(|| Error::NotFound {
-        what: "checkpoint",
-        id: id.to_string(),
-        hint: "`gyre rounds` lists the checkpoints".to_owned(),
-    })?;
-    let dir = project.data.resolve(&row.path).map_err(|error| Error::Recorded {
-        run: run.clone(),
-        what: id.to_string(),
-        why: error.to_string(),
-    })?;
-    check_checkpoint(&dir, id, &row.digest)?;
-    Ok(dir)
-}
-
-/// Refuses a checkpoint's folder that does not hold what was recorded.
-pub(crate) fn check_checkpoint(
-    dir: &Path,
-    id: &CheckpointId,
-    recorded: &Digest,
-) -> Result<(), Error> {
-    let found = digest_checkpoint(dir)?;
-    if found == *recorded {
-        return Ok(());
-    }
-    Err(Error::CheckpointChanged {
-        checkpoint: id.clone(),
-        dir: dir.to_owned(),
-        recorded: recorded.short(),
-        found: found.short(),
-    })
 }

@@ -11,13 +11,14 @@ use gyre_verify::Verifier;
 
 use crate::anchor;
 use crate::cancel::Cancel;
+use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::error::Error;
+use crate::harness::{Harness, open_sandbox};
 use crate::judging::Judging;
 use crate::progress::Observer;
 use crate::project::Project;
-use crate::runner::{Clock, Runner};
-use crate::workshop::{Workshop, open_sandbox};
+use crate::run::correction::Correction;
 
 use report::describe;
 pub use report::{
@@ -216,17 +217,18 @@ impl Revoker<'_> {
         }
         let config = project.config_of(&run)?;
         let sandbox = open_sandbox(&config.sandbox, self.observer)?;
-        let workshop = Workshop { sandbox, families: BTreeMap::new() };
+        let harness = Harness { sandbox, families: BTreeMap::new() };
         let verifier = self.verifier(&config, revocation)?;
-        let (clock, cancel) = (self.clock, self.cancel.clone());
-        let mut runner =
-            Runner::hold(project.clone(), workshop, run, clock, cancel, self.observer)?;
-        runner.correct_verdicts(revocation, verifier.as_ref())?;
-        runner.rewrite_shards(revocation, touched)?;
-        let reviews = runner.review_gates(touched)?;
+        let parts = (self.clock, self.cancel.clone());
+        let observer = &mut *self.observer;
+        let opened = Correction::open(project.clone(), harness, &run, parts, revocation, observer);
+        let mut correction = opened?;
+        correction.correct_verdicts(verifier.as_ref())?;
+        correction.rewrite_shards(touched)?;
+        let reviews = correction.review_gates(touched)?;
         let report = describe(&project, &id, revocation, touched, &reviews)?;
         let stored = to_json("the report of a revocation", &report)?;
-        runner.finish_correction(revocation, reviews, stored)?;
+        correction.finish(reviews, stored)?;
         Ok(report)
     }
 

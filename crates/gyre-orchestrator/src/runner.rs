@@ -1,90 +1,52 @@
 //! The driver: folds what is recorded, executes what is outstanding, records it.
 
-mod batch;
-mod budget;
-mod canary;
-mod check;
-mod correct;
-mod curate;
-mod evaluate;
-mod fleet;
-mod garbage;
-mod generate;
-mod judge;
-mod lease;
-mod owner;
-mod plan;
-mod recheck;
-mod roll_out;
-mod summarise;
-mod train;
+use gyre_lineage::{NewRun, RunRow, TickLease};
+use gyre_round::{Action, RoundEvent, RoundState, Stage};
 
-use std::sync::Arc;
-
-use gyre_lineage::{Commit, NewEvent, NewRun, RunRow, RunStatus, SealChain, TickLease};
-use gyre_round::{Action, RoundEvent, RoundState, Stage, fold, step};
-use gyre_types::{Digest, TaskId};
-
-use crate::anchor;
 use crate::cancel::Cancel;
+use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::error::Error;
-use crate::models::Models;
+use crate::harness::Harness;
+use crate::identity::fingerprint;
+use crate::inspect;
 use crate::progress::{Observer, Progress};
 use crate::project::Project;
+use crate::run::attempts::attempter::Attempter;
+use crate::run::attempts::phase::open_phase;
+use crate::run::attempts::sample::Sampler;
+use crate::run::budget::{RoundLimit, give_up, over_budget, within_budget};
+use crate::run::context::RunContext;
+use crate::run::correction::check_not_revoked;
+use crate::run::evaluate::evaluate;
+use crate::run::event_log::{EventLog, LogEntry};
+use crate::run::fleet::handle::Fleet;
+use crate::run::garbage;
+use crate::run::gate::decide_round;
+use crate::run::plan::plan;
+use crate::run::publish::curate::curate_round;
+use crate::run::publish::publisher::Publisher;
+use crate::run::recorded::recorded_state;
+use crate::run::tasks::generate::TaskGenerator;
+use crate::run::tasks::store::TaskStore;
+use crate::run::train::candidate::CandidateMaker;
+use crate::run::verdicts::check::VerifierCheck;
+use crate::run::verdicts::verify::verify;
 use crate::stored;
 use crate::summary::RunSummary;
 use crate::worker_settings::WorkerMode;
-use crate::workshop::Workshop;
 
-pub(crate) use budget::RoundLimit;
-use correct::check_not_revoked;
-pub(crate) use curate::verify_published;
-use fleet::Fleet;
-pub(crate) use fleet::{Piece, Said, VERSION, queue_location, queue_name};
-pub(crate) use garbage::{named_paths, reconcile, unnamed};
-pub(crate) use generate::TaskSet;
-pub(crate) use lease::HeldLease;
-pub(crate) use owner::{host, is_dead, owner};
-
-/// Milliseconds since 1970, as the binary reads them.
-pub type Clock = fn() -> i64;
-
-/// Drives one run, alone: it holds the run's lease. A worker has one without,
-/// which can make rollouts and commit nothing.
+/// Drives one run, alone: its event log holds the run's lease.
 pub struct Runner<'o> {
-    project: Project,
-    workshop: Workshop,
-    config: RunConfig,
-    run: RunRow,
-    lease: Option<HeldLease>,
-    seq: u64,
-    clock: Clock,
-    cancel: Cancel,
-    observer: &'o mut dyn Observer,
-    /// The tasks last worked on; made again from the lineage when missing.
-    pub(crate) tasks: Option<TaskSet>,
-    /// The phase last worked on.
-    phase: Option<PhaseTaskIds>,
-    models: Models,
+    run: RunContext,
+    log: EventLog,
+    tasks: TaskStore,
+    attempter: Attempter,
+    /// The workers that make its rollouts, once they were asked to.
+    fleet: Option<Fleet>,
     /// What a round may cost; nothing outside a schedule.
     limit: Option<RoundLimit>,
-    /// Those who make its rollouts, once they were asked to.
-    fleet: Option<Fleet>,
-}
-
-/// The tasks of one phase, in order.
-struct PhaseTaskIds {
-    round: u32,
-    phase: u32,
-    tasks: Arc<[TaskId]>,
-}
-
-/// What an action did: the event that tells it, and the rows that go with it
-/// into the same transaction.
-struct Done {
-    event: RoundEvent,
-    rows: Commit,
+    observer: &'o mut dyn Observer,
 }
 
 impl<'o> Runner<'o> {
@@ -95,16 +57,16 @@ impl<'o> Runner<'o> {
     /// When the store fails.
     pub fn start(
         project: Project,
-        workshop: Workshop,
+        harness: Harness,
         config: RunConfig,
         clock: Clock,
         cancel: Cancel,
         observer: &'o mut dyn Observer,
     ) -> Result<Self, Error> {
-        check_not_revoked(&project, &workshop)?;
-        let new = new_run(&config, &workshop, clock)?;
+        check_not_revoked(&project, &harness)?;
+        let new = new_run(&config, &harness, clock)?;
         let run = project.wait(project.store.create_run(&new))?;
-        Self::drive_run(project, workshop, config, run, clock, cancel, observer)
+        Self::open(project, (harness, config, run), (clock, cancel), observer)
     }
 
     /// Begins the run that a schedule drives.
@@ -114,16 +76,16 @@ impl<'o> Runner<'o> {
     /// When the tick was lost, or the store fails.
     pub(crate) fn start_scheduled(
         project: Project,
-        workshop: Workshop,
+        harness: Harness,
         config: RunConfig,
         tick: &TickLease,
         (clock, cancel): (Clock, Cancel),
         observer: &'o mut dyn Observer,
     ) -> Result<Self, Error> {
-        check_not_revoked(&project, &workshop)?;
-        let new = new_run(&config, &workshop, clock)?;
+        check_not_revoked(&project, &harness)?;
+        let new = new_run(&config, &harness, clock)?;
         let run = project.wait(project.store.create_scheduled_run(&new, tick))?;
-        Self::drive_run(project, workshop, config, run, clock, cancel, observer)
+        Self::open(project, (harness, config, run), (clock, cancel), observer)
     }
 
     /// Goes on with a run where it stopped.
@@ -133,112 +95,46 @@ impl<'o> Runner<'o> {
     /// When another process drives it, or it was begun with other parts.
     pub fn resume(
         project: Project,
-        workshop: Workshop,
+        harness: Harness,
         run: RunRow,
         clock: Clock,
         cancel: Cancel,
         observer: &'o mut dyn Observer,
     ) -> Result<Self, Error> {
         let config = project.config_of(&run)?;
-        let now = fingerprint(&config, &workshop)?;
-        let sandbox = workshop.sandbox.digest();
-        let changed = match now == run.fingerprint {
-            true => None,
-            false if sandbox != run.sandbox_digest => {
-                Some(("version of the sandbox", run.sandbox_digest, sandbox))
-            }
-            false => Some(("verifier, task family or engine", run.fingerprint, now)),
-        };
-        if let Some((what, began, now)) = changed {
-            let (began, now) = (began.short(), now.short());
-            return Err(Error::PartsChanged { run: run.id, what, began, now });
-        }
-        check_not_revoked(&project, &workshop)?;
-        Self::drive_run(project, workshop, config, run, clock, cancel, observer)
+        check_same_parts(&config, &harness, &run)?;
+        check_not_revoked(&project, &harness)?;
+        Self::open(project, (harness, config, run), (clock, cancel), observer)
     }
 
-    /// Takes a run in hand to put right what is recorded of it: it is not driven.
-    pub(crate) fn hold(
+    /// Takes the lease on a run.
+    fn open(
         project: Project,
-        workshop: Workshop,
-        run: RunRow,
-        clock: Clock,
-        cancel: Cancel,
+        (harness, config, run): (Harness, RunConfig, RunRow),
+        (clock, cancel): (Clock, Cancel),
         observer: &'o mut dyn Observer,
     ) -> Result<Self, Error> {
-        let config = project.config_of(&run)?;
-        Self::drive_run(project, workshop, config, run, clock, cancel, observer)
-    }
-
-    /// A worker's hands for a run that another process drives: nothing can be
-    /// committed with them.
-    pub(crate) fn lend(
-        project: Project,
-        (workshop, config, run): (Workshop, RunConfig, RunRow),
-        clock: Clock,
-        cancel: Cancel,
-        observer: &'o mut dyn Observer,
-    ) -> Self {
-        let models = Models::new(&config.model, project.data.logs(&run.id));
-        Self {
-            project,
-            workshop,
-            config,
-            run,
-            lease: None,
-            seq: 0,
-            clock,
-            cancel,
-            observer,
-            tasks: None,
-            phase: None,
-            models,
-            limit: None,
-            fleet: None,
-        }
-    }
-
-    fn drive_run(
-        project: Project,
-        workshop: Workshop,
-        config: RunConfig,
-        run: RunRow,
-        clock: Clock,
-        cancel: Cancel,
-        observer: &'o mut dyn Observer,
-    ) -> Result<Self, Error> {
-        let lease = HeldLease::acquire(&project, &run.id, clock)?;
-        // Read again under the lease: another process may have worked until now.
-        let run = project.run(Some(&run.id))?;
-        anchor::require(&project, &run.id)?;
-        anchor::renew(&project, &SealChain::Run(run.id.clone()))?;
-        let seq = run.last_seq;
-        let models = Models::new(&config.model, project.data.logs(&run.id));
-        let runner = Self {
-            project,
-            workshop,
-            config,
-            run,
-            lease: Some(lease),
-            seq,
-            clock,
-            cancel,
-            observer,
-            tasks: None,
-            phase: None,
-            models,
-            limit: None,
-            fleet: None,
-        };
-        runner.collect_garbage()?;
-        Ok(runner)
+        let (log, row) = EventLog::open(&project, &run.id, clock)?;
+        let logs = project.data.logs(&row.id);
+        let sandbox = harness.sandbox.clone();
+        let attempter = Attempter::new(project.clone(), sandbox, &config.model, logs);
+        let run = RunContext { project, harness, config, row, clock, cancel };
+        garbage::collect(&run.project, &run.row)?;
+        let tasks = TaskStore::default();
+        Ok(Self { run, log, tasks, attempter, fleet: None, limit: None, observer })
     }
 
     /// Has this process, or workers, make the rollouts, whatever the run's
     /// configuration says.
     #[must_use]
-    pub fn by(mut self, mode: WorkerMode) -> Self {
-        self.config.workers.mode = mode;
+    pub fn with_worker_mode(mut self, mode: WorkerMode) -> Self {
+        self.run.config.workers.mode = mode;
+        self
+    }
+
+    /// Bounds what each round may cost.
+    pub(crate) fn with_round_limit(mut self, limit: RoundLimit) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -249,14 +145,11 @@ impl<'o> Runner<'o> {
     /// [`Error::Interrupted`] when asked to stop, or what failed. Everything
     /// recorded until then stays, and the run can be resumed.
     pub fn drive(mut self) -> Result<RunSummary, Error> {
-        let started = Progress::RunStarted {
-            run: &self.run.id,
-            rounds: self.config.rounds,
-            resumed: self.seq > 0,
-        };
-        self.observer.observe(&started);
-        self.drive_to(self.config.rounds)?;
-        self.summary()
+        let rounds = self.run.config.rounds;
+        let (run, resumed) = (self.run.id(), self.log.seq() > 0);
+        self.observer.observe(&Progress::RunStarted { run, rounds, resumed });
+        self.drive_to(rounds)?;
+        inspect::run_summary(&self.run.project, &self.run.row)
     }
 
     /// Drives the run until a round is over, and finishes it with its last.
@@ -265,26 +158,26 @@ impl<'o> Runner<'o> {
     ///
     /// As [`Runner::drive`].
     pub(crate) fn drive_to(&mut self, last: u32) -> Result<(), Error> {
-        self.open_fleet()?;
+        if self.fleet.is_none() && self.run.config.workers.mode == WorkerMode::Queue {
+            self.fleet = Some(Fleet::open(&self.run, self.log.epoch())?);
+        }
         for round in 0..=last {
             self.drive_round(round)?;
         }
-        if self.objects()?.is_some() {
+        if self.publisher().objects()?.is_some() {
             // A process that ended between commit and store left it for this one.
-            self.write_index()?;
+            self.publisher().write_index()?;
         }
-        if last == self.config.rounds && self.run.status == RunStatus::Active {
-            let rows = Commit { run_status: Some(RunStatus::Finished), ..self.empty_commit() };
-            self.commit(rows)?;
-            self.run.status = RunStatus::Finished;
+        if last == self.run.config.rounds {
+            self.log.finish(&self.run)?;
         }
         Ok(())
     }
 
     /// The first round that is not over; none where all are.
     pub(crate) fn next_round(&self) -> Result<Option<u32>, Error> {
-        for round in 0..=self.config.rounds {
-            if !self.recorded_state(round)?.stage.is_terminal() {
+        for round in 0..=self.run.config.rounds {
+            if !recorded_state(&self.run, round)?.stage.is_terminal() {
                 return Ok(Some(round));
             }
         }
@@ -292,162 +185,152 @@ impl<'o> Runner<'o> {
     }
 
     pub(crate) fn run(&self) -> &RunRow {
-        &self.run
+        &self.run.row
     }
 
     pub(crate) fn rounds(&self) -> u32 {
-        self.config.rounds
+        self.run.config.rounds
     }
 
     fn drive_round(&mut self, round: u32) -> Result<(), Error> {
-        let mut state = self.recorded_state(round)?;
+        let mut state = recorded_state(&self.run, round)?;
         let was_over = state.stage.is_terminal();
         let _round = (!was_over).then(|| {
             let name = format!("round {round}");
-            tracing::info_span!("round", otel.name = name, run = %self.run.id, round).entered()
+            tracing::info_span!("round", otel.name = name, run = %self.run.id(), round).entered()
         });
         while let Some(action) = state.outstanding().first().copied() {
-            if self.cancel.is_cancelled() {
-                return Err(Error::Interrupted);
-            }
-            let Done { event, rows } = match self.over_budget(&state) {
-                Some(over) => self.give_up(over),
+            self.run.check_cancelled()?;
+            let limit = self.limit.as_ref();
+            let entry = match over_budget(limit, &state) {
+                Some(over) => give_up(&self.run, over),
                 None => self.execute(round, &state, action)?,
             };
-            let Done { event, rows } = self.within_budget(&state, Done { event, rows });
-            state = self.record(round, &state, event, rows)?;
+            let entry = within_budget(&self.run, self.limit.as_ref(), &state, entry);
+            state = self.record(round, &state, entry)?;
         }
         // After the last round there is no next one to sweep what a killed process
         // left of it.
-        if !was_over || round == self.config.rounds {
-            self.sweep_fleet(round)?;
+        if let Some(fleet) = &self.fleet
+            && (!was_over || round == self.run.config.rounds)
+        {
+            fleet.sweep(round)?;
         }
         if !was_over {
-            let summary = self.round_summary(round)?;
-            self.observer
-                .observe(&Progress::RoundFinished { run: &self.run.id, summary: &summary });
+            let summary = inspect::round_summary(&self.run.project, &self.run.row, round)?;
+            let run = self.run.id();
+            self.observer.observe(&Progress::RoundFinished { run, summary: &summary });
         }
         match state.stage {
             Stage::Failed { cause, .. } if state.ends_run => {
-                Err(Error::Untrusted { run: self.run.id.clone(), round, cause })
+                Err(Error::Untrusted { run: self.run.id().clone(), round, cause })
             }
             _ => Ok(()),
         }
     }
 
-    fn execute(&mut self, round: u32, state: &RoundState, action: Action) -> Result<Done, Error> {
+    fn execute(
+        &mut self,
+        round: u32,
+        state: &RoundState,
+        action: Action,
+    ) -> Result<LogEntry, Error> {
         let _stage = tracing::info_span!("stage", otel.name = action.name(), ?action).entered();
         tracing::debug!("executing");
+        let has_workers = self.fleet.is_some();
+        let (run, tasks) = (&self.run, &mut self.tasks);
         match action {
-            Action::Plan => self.plan(round),
-            Action::GenerateTasks => self.generate(state),
-            Action::OpenPhase(phase) => self.open_phase(state, phase),
-            Action::RollOut(at) => self.roll_out(state, at),
-            Action::Verify(at) => self.verify(state, at),
-            Action::Check => self.check(state),
-            Action::Curate => self.curate(state),
-            Action::Train => self.train(state),
-            Action::Evaluate(part) => self.evaluate(state, part),
-            Action::Decide => self.decide(state),
+            Action::Plan => plan(run, round),
+            Action::GenerateTasks => {
+                TaskGenerator { run, tasks, observer: self.observer }.generate(state)
+            }
+            Action::OpenPhase(phase) => open_phase(run, tasks, state, phase),
+            Action::RollOut(at) => self.sampler().roll_out(state, at),
+            Action::Verify(at) => verify(run, tasks, has_workers, state, at),
+            Action::Check => {
+                let attempter = &mut self.attempter;
+                VerifierCheck { run, tasks, attempter, observer: self.observer }.check(state)
+            }
+            Action::Curate => curate_round(run, state),
+            Action::Train => self.candidate_maker().train(state),
+            Action::Evaluate(part) => evaluate(&mut self.sampler(), state, part),
+            Action::Decide => decide_round(run, state),
         }
     }
 
-    /// Commits an event with its rows. A crash before the commit leaves the
-    /// action outstanding, after it the action done; there is no between.
+    /// Commits what an action came to, publishes what the commit names, and tells of
+    /// both.
     fn record(
         &mut self,
         round: u32,
         state: &RoundState,
-        event: RoundEvent,
-        rows: Commit,
+        entry: LogEntry,
     ) -> Result<RoundState, Error> {
-        let (next, _) = step(state, &event).map_err(|source| self.illegal(round, source))?;
-        let body = stored::event(&event)?;
-        let new = NewEvent { round, kind: event.kind().to_owned(), body };
+        let LogEntry { event, rows } = entry;
         let alarms = rows.alarms.clone();
-        self.commit(Commit { events: vec![new], ..rows })?;
+        let next = self.log.append(&self.run, round, state, (&event, rows))?;
         match event {
-            RoundEvent::Curated { .. } => self.write_index()?,
-            RoundEvent::Failed { .. } => self.drop_unpublished()?,
+            RoundEvent::Curated { .. } => self.publisher().write_index()?,
+            RoundEvent::Failed { .. } => self.publisher().drop_unpublished()?,
             _ => {}
         }
-        self.observer.observe(&Progress::Recorded {
-            run: &self.run.id,
-            seq: self.seq,
-            round,
-            event: &event,
-            state: &next,
-        });
+        let (run, seq) = (self.run.id(), self.log.seq());
+        let recorded = Progress::Recorded { run, seq, round, event: &event, state: &next };
+        self.observer.observe(&recorded);
         for alarm in &alarms {
-            self.observer.observe(&Progress::Alarmed { run: &self.run.id, alarm });
+            self.observer.observe(&Progress::Alarmed { run, alarm });
         }
         Ok(next)
     }
 
-    fn commit(&mut self, commit: Commit) -> Result<(), Error> {
-        gyre_fault::crash_point("run::committing");
-        self.seq = self.project.wait(self.project.store.commit(commit))?;
-        gyre_fault::crash_point("run::committed");
-        anchor::renew(&self.project, &SealChain::Run(self.run.id.clone()))
-    }
-
-    fn recorded_state(&self, round: u32) -> Result<RoundState, Error> {
-        let events = round_events(&self.project, &self.run, round)?;
-        let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
-        let state = fold(&events).map_err(|source| self.illegal(round, source))?;
-        if state.stage != Stage::Unplanned {
-            self.check_champion(&state)?;
-        }
-        Ok(state)
-    }
-
-    /// Refuses to go on with a plan whose champion is no longer current.
-    fn check_champion(&self, state: &RoundState) -> Result<(), Error> {
-        let Some(plan) = state.plan.as_ref().filter(|_| !state.stage.is_terminal()) else {
-            return Ok(());
-        };
-        let current = self.project.wait(self.project.store.champion(&self.run.id))?;
-        match (plan.champion.clone(), current) {
-            (Some(planned), Some(current)) if planned != current.champion => {
-                let current = current.champion;
-                Err(Error::StaleChampion { round: plan.round, planned, current })
-            }
-            _ => Ok(()),
+    fn sampler(&mut self) -> Sampler<'_> {
+        Sampler {
+            run: &self.run,
+            tasks: &mut self.tasks,
+            attempter: &mut self.attempter,
+            fleet: self.fleet.as_mut(),
+            observer: self.observer,
         }
     }
 
-    fn illegal(&self, round: u32, source: gyre_round::IllegalTransition) -> Error {
-        Error::Illegal { run: self.run.id.clone(), round, source }
+    fn candidate_maker(&mut self) -> CandidateMaker<'_> {
+        let of_workers = self.fleet.as_ref().map(|fleet| &fleet.objects);
+        CandidateMaker {
+            run: &self.run,
+            attempter: &self.attempter,
+            publisher: Publisher { run: &self.run, of_workers },
+            observer: self.observer,
+        }
     }
 
-    fn unreadable(&self, what: impl Into<String>, why: impl ToString) -> Error {
-        Error::Recorded { run: self.run.id.clone(), what: what.into(), why: why.to_string() }
+    fn publisher(&self) -> Publisher<'_> {
+        let of_workers = self.fleet.as_ref().map(|fleet| &fleet.objects);
+        Publisher { run: &self.run, of_workers }
     }
 }
 
-fn new_run(config: &RunConfig, workshop: &Workshop, clock: Clock) -> Result<NewRun, Error> {
+fn new_run(config: &RunConfig, harness: &Harness, clock: Clock) -> Result<NewRun, Error> {
     Ok(NewRun {
         name: config.name.clone(),
-        fingerprint: fingerprint(config, workshop)?,
+        fingerprint: fingerprint(config, harness)?,
         seed: config.seed,
         config: stored::config(&config.without_secrets())?,
-        sandbox_digest: workshop.sandbox.digest(),
+        sandbox_digest: harness.sandbox.digest(),
         created_at_ms: clock(),
     })
 }
 
-/// Digest of everything that decides a run's results.
-pub(crate) fn fingerprint(config: &RunConfig, workshop: &Workshop) -> Result<Digest, Error> {
-    Ok(Digest::of_json(&(config.semantic()?, workshop.digest())))
-}
-
-/// The events of a round, each with the time at which it was recorded.
-pub(crate) fn round_events(
-    project: &Project,
-    run: &RunRow,
-    round: u32,
-) -> Result<Vec<(i64, RoundEvent)>, Error> {
-    let rows = project.wait(project.store.round_events(&run.id, round))?;
-    let read = |row: gyre_lineage::EventRow| Ok((row.at_ms, stored::read_event(&run.id, &row)?));
-    rows.into_iter().map(read).collect()
+/// Refuses to go on with a run under other settings or components than it began with.
+fn check_same_parts(config: &RunConfig, harness: &Harness, run: &RunRow) -> Result<(), Error> {
+    let now = fingerprint(config, harness)?;
+    let sandbox = harness.sandbox.digest();
+    let (what, began, now) = match now == run.fingerprint {
+        true => return Ok(()),
+        false if sandbox != run.sandbox_digest => {
+            ("version of the sandbox", run.sandbox_digest, sandbox)
+        }
+        false => ("verifier, task family or engine", run.fingerprint, now),
+    };
+    let (began, now) = (began.short(), now.short());
+    Err(Error::PartsChanged { run: run.id.clone(), what, began, now })
 }

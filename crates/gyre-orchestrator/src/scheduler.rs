@@ -22,10 +22,11 @@ use gyre_round::{ScheduleConfig, Timetable};
 use gyre_types::{RunId, to_json};
 
 use crate::cancel::Cancel;
+use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::error::Error;
 use crate::project::Project;
-use crate::runner::{Clock, owner};
+use crate::run::owner::owner;
 
 pub use control::{next_tick, resume, spec};
 pub use meter::Meter;
@@ -182,7 +183,7 @@ impl Scheduler {
     ///
     /// When what a crash left cannot be put right at the start.
     pub fn serve(&self, rounds: &mut dyn Rounds, listener: &Listener<'_>) -> Result<(), Error> {
-        let reconciled = crate::runner::reconcile(&self.project, self.clock)?;
+        let reconciled = crate::run::garbage::reconcile(&self.project, self.clock)?;
         listener(&Happened::Serving { schedules: self.schedules.len(), reconciled });
         std::thread::scope(|scope| {
             scope.spawn(|| self.watch(listener));

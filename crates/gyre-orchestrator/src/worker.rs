@@ -1,6 +1,6 @@
 //! A worker: makes rollouts for runs that other processes drive.
 
-mod bench;
+mod piece_maker;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,21 +12,23 @@ use gyre_queue::{Handler, Job, JobError, Pulse, Queue, Stop, Working};
 use gyre_sandbox::Sandbox;
 use gyre_types::RunId;
 
-use self::bench::Bench;
+use self::piece_maker::PieceMaker;
 use crate::cancel::Cancel;
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::objects::Objects;
 use crate::project::Project;
-use crate::runner::{Clock, Piece, VERSION, host, owner, queue_location, queue_name};
+use crate::run::fleet::piece::{Piece, VERSION, queue_location, queue_name};
+use crate::run::owner::{host, owner};
 
 /// How long a worker waits before it tries a database again that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
-/// How often a worker tries to bring a result: for some ten minutes.
+/// How often a worker tries to deliver a result: for some ten minutes.
 const DELIVERIES_MAX: u32 = 60;
-/// How often is looked whether it is to stop.
+/// How often it looks whether it is to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long a database may take to hear a worker.
-const HEARING_MAX: Duration = Duration::from_secs(10);
+/// How long a database may take to record that a worker lives.
+const HEARTBEAT_MAX: Duration = Duration::from_secs(10);
 
 /// How a worker works.
 #[derive(Debug, Clone)]
@@ -50,8 +52,8 @@ struct Inner {
     clock: Clock,
     cancel: Cancel,
     announced: NewWorker,
-    /// What is at hand of the runs that it worked for, one for each piece at a time.
-    benches: Mutex<HashMap<RunId, Vec<Bench>>>,
+    /// Idle makers of the runs that it worked for: one for each piece at a time.
+    idle: Mutex<HashMap<RunId, Vec<PieceMaker>>>,
     /// Why it may not work here, once that is known.
     refused: Mutex<Option<Error>>,
     done: AtomicU64,
@@ -91,7 +93,7 @@ impl Worker {
             clock,
             cancel,
             announced,
-            benches: Mutex::default(),
+            idle: Mutex::default(),
             refused: Mutex::default(),
             done: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
@@ -103,7 +105,7 @@ impl Worker {
         &self.0.announced.id
     }
 
-    /// Pieces that it brought, and those that came too late.
+    /// Pieces that it delivered in time, and those that were too late.
     pub fn counts(&self) -> (u64, u64) {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (count(&self.0.done), count(&self.0.discarded))
@@ -177,7 +179,7 @@ impl Inner {
             || self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Takes a piece of work in hand, unless nobody wants it any more.
+    /// Claims a piece of work and does it, unless nobody wants it any more.
     fn take(&self, job: &Job) -> Result<(), Error> {
         let piece: Piece = serde_json::from_value(job.body.clone()).map_err(|error| {
             let (doing, name) = ("read", job.key.clone());
@@ -186,7 +188,7 @@ impl Inner {
         let (key, store) = (piece.key(), &self.project.store);
         let claim = store.claim_work(&key, piece.offer, &self.announced.id, (self.clock)());
         let WorkClaim::Granted(epoch) = self.project.wait(claim)? else { return Ok(()) };
-        let done = self.bring(&piece, epoch);
+        let done = self.work_on(&piece, epoch);
         if let Err(error) = &done {
             tracing::warn!(%error, job = job.key, "a piece of work failed");
             let detail = described(error);
@@ -197,16 +199,16 @@ impl Inner {
         done
     }
 
-    /// Makes a piece's rollouts and brings them: the file first, then the rows.
-    fn bring(&self, piece: &Piece, epoch: u64) -> Result<(), Error> {
-        let mut bench = self.bench(&piece.run)?;
-        let made = bench.make(piece, epoch, self);
-        self.benches
+    /// Makes a piece's rollouts and delivers them: the file first, then the rows.
+    fn work_on(&self, piece: &Piece, epoch: u64) -> Result<(), Error> {
+        let mut maker = self.maker(&piece.run)?;
+        let made = maker.make(piece, epoch);
+        self.idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .entry(piece.run.clone())
             .or_default()
-            .push(bench);
+            .push(maker);
         let (key, delivery) = (piece.key(), made?);
         let accepted = self.deliver(&key, epoch, &delivery)?;
         let counter = if accepted { &self.done } else { &self.discarded };
@@ -221,7 +223,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Brings a result, and tries again for a while where the database is out of
+    /// Delivers a result, and tries again for a while where the database is out of
     /// reach: what was made need not be made again.
     fn deliver(&self, key: &WorkKey, epoch: u64, delivery: &Delivery) -> Result<bool, Error> {
         let mut tries_left = DELIVERIES_MAX;
@@ -233,7 +235,7 @@ impl Inner {
                 Err(error @ (StoreError::Unreachable { .. } | StoreError::Locked { .. }))
                     if tries_left > 0 =>
                 {
-                    tracing::warn!(%error, "a result cannot be brought; trying again");
+                    tracing::warn!(%error, "a result cannot be delivered; trying again");
                     self.project.pause(AGAIN_AFTER);
                 }
                 delivered => return Ok(delivered?),
@@ -241,15 +243,28 @@ impl Inner {
         }
     }
 
-    /// What is at hand for a run, or all of it anew.
-    fn bench(&self, run: &RunId) -> Result<Bench, Error> {
-        let at_hand = {
-            let mut benches = self.benches.lock().unwrap_or_else(PoisonError::into_inner);
-            benches.get_mut(run).and_then(Vec::pop)
+    /// An idle maker of a run, or a new one.
+    fn maker(&self, run: &RunId) -> Result<PieceMaker, Error> {
+        let idle = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.get_mut(run).and_then(Vec::pop)
         };
-        match at_hand {
-            Some(bench) => Ok(bench),
-            None => Bench::open(self, run),
+        if let Some(maker) = idle {
+            return Ok(maker);
+        }
+        let (project, sandbox) = (self.project.clone(), self.sandbox.clone());
+        let parts = (self.clock, self.cancel.clone());
+        let store = self.options.store.as_deref();
+        match PieceMaker::open(project, sandbox, parts, store, run) {
+            Err(Error::WorkerRefused { what, ours, run, asked, hint }) => {
+                let refused = || {
+                    let (ours, run, asked) = (ours.clone(), run.clone(), asked.clone());
+                    Error::WorkerRefused { what, ours, run, asked, hint }
+                };
+                self.refuse(refused());
+                Err(refused())
+            }
+            opened => opened,
         }
     }
 
@@ -274,11 +289,11 @@ async fn beat(inner: Arc<Inner>) {
         tokio::time::sleep(inner.options.heartbeat).await;
         let status = if inner.is_over() { WorkerStatus::Draining } else { WorkerStatus::Working };
         let store = &inner.project.store;
-        let hearing = async {
+        let heartbeat = async {
             store.hear_worker(id, status, (inner.clock)()).await?;
             store.open_fleets((inner.clock)()).await
         };
-        match tokio::time::timeout(HEARING_MAX, hearing).await {
+        match tokio::time::timeout(HEARTBEAT_MAX, heartbeat).await {
             Ok(Ok(fleets)) => {
                 if let Err(error) = check_wanted(&fleets, &inner.announced) {
                     inner.refuse(error);

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use gyre_types::{Digest, RolloutId, Seed, Split, TaskId, Verdict};
+use gyre_types::{Digest, Identity, JsonError, RolloutId, Seed, Split, TaskId, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,25 @@ impl Default for CurationConfig {
             family_cap: Share::ALL,
             skill_cap: Share::ALL,
         }
+    }
+}
+
+impl CurationConfig {
+    /// What of it decides results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub fn identity(&self) -> Result<Identity, JsonError> {
+        let names = [
+            "mode",
+            "programs_per_task_max",
+            "pass_rate_band.min",
+            "pass_rate_band.max",
+            "family_cap",
+            "skill_cap",
+        ];
+        Identity::of("a curation", self, &names)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use gyre_types::Seed;
+use gyre_types::{Identity, JsonError, Seed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,31 @@ impl Default for CurriculumConfig {
             skill_weight_floor: Share::permille(50),
             retention: Share::permille(250),
         }
+    }
+}
+
+impl CurriculumConfig {
+    /// What of it decides results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub fn identity(&self) -> Result<Identity, JsonError> {
+        let names = [
+            "families.family",
+            "families.difficulty_min",
+            "families.difficulty_max",
+            "families.difficulty_start",
+            "families.weight",
+            "level_weight_floor",
+            "frontier_share_min",
+            "unlock_pass_rate",
+            "unlock_observations_min",
+            "weighted_share",
+            "skill_weight_floor",
+            "retention",
+        ];
+        Identity::of("a curriculum", self, &names)
     }
 }
 

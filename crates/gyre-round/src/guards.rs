@@ -1,4 +1,4 @@
-use gyre_types::{Seed, TaskId};
+use gyre_types::{Identity, JsonError, Seed, TaskId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,18 @@ pub struct RecheckConfig {
 impl Default for RecheckConfig {
     fn default() -> Self {
         Self { share: Share::permille(20) }
+    }
+}
+
+impl RecheckConfig {
+    /// What of it decides results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub fn identity(&self) -> Result<Identity, JsonError> {
+        let names = ["share"];
+        Identity::of("rechecks", self, &names)
     }
 }
 

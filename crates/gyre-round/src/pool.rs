@@ -1,3 +1,4 @@
+use gyre_types::{Identity, JsonError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,5 +17,17 @@ pub struct PoolConfig {
 impl Default for PoolConfig {
     fn default() -> Self {
         Self { rounds_max: 4, demonstrations: true }
+    }
+}
+
+impl PoolConfig {
+    /// What of it decides results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub fn identity(&self) -> Result<Identity, JsonError> {
+        let names = ["rounds_max", "demonstrations"];
+        Identity::of("a pool", self, &names)
     }
 }

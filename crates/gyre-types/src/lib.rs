@@ -9,6 +9,7 @@
 mod chat;
 mod digest;
 mod id;
+mod identity;
 mod interface;
 mod json;
 mod limits;
@@ -24,6 +25,7 @@ mod verdict;
 pub use chat::{ChatCompletion, ChatRequest, ToolChoice, ToolSpec, Usage};
 pub use digest::{Digest, DigestParseError, canonical_json};
 pub use id::{CheckpointId, IdError, PartId, RolloutId, RunId, ShardId, TaskId};
+pub use identity::Identity;
 pub use interface::Interface;
 pub use json::{JsonError, StoredError, from_stored, to_json, to_stored};
 pub use limits::{Limits, WorkspaceLimits};

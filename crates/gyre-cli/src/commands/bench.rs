@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use gyre_env::{EpisodeOutcome, EpisodeSettings, EpisodeSpec};
 use gyre_learner::{Example, LearnerConfig, LocalPolicy, SampleRequest, cold_start};
-use gyre_orchestrator::{Error, RunConfig, Workshop};
+use gyre_orchestrator::{Error, Harness, RunConfig};
 use gyre_rollout::{EpisodeDriver, ScriptedModel};
 use gyre_sandbox::{Sandbox, SandboxError, SessionSpec};
 use gyre_tasks::{AdmittedTask, TaskRequest, generate_tasks};
@@ -48,14 +48,14 @@ struct Figure {
 pub(crate) fn bench(global: &Global, args: &BenchArgs) -> anyhow::Result<()> {
     let config = session::read_config(None)?;
     let mut view = View::choose(global.json);
-    let workshop = Workshop::open(&config, None, &mut view)?;
+    let harness = Harness::open(&config, None, &mut view)?;
     view.finish();
-    let sandbox = &workshop.sandbox;
+    let sandbox = &harness.sandbox;
     let n = args.count.max(1);
     let mut figures = Vec::new();
     figures.extend(sandbox_figures(sandbox, n)?);
     figures.extend(subprocess_figures(&figures, n));
-    let tasks = tasks(&workshop, &config, n)?;
+    let tasks = tasks(&harness, &config, n)?;
     let asked = sandbox.requests();
     figures.push(rollouts(sandbox, &tasks)?);
     let requests = (sandbox.requests() - asked) as f64 / tasks.len().max(1) as f64;
@@ -243,8 +243,8 @@ fn interpreter() -> String {
     path.unwrap_or_else(|| "python3".to_owned())
 }
 
-fn tasks(workshop: &Workshop, config: &RunConfig, n: u32) -> Result<Vec<AdmittedTask>, Error> {
-    let Some(family) = workshop.families.get(&config.cold_start.family) else { return Ok(vec![]) };
+fn tasks(harness: &Harness, config: &RunConfig, n: u32) -> Result<Vec<AdmittedTask>, Error> {
+    let Some(family) = harness.families.get(&config.cold_start.family) else { return Ok(vec![]) };
     let requests: Vec<_> = (0..n)
         .map(|i| {
             TaskRequest::new(
@@ -254,7 +254,7 @@ fn tasks(workshop: &Workshop, config: &RunConfig, n: u32) -> Result<Vec<Admitted
             )
         })
         .collect();
-    let sandbox = &workshop.sandbox;
+    let sandbox = &harness.sandbox;
     let made = generate_tasks(family, &requests, &HashSet::new(), |jobs| sandbox.execute(jobs))?;
     let keep = |mut admitted: AdmittedTask| {
         admitted.key.hidden.truncate(HIDDEN);

@@ -1,6 +1,6 @@
 use gyre_lineage::{RunRow, RunStatus};
 use gyre_orchestrator::{
-    Cancel, Error, Observer, Project, RunConfig, RunSummary, Runner, WorkerMode, Workshop,
+    Cancel, Error, Harness, Observer, Project, RunConfig, RunSummary, Runner, WorkerMode,
 };
 use gyre_types::Seed;
 
@@ -84,8 +84,8 @@ fn start(
     cancel: &Cancel,
     observer: &mut dyn Observer,
 ) -> Result<RunSummary, Error> {
-    let workshop = Workshop::open(&config, Some(project), observer)?;
-    Runner::start(project.clone(), workshop, config, now_ms, cancel.clone(), observer)?.drive()
+    let harness = Harness::open(&config, Some(project), observer)?;
+    Runner::start(project.clone(), harness, config, now_ms, cancel.clone(), observer)?.drive()
 }
 
 fn resume(
@@ -100,10 +100,10 @@ fn resume(
         None => unfinished(project)?
             .ok_or_else(|| Error::NothingToResume { data_dir: project.data.root().to_owned() })?,
     };
-    let workshop = Workshop::open(&project.config_of(&run)?, Some(project), observer)?;
-    let runner = Runner::resume(project.clone(), workshop, run, now_ms, cancel.clone(), observer)?;
+    let harness = Harness::open(&project.config_of(&run)?, Some(project), observer)?;
+    let runner = Runner::resume(project.clone(), harness, run, now_ms, cancel.clone(), observer)?;
     match by {
-        Some(mode) => runner.by(mode).drive(),
+        Some(mode) => runner.with_worker_mode(mode).drive(),
         None => runner.drive(),
     }
 }

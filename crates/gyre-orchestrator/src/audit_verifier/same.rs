@@ -7,7 +7,7 @@ use gyre_tasks::AdmittedTask;
 use gyre_types::{Case, Interface, SandboxJob, SandboxReport, Step, Value};
 use gyre_verify::{judging_seed, same};
 
-use super::programs::{REWRITE, call_values};
+use super::guest::{REWRITE, call_values};
 use super::{Execute, sandbox_failed};
 use crate::error::Error;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use gyre_lineage::TickRow;
 use gyre_round::{BudgetLimit, RoundBudget, Spent};
 
-use crate::runner::Clock;
+use crate::clock::Clock;
 
 /// Counts a tick's time, over all services that had it.
 #[derive(Debug, Clone, Copy)]

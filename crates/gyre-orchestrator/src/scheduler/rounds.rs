@@ -6,10 +6,11 @@ use gyre_types::RunId;
 
 use super::{Made, Making, Rounds};
 use crate::error::Error;
+use crate::harness::Harness;
+use crate::identity::fingerprint;
 use crate::inspect;
 use crate::progress::Observer;
-use crate::runner::{Runner, fingerprint};
-use crate::workshop::Workshop;
+use crate::runner::Runner;
 
 /// Makes the rounds of campaigns, and shows them to an observer.
 pub struct CampaignRounds<'o> {
@@ -26,7 +27,8 @@ impl Rounds for CampaignRounds<'_> {
         };
         let (budget, meter) = (making.schedule.config.budget, *making.meter);
         let runner = runner(making, run, self.observer)?;
-        let mut runner = runner.limited(Box::new(move |spent| meter.exceeded(&budget, spent)));
+        let mut runner =
+            runner.with_round_limit(Box::new(move |spent| meter.exceeded(&budget, spent)));
         let run = runner.run().clone();
         let round = match making.tick.round {
             Some(round) => Some(round),
@@ -68,20 +70,20 @@ fn runner<'o>(
         Some(run) if bound.as_ref() == Some(&run.id) => project.config_of(run)?,
         _ => campaign.clone(),
     };
-    let workshop = Workshop::open(&config, Some(&project), observer)?;
+    let harness = Harness::open(&config, Some(&project), observer)?;
     let (clock, cancel) = (making.clock, making.cancel.clone());
-    let own = fingerprint(campaign, &workshop)?;
+    let own = fingerprint(campaign, &harness)?;
     let run = run.filter(|run| bound.as_ref() == Some(&run.id) || run.fingerprint == own);
     match run {
         Some(run) => {
             if bound.as_ref() != Some(&run.id) {
                 project.wait(project.store.bind_run(making.lease, &run.id))?;
             }
-            Runner::resume(project, workshop, run, clock, cancel, observer)
+            Runner::resume(project, harness, run, clock, cancel, observer)
         }
         None => {
             let parts = (clock, cancel);
-            Runner::start_scheduled(project, workshop, config, making.lease, parts, observer)
+            Runner::start_scheduled(project, harness, config, making.lease, parts, observer)
         }
     }
 }

@@ -6,8 +6,9 @@ use gyre_lineage::{Settlement, StoreError, TickClaim, TickLease, TickRow, TickSt
 use gyre_round::Overlap;
 
 use super::{Happened, Listener, Made, Making, Meter, Rounds, Schedule, Scheduler};
+use crate::clock::Clock;
 use crate::error::Error;
-use crate::runner::{Clock, is_dead};
+use crate::run::owner::is_dead;
 
 /// A holder that stays silent for so long is taken for dead.
 const TTL_MS: i64 = 60_000;

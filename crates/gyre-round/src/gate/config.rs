@@ -1,3 +1,4 @@
+use gyre_types::{Identity, JsonError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,26 @@ impl Default for GateConfig {
             family_pairs_min: 30,
             unknown_share_max: Share::permille(20),
         }
+    }
+}
+
+impl GateConfig {
+    /// What of it decides results.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub fn identity(&self) -> Result<Identity, JsonError> {
+        let names = [
+            "alpha_total",
+            "spending",
+            "margin",
+            "family_margin",
+            "family_confidence",
+            "family_pairs_min",
+            "unknown_share_max",
+        ];
+        Identity::of("a gate", self, &names)
     }
 }
 

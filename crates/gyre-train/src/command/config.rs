@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use gyre_types::{Identity, JsonError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,28 @@ pub struct CommandConfig {
     /// Bytes of its log; what it prints beyond them is discarded. Default: 64 MiB.
     #[serde(default = "default_log_bytes_max")]
     pub log_bytes_max: u64,
+}
+
+impl CommandConfig {
+    /// What of it a run keeps from its first round to its last: its part of the run's
+    /// fingerprint, bounds included.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub fn identity(&self) -> Result<Identity, JsonError> {
+        let names = [
+            "command",
+            "config",
+            "env",
+            "time_limit_seconds",
+            "grace_seconds",
+            "output_bytes_max",
+            "files_max",
+            "log_bytes_max",
+        ];
+        Identity::of("a trainer", self, &names)
+    }
 }
 
 fn default_time_limit_seconds() -> u64 {

@@ -1,0 +1,2 @@
+/// Milliseconds since 1970, as the binary reads them.
+pub type Clock = fn() -> i64;

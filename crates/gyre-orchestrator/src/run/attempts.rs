@@ -1,0 +1,7 @@
+//! Who attempts which tasks, and what the attempts leave.
+
+pub(crate) mod assignment;
+pub(crate) mod attempter;
+pub(crate) mod part_file;
+pub(crate) mod phase;
+pub(crate) mod sample;

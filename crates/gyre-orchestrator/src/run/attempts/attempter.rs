@@ -1,0 +1,91 @@
+//! Attempts tasks: loads the model and drives episodes.
+
+use std::path::{Path, PathBuf};
+
+use gyre_env::{EpisodeOutcome, EpisodeSettings, EpisodeSpec};
+use gyre_folder::Folder;
+use gyre_rollout::EpisodeDriver;
+use gyre_sandbox::Sandbox;
+use gyre_types::{CheckpointId, Digest};
+
+use crate::cancel::Cancel;
+use crate::error::Error;
+use crate::models::{Model, Models};
+use crate::policy_settings::ModelSettings;
+use crate::project::Project;
+
+/// Attempts tasks with the models of one run, in one sandbox.
+pub(crate) struct Attempter {
+    project: Project,
+    sandbox: Sandbox,
+    models: Models,
+}
+
+impl Attempter {
+    /// Nothing is loaded or started yet. Servers leave what they print in `logs`.
+    pub(crate) fn new(
+        project: Project,
+        sandbox: Sandbox,
+        settings: &ModelSettings,
+        logs: Folder,
+    ) -> Self {
+        Self { project, sandbox, models: Models::new(settings, logs) }
+    }
+
+    /// The model of a checkpoint. Unless it was the last one used, `find` is asked
+    /// for its folder, and it is loaded.
+    ///
+    /// # Errors
+    ///
+    /// When the checkpoint cannot be found or loaded, or its server does not start.
+    pub(crate) fn model(
+        &mut self,
+        checkpoint: &CheckpointId,
+        find: impl FnOnce() -> Result<PathBuf, Error>,
+        cancel: &Cancel,
+    ) -> Result<Model, Error> {
+        match self.models.loaded(checkpoint) {
+            Some(model) => Ok(model),
+            None => self.models.load(&self.project, checkpoint, &find()?, cancel),
+        }
+    }
+
+    /// Digest of what decides the answers of a checkpoint, as a rollout's policy
+    /// names it.
+    ///
+    /// # Errors
+    ///
+    /// When the checkpoint cannot be read.
+    pub(crate) fn policy_digest(
+        &self,
+        checkpoint: &CheckpointId,
+        dir: &Path,
+    ) -> Result<Digest, Error> {
+        self.models.policy_digest(&self.project, checkpoint, dir)
+    }
+
+    /// Makes rollouts, in the order of their specs, and once more those that the
+    /// infrastructure failed at. A rollout keeps its identity over both.
+    pub(crate) fn attempt(
+        &self,
+        model: &Model,
+        settings: &EpisodeSettings,
+        specs: &[EpisodeSpec<'_>],
+    ) -> Vec<EpisodeOutcome> {
+        let driver = EpisodeDriver {
+            model: &*model.client,
+            sandbox: &self.sandbox,
+            settings: *settings,
+            in_flight_max: model.episodes_max,
+        };
+        let mut made: Vec<Option<EpisodeOutcome>> = vec![None; specs.len()];
+        let first = driver.run(specs.iter().cloned(), |at, outcome| made[at] = Some(outcome));
+        self.project.wait(first);
+        let has_failed = |at: &usize| made[*at].as_ref().is_none_or(|made| made.fault.is_some());
+        let failed: Vec<usize> = (0..specs.len()).filter(has_failed).collect();
+        let again = failed.iter().map(|at| specs[*at].clone());
+        self.project.wait(driver.run(again, |nth, outcome| made[failed[nth]] = Some(outcome)));
+        // Each episode ends.
+        made.into_iter().flatten().collect()
+    }
+}

@@ -1,0 +1,8 @@
+//! What is published of a run, and when.
+
+pub(crate) mod curate;
+pub(crate) mod index;
+pub(crate) mod publisher;
+pub(crate) mod rewrite;
+pub(crate) mod selection;
+pub(crate) mod shard;

@@ -1,0 +1,52 @@
+//! Publishes the rows that a round trains on.
+
+use std::collections::BTreeMap;
+
+use gyre_round::{Curated, RoundEvent, RoundState};
+
+use super::selection::select;
+use super::shard::write_shard;
+use crate::error::Error;
+use crate::run::context::RunContext;
+use crate::run::event_log::LogEntry;
+use crate::run::recorded::planned;
+
+/// Chooses the rows of a round and writes them. A round without a row fails, unless it
+/// is the base.
+///
+/// # Errors
+///
+/// When something recorded is missing, or the shard cannot be written.
+pub(crate) fn curate_round(run: &RunContext, state: &RoundState) -> Result<LogEntry, Error> {
+    let plan = planned(state);
+    let selection = select(run, plan)?;
+    let chosen = &selection.chosen;
+    let event = |rows, shard| RoundEvent::Curated { rows, shard, funnel: funnel(chosen) };
+    if chosen.accepted.is_empty() {
+        let cause = "no rollout was accepted".to_owned();
+        return Ok(LogEntry::new(
+            run,
+            match state.is_base() {
+                true => event(0, None),
+                false => RoundEvent::Failed { cause, ends_run: false },
+            },
+        ));
+    }
+    let (shard, shard_rows) = write_shard(run, plan.round, &selection)?;
+    let mut entry = LogEntry::new(run, event(shard.rows, Some(shard.id.clone())));
+    entry.rows.shard_rows = shard_rows;
+    entry.rows.shards.push(shard);
+    Ok(entry)
+}
+
+fn funnel(chosen: &Curated) -> BTreeMap<String, u32> {
+    let funnel = &chosen.funnel;
+    let rejected =
+        funnel.rejected.iter().map(|(reason, n)| (reason.as_str().to_owned(), *n as u32));
+    rejected
+        .chain([
+            ("candidates".to_owned(), funnel.candidates as u32),
+            ("accepted".to_owned(), funnel.accepted as u32),
+        ])
+        .collect()
+}

@@ -1,0 +1,52 @@
+//! Takes over the checkpoint that a run starts from.
+
+use std::path::Path;
+
+use gyre_folder::{EntryKind, Folder};
+use gyre_train::{CheckpointLimits, inspect_checkpoint};
+use gyre_types::to_json;
+use serde_json::json;
+
+use super::trained::Trained;
+use crate::error::Error;
+use crate::project::io;
+
+/// Takes over the checkpoint that a run starts from: its files are copied, and
+/// checked as what a trainer leaves is.
+///
+/// # Errors
+///
+/// When a file cannot be copied, or they are no checkpoint.
+pub(crate) fn adopt(start: &Path, scratch: &Folder, out: &Path) -> Result<Trained, Error> {
+    copy(&Folder::new(start), scratch)?;
+    let limits = CheckpointLimits { files_max: 10_000, bytes_max: u64::MAX };
+    let checkpoint = inspect_checkpoint(out, limits, None)?;
+    gyre_train::sync_checkpoint(out, &checkpoint)?;
+    Ok(Trained {
+        steps: 0,
+        tokens: 0,
+        loss: 0.0,
+        report: json!({ "checkpoint": to_json("a checkpoint", &checkpoint)? }),
+        shards: vec![],
+    })
+}
+
+/// Copies the files of a folder and of those below it.
+fn copy(from: &Folder, to: &Folder) -> Result<(), Error> {
+    for entry in from.entries().map_err(io("list", &from.path()))? {
+        let path = from.path().join(&entry.name);
+        match entry.kind {
+            EntryKind::Folder => {
+                let below = to.below(&entry.name);
+                below.make().map_err(io("make", &below.path()))?;
+                copy(&from.below(&entry.name), &below)?;
+            }
+            _ => {
+                let mut read = from.open(&entry.name).map_err(io("read", &path))?;
+                let mut write = to.create(&entry.name).map_err(io("write", &to.path()))?;
+                std::io::copy(&mut read, &mut write).map_err(io("copy", &path))?;
+            }
+        }
+    }
+    Ok(())
+}
