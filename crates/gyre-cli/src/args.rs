@@ -22,6 +22,9 @@ pub(crate) use verifier::{
 pub(crate) use worker::{WorkerArgs, WorkerCommand, WorkersArg};
 
 /// Gyre: agents that teach themselves where outcomes can be checked by execution.
+/// Statements of the database that take their time are news for developers only.
+pub(crate) const LOG_DEFAULT: &str = "warn,sqlx=error";
+
 #[derive(Debug, Parser)]
 #[command(name = "gyre", version, about, after_help = crate::exit::HELP, disable_help_subcommand = true)]
 pub(crate) struct Args {
@@ -44,7 +47,7 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Which log lines go to stderr, such as `info` or `gyre_sandbox=debug`.
-    #[arg(long, global = true, default_value = crate::telemetry::LOG_DEFAULT, env = "GYRE_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, default_value = LOG_DEFAULT, env = "GYRE_LOG", value_name = "FILTER")]
     pub(crate) log: String,
     /// How log lines are written.
     #[arg(long, global = true, env = "GYRE_LOG_FORMAT", value_name = "FORMAT")]

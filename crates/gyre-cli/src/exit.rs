@@ -10,6 +10,8 @@ use gyre_orchestrator::{ConfigError, Error};
 use gyre_sandbox::SandboxError;
 use gyre_server::ServeError;
 
+use crate::printable::printable;
+
 /// Shown below `gyre --help`. The table is part of the interface: programs rely on it.
 pub(crate) const HELP: &str = "\
 Exit codes:
@@ -90,7 +92,7 @@ pub(crate) fn tell(error: &anyhow::Error) -> u8 {
     if code == 40 && !shown.contains("free some space") {
         shown.push_str("; free some space and try again (`gyre run --resume` goes on with a run)");
     }
-    let shown = crate::output::printable(&shown);
+    let shown = printable(&shown);
     if code == 130 {
         eprintln!("{shown}");
     } else {

@@ -6,6 +6,7 @@ mod commands;
 mod exit;
 mod live;
 mod output;
+mod printable;
 mod session;
 mod telemetry;
 

@@ -18,11 +18,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::args::{Global, LogFormat};
+use crate::args::{Global, LOG_DEFAULT, LogFormat};
 use crate::exit::Failure;
 
-/// Statements of the database that take their time are news for developers only.
-pub(crate) const LOG_DEFAULT: &str = "warn,sqlx=error";
 /// A wave's rollouts end within moments of each other.
 const SPANS_WAITING_MAX: usize = 1 << 16;
 /// How long a collector may take over one request, and over the last ones.

@@ -7,6 +7,7 @@
 mod catalog;
 mod file;
 mod restore;
+mod unusable;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -118,9 +119,4 @@ fn page_query(shape: &TableShape, after: Option<&[Cell]>) -> Query {
 
 fn unwritten(cause: std::io::Error) -> StoreError {
     StoreError::BackupFile { doing: "write", cause }
-}
-
-/// A backup that is not what it should be.
-fn unusable(reason: impl Into<String>) -> StoreError {
-    StoreError::BackupUnusable { reason: reason.into() }
 }

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 
 use crate::error::Cause;
+use crate::query::too_slow;
 use crate::schema::Table;
 use crate::transport::Transport;
 use crate::{QueryLimits, QueryRows, StoreError};
@@ -181,6 +182,11 @@ pub(crate) enum FailureClass {
 impl Failure {
     pub(crate) fn new(class: FailureClass, cause: impl Into<Cause>) -> Self {
         Self { class, cause: cause.into() }
+    }
+
+    /// A query that ran out of its time.
+    pub(crate) fn too_slow(limits: &QueryLimits) -> Self {
+        Self::new(FailureClass::Query, too_slow(limits))
     }
 
     pub(crate) fn at(self, database: &crate::DatabaseUrl) -> StoreError {

@@ -38,6 +38,7 @@ mod lease;
 mod listing;
 mod location;
 mod migrations;
+mod own_queries;
 mod page;
 mod postgres;
 mod query;

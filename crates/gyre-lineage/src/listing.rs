@@ -12,15 +12,12 @@ use crate::database::{Query, Transaction};
 use crate::page::{PAGE_ROWS_MAX, page, push_among, push_page};
 use crate::read::select_rollouts;
 use crate::rows::{RolloutWithVerdict, TaskRow};
-use crate::words::Named;
+use crate::words::{FEW, Named};
 use crate::{All, Cursor, Page, RolloutFilter, Store, StoreError, TaskFilter, VerdictFilter};
 
 /// Pages above this are read straight from the rollouts: whoever asks for
 /// thousands of rows wants most of them.
 const INDEXED_ROWS_MAX: u32 = 1_000;
-
-/// Rollouts that are few: all of them are looked at, and sorted.
-pub(crate) const FEW: u64 = 4_000;
 
 impl Store {
     /// All tasks that a filter lets through, by round and id, without their

@@ -1,14 +1,13 @@
 mod address;
+mod connect;
 mod reader;
 mod session;
 
-use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
-use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Postgres, Row as _, TypeInfo};
+use sqlx::{AssertSqlSafe, Column, Connection, Postgres, Row as _, TypeInfo};
 
 use crate::database::{Cell, Database, Failure, FailureClass, Query, Row, Transaction};
 use crate::migrations;
@@ -16,10 +15,8 @@ use crate::query::{QueryLimits, QueryRows};
 use crate::schema::{Table, Type};
 use crate::transport::{ServerTls, TlsMode, Transport};
 use address::Address;
-use session::{PathLost, SCHEMA, Session};
-
-/// How long the first connection may take before the server counts as unreachable.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use connect::{CONNECT_TIMEOUT, connect, failure};
+use session::{SCHEMA, Session};
 
 /// Rows per `INSERT`; bounds the memory of one statement on both sides.
 const ROWS_PER_INSERT: usize = 5_000;
@@ -149,18 +146,6 @@ fn offers_no_tls(failure: &Failure) -> bool {
     let said = matches!(failure.cause.downcast_ref::<sqlx::Error>(), Some(sqlx::Error::Tls(said))
         if said.to_string() == "server does not support TLS");
     failure.class == FailureClass::Tls && said
-}
-
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
-    let connected = match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
-        Ok(connected) => connected.map_err(failure),
-        Err(elapsed) => Err(Failure::new(FailureClass::Unreachable, elapsed)),
-    };
-    connected.map_err(|failure| match failure.class {
-        // The right to connect to this database.
-        FailureClass::Denied => Failure { class: FailureClass::Refused, ..failure },
-        _ => failure,
-    })
 }
 
 #[async_trait]
@@ -409,34 +394,4 @@ fn read(row: &PgRow) -> Result<Row, Failure> {
         })
     });
     cells.collect::<Result<_, sqlx::Error>>().map(Row::new).map_err(failure)
-}
-
-/// Sorts SQLSTATE codes (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
-fn failure(error: sqlx::Error) -> Failure {
-    let class = match &error {
-        sqlx::Error::Tls(_) => FailureClass::Tls,
-        // A handshake that failed; nothing else says so of a server's bytes.
-        sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => FailureClass::Tls,
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-            FailureClass::Unreachable
-        }
-        sqlx::Error::Configuration(error) if error.is::<PathLost>() => FailureClass::Pooled,
-        sqlx::Error::Configuration(_) => FailureClass::Refused,
-        sqlx::Error::Database(e) => match e.code().as_deref() {
-            Some("28000" | "28P01" | "3D000") => FailureClass::Refused,
-            Some("42501") => FailureClass::Denied,
-            Some("53100") => FailureClass::DiskFull,
-            Some("55P03" | "40P01" | "40001") => FailureClass::Locked,
-            Some("53300" | "57P01" | "57P02" | "57P03") => FailureClass::Unreachable,
-            Some("XX001" | "XX002") => FailureClass::Corrupt,
-            Some("25006") => FailureClass::Unwritable,
-            Some(code) if code.starts_with("23") => FailureClass::Constraint,
-            // The server is there, and was sent what it cannot take.
-            Some("08P01") => FailureClass::Other,
-            Some(code) if code.starts_with("08") => FailureClass::Unreachable,
-            _ => FailureClass::Other,
-        },
-        _ => FailureClass::Other,
-    };
-    Failure::new(class, error)
 }

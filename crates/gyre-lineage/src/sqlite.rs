@@ -225,7 +225,7 @@ impl Database for SqliteDatabase {
             Ok(answered) => answered,
             Err(_elapsed) => {
                 stop.store(true, Ordering::Relaxed);
-                Err(query::too_slow(limits))
+                Err(Failure::too_slow(limits))
             }
         }
     }

@@ -5,8 +5,10 @@ use gyre_types::RunId;
 
 use crate::cells::convert;
 use crate::database::Query;
-use crate::listing::FEW;
 use crate::{Store, StoreError};
+
+/// Rollouts that are few: all of them are looked at, and sorted.
+pub(crate) const FEW: u64 = 4_000;
 
 /// The tasks that a text names.
 pub(crate) enum Named {

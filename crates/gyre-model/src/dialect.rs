@@ -2,8 +2,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::config::OpenAiConfig;
-
 /// What a server understands beyond OpenAI's own keys.
 ///
 /// It decides only what is asked for: whatever a server tells is read, whichever
@@ -23,17 +21,26 @@ pub enum Dialect {
     SgLang,
 }
 
+/// Which tokens are drawn from, beside those of nucleus sampling.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cuts {
+    /// The most probable ones; none for all.
+    pub(crate) top_k: Option<u32>,
+    /// Those of at least this share of the most probable one's probability.
+    pub(crate) min_p: f32,
+}
+
 impl Dialect {
     /// Adds the keys of the dialect: all of the sampling, since each server has
     /// defaults of its own (llama.cpp cuts to 40 tokens, vLLM and SGLang read the
     /// checkpoint's `generation_config.json`), and token ids.
-    pub(crate) fn add_keys(self, config: &OpenAiConfig, body: &mut Map<String, Value>) {
+    pub(crate) fn add_keys(self, cuts: Cuts, body: &mut Map<String, Value>) {
         let mut add = |key: &str, value: Value| body.insert(key.to_owned(), value);
         if self == Self::OpenAi {
             return;
         }
-        add("min_p", json!(config.min_p));
-        add("top_k", self.top_k(config.top_k));
+        add("min_p", json!(cuts.min_p));
+        add("top_k", self.top_k(cuts.top_k));
         add("logprobs", json!(true));
         match self {
             Self::OpenAi => {}

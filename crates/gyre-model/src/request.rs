@@ -2,6 +2,7 @@ use gyre_types::{ChatRequest, Seed, ToolChoice, ToolSpec};
 use serde_json::{Map, Value, json};
 
 use crate::config::OpenAiConfig;
+use crate::dialect::Cuts;
 use crate::history::{renderable, to_wire};
 
 /// The body of a request: everything that decides the answer is said, and nothing
@@ -28,7 +29,8 @@ pub(crate) fn body(config: &OpenAiConfig, model: &str, request: &ChatRequest) ->
         };
         add("tool_choice", choice);
     }
-    config.dialect.add_keys(config, &mut body);
+    let cuts = Cuts { top_k: config.top_k, min_p: config.min_p };
+    config.dialect.add_keys(cuts, &mut body);
     merge(&mut body, &config.extra);
     Value::Object(body)
 }

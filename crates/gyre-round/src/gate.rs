@@ -9,6 +9,7 @@
 mod config;
 mod record;
 mod stats;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,11 +18,12 @@ use gyre_types::{Digest, TaskId};
 pub use config::{GateConfig, GateHistory, Spending};
 pub use record::{
     Breakdown, Contest, Decision, Estimate, GATE_RECORD_VERSION, GateRecord, LevelBreakdown,
-    Outcome, PairTable, PairedOutcome, RejectReason, Unknown,
+    Outcome, PairedOutcome, RejectReason, Unknown,
 };
 pub use stats::{
     Confidence, Interval, exact_interval, mcnemar_p_value, paired_interval, pass_at_k, wilson,
 };
+pub use table::PairTable;
 
 /// Decides whether the candidate replaces the champion, and records why.
 ///

@@ -20,7 +20,7 @@ use crate::SandboxError;
 use crate::budget::{Budget, Share};
 use crate::layers::Layer;
 use crate::link::{Broken, Launch, Link};
-use crate::plugin::{Rehearsal, Verification};
+use crate::plugin::verification::{Rehearsal, Verification};
 use crate::protocol::{Fault, Request, Response, Usage};
 
 /// Whole jobs that wait for a free worker; who submits more waits.

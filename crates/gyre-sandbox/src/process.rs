@@ -11,7 +11,7 @@ use crate::cache::CompiledGuest;
 use crate::engine::Memories;
 use crate::guest::GuestImage;
 use crate::layers::Layer;
-use crate::plugin::LoadedVerifier;
+use crate::plugin::loaded::LoadedVerifier;
 use crate::worker::{Code, Greeting, Hello, serve};
 use crate::{WORKER_ARGUMENT, engine, frame};
 

@@ -13,7 +13,7 @@ use gyre_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::Bytes;
-use crate::plugin::{Rehearsal, Verification};
+use crate::plugin::verification::{Rehearsal, Verification};
 use crate::reply;
 
 /// What a session is started with.

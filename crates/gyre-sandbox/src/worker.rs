@@ -13,7 +13,8 @@ use crate::SandboxError;
 use crate::frame::{self, FRAME_BYTES_MAX};
 use crate::guest::{Guest, GuestImage};
 use crate::layers::Layer;
-use crate::plugin::{LoadedVerifier, VerifierLimits};
+use crate::plugin::loaded::LoadedVerifier;
+use crate::plugin::verification::VerifierLimits;
 use crate::protocol::{
     Fault, Request, Response, SessionKey, Usage, WireJob, WireReport, WireSpec, WireStep,
 };

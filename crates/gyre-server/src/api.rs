@@ -1,7 +1,7 @@
 //! The JSON API: one table of routes, from which both the router and the OpenAPI
 //! document are made.
 
-mod download;
+pub(crate) mod download;
 mod lineage;
 mod rollouts;
 mod runs;
@@ -10,13 +10,9 @@ mod tasks;
 mod verifiers;
 mod workers;
 
-use std::sync::Arc;
-
-use axum::Router;
+use axum::extract::RawPathParams;
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, State};
 use axum::http::Uri;
-use axum::routing::{get, post};
 use gyre_lineage::RunRow;
 use serde_json::Value;
 
@@ -24,19 +20,15 @@ use crate::app::App;
 use crate::failure::Failure;
 use crate::filters::{ROLLOUT_PARAMS, TASK_PARAMS};
 use crate::params::Params;
-use crate::router::answer;
-use crate::{events, openapi, replay};
 
 /// Edges of a lineage, each way.
 pub(crate) const EDGES_MAX: u32 = 200;
-
-type Shared = State<Arc<App>>;
 
 /// The parts of a path, or why it has none.
 pub(crate) type PathParts = Result<RawPathParams, RawPathParamsRejection>;
 
 /// Reads what a route answers.
-type Read = fn(&App, &Asked) -> Result<Value, Failure>;
+pub(crate) type Read = fn(&App, &Asked) -> Result<Value, Failure>;
 
 /// What a request names: the parts of its path, and its query.
 pub(crate) struct Asked {
@@ -191,48 +183,3 @@ pub(crate) static ROUTES: [Route; 28] = [
         Change(schedules::resume),
     ),
 ];
-
-/// The API's part of the router.
-pub(crate) fn routes() -> Router<Arc<App>> {
-    ROUTES.iter().fold(Router::new(), |router, route| {
-        let path = format!("/api/v1{}", route.path);
-        let own = route.own;
-        router.route(
-            &path,
-            match route.kind {
-                Kind::One(read) | Kind::Whole(read) => {
-                    get(async move |State(app): Shared, path: PathParts, uri: Uri| {
-                        answer(ask(&app, path, &uri, own.to_vec(), read).await)
-                    })
-                }
-                Kind::List(read) => {
-                    get(async move |State(app): Shared, path: PathParts, uri: Uri| {
-                        let known = own.iter().copied().chain(["cursor", "limit"]).collect();
-                        answer(ask(&app, path, &uri, known, read).await)
-                    })
-                }
-                Kind::Change(read) => {
-                    post(async move |State(app): Shared, path: PathParts, uri: Uri| {
-                        answer(ask(&app, path, &uri, own.to_vec(), read).await)
-                    })
-                }
-                Kind::Replay => post(replay::replay),
-                Kind::Stream => get(events::events),
-                Kind::File => get(download::shard_file),
-                Kind::Rows => get(download::rows),
-                Kind::Document => get(openapi::document),
-            },
-        )
-    })
-}
-
-async fn ask(
-    app: &Arc<App>,
-    path: PathParts,
-    uri: &Uri,
-    known: Vec<&'static str>,
-    read: Read,
-) -> Result<Value, Failure> {
-    let asked = Asked::new(path, uri, &known)?;
-    app.read(move |app| read(app, &asked)).await
-}

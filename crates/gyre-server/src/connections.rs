@@ -1,10 +1,8 @@
 //! Takes in connections, and bounds what each may cost.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,75 +15,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::limits::ServerLimits;
+use crate::seat::{Seat, Seats};
 use crate::shutdown::Shutdown;
 use crate::steady::Steady;
 
 /// How long the service waits before it takes in connections again, where the
 /// system had no room for one.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
-
-/// A connection's place among those that are open.
-#[derive(Debug, Default)]
-pub(crate) struct Seat {
-    /// A request is being answered.
-    serving: AtomicBool,
-    /// The other end does not take what is written.
-    stalled: AtomicBool,
-    /// Somebody else needs the place.
-    gone: Notify,
-}
-
-impl Seat {
-    /// Says that a whole request is there, and is being answered from here on.
-    pub(crate) fn serve(&self) {
-        self.serving.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn set_stalled(&self, stalled: bool) {
-        self.stalled.store(stalled, Ordering::Relaxed);
-    }
-
-    fn is_idle(&self) -> bool {
-        !self.serving.load(Ordering::Relaxed)
-    }
-}
-
-/// The open connections by age.
-#[derive(Default)]
-struct Seats {
-    taken: Mutex<(u64, BTreeMap<u64, Arc<Seat>>)>,
-}
-
-impl Seats {
-    /// Gives a new connection a place: a free one, or that of the oldest which is
-    /// between requests, or else of the oldest whose other end does not read.
-    /// None where every place is at work.
-    fn take(&self, most: usize) -> Option<(u64, Arc<Seat>)> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let (next, seats) = &mut *taken;
-        if seats.len() >= most {
-            let stalled = |seat: &Seat| seat.stalled.load(Ordering::Relaxed);
-            let idle = seats.iter().find(|(_, seat)| seat.is_idle());
-            let given_up = idle.or_else(|| seats.iter().find(|(_, seat)| stalled(seat)));
-            let number = *given_up?.0;
-            if let Some(seat) = seats.remove(&number) {
-                seat.gone.notify_one();
-            }
-        }
-        let seat = Arc::<Seat>::default();
-        *next += 1;
-        seats.insert(*next, seat.clone());
-        Some((*next, seat))
-    }
-
-    fn leave(&self, number: u64) {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&number);
-    }
-}
 
 /// Answers until the shutdown starts; ends when every connection has.
 pub(crate) async fn serve(
@@ -148,7 +87,7 @@ async fn connection(
     let mut served = pin!(builder.serve_connection(io, answer));
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
-        () = seat.gone.notified() => return,
+        () = seat.given_up() => return,
         () = shutdown.started() => {
             served.as_mut().graceful_shutdown();
             served.await
@@ -194,6 +133,6 @@ impl HttpBody for Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.seat.serving.store(false, Ordering::Relaxed);
+        self.seat.rest();
     }
 }

@@ -13,11 +13,11 @@ use gyre_lineage::EventRow;
 use gyre_types::RunId;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::answer::problem;
 use crate::app::App;
 use crate::failure::Failure;
 use crate::params::Params;
 use crate::present;
-use crate::router::problem;
 
 /// How often the log is asked for what is new.
 const POLL_EVERY: Duration = Duration::from_millis(500);

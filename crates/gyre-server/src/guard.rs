@@ -1,21 +1,11 @@
-//! Who may ask: names, origins and the token; and what every answer says to
-//! browsers.
+//! Who may ask: names, origins and the token.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::header::{self, HeaderMap};
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
-use axum::response::Response;
 
-use crate::app::App;
-use crate::connections::Seat;
 use crate::failure::Failure;
-use crate::router::BODY_BYTES_MAX;
 use crate::token::Token;
 
 /// The rules of one service.
@@ -30,62 +20,14 @@ pub(crate) struct Guard {
 
 pub(crate) const COOKIE: &str = "gyre_session";
 
-/// The page's own style and script, and nothing else from anywhere.
-const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
-    img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
-    frame-ancestors 'none'";
-
-/// What every answer carries, unless it says otherwise itself.
-const HEADERS: [(HeaderName, &str); 7] = [
-    (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "same-origin"),
-    (header::CACHE_CONTROL, "no-store"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-];
-
-/// Lets a request through or refuses it, and dresses the answer.
-pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let headers = request.headers();
-    let mut response = match app.guard.check(request.method(), &path, headers) {
-        Ok(()) => match whole(request, app.limits.body_max).await {
-            Ok(request) => next.run(request).await,
-            Err(failure) => crate::router::refusal(&path, &failure),
-        },
-        Err(failure) => crate::router::refusal(&path, &failure),
-    };
-    for (name, value) in HEADERS {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    app.count(response.status());
-    response
-}
-
-/// The request with its body, which is small and must come soon. From here on its
-/// connection is at work.
-async fn whole(request: Request, within: Duration) -> Result<Request, Failure> {
-    let (parts, body) = request.into_parts();
-    let read = tokio::time::timeout(within, to_bytes(body, BODY_BYTES_MAX)).await;
-    let read = read.map_err(|_elapsed| {
-        let detail = "the request's body did not come in time";
-        Failure::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
-    })?;
-    let body = read.map_err(|_| {
-        let detail =
-            format!("a request's body must be whole and have at most {BODY_BYTES_MAX} bytes");
-        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_body", detail)
-    })?;
-    if let Some(seat) = parts.extensions.get::<Arc<Seat>>() {
-        seat.serve();
-    }
-    Ok(Request::from_parts(parts, Body::from(body)))
-}
-
 impl Guard {
-    fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Failure> {
+    /// Refuses a request by its names, its origin or its token.
+    pub(crate) fn check(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<(), Failure> {
         let host = self.check_host(headers)?;
         check_origin(headers, host)?;
         let reads = matches!(*method, Method::GET | Method::HEAD);
@@ -187,6 +129,8 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn guard(listen: &str) -> Guard {

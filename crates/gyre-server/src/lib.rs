@@ -17,6 +17,8 @@
 //!
 //! Nothing outside this crate names axum.
 
+mod admission;
+mod answer;
 mod api;
 mod app;
 mod connections;
@@ -30,8 +32,10 @@ mod ops;
 mod pages;
 mod params;
 mod present;
+mod refusal;
 mod replay;
 mod router;
+mod seat;
 mod server;
 mod shutdown;
 mod steady;

@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+/// Bytes of a request's body: forms of a few fields are all there is.
+pub(crate) const BODY_BYTES_MAX: usize = 16 << 10;
+
 /// What the service bears of its callers, whoever they are: a caller is counted
 /// before any token is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,8 @@ mod schemas;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+use crate::answer::answer;
 use crate::api::{Kind, ROUTES, Route};
-use crate::router::answer;
 
 pub(crate) async fn document() -> Response {
     answer(Ok(openapi()))

@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use gyre_lineage::{RunStatus, WorkerStatus};
 use serde_json::json;
 
+use crate::answer::{answer, problem};
 use crate::app::App;
 use crate::failure::Failure;
-use crate::router::{answer, problem};
 
 /// Runs that metrics tell of, newest first.
 const RUNS: u32 = 20;

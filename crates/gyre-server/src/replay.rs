@@ -8,9 +8,9 @@ use axum::response::Response;
 use gyre_orchestrator::{Replay, Replayer, Silent, open_sandbox};
 use serde_json::json;
 
+use crate::answer::answer;
 use crate::app::App;
 use crate::failure::Failure;
-use crate::router::answer;
 
 pub(crate) async fn replay(
     State(app): State<Arc<App>>,

@@ -1,29 +1,27 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{StatusCode, Uri};
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use serde_json::{Value, json};
+use axum::routing::{get, post};
+use serde_json::Value;
 
+use crate::answer::answer;
+use crate::api::{self, Asked, Kind, PathParts, ROUTES, Read};
 use crate::app::App;
 use crate::failure::Failure;
-use crate::{api, guard, ops, pages};
+use crate::limits::BODY_BYTES_MAX;
+use crate::refusal::refusal;
+use crate::{admission, events, openapi, ops, pages, replay};
 
-/// Bytes of a request's body: forms of a few fields are all there is.
-pub(crate) const BODY_BYTES_MAX: usize = 16 << 10;
-
-/// When a caller that found no room may come again, in seconds.
-const RETRY_AFTER_S: &str = "5";
+type Shared = State<Arc<App>>;
 
 /// Every route, behind the guard.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(operations())
-        .merge(api::routes())
+        .merge(api_routes())
         .merge(pages::routes())
         .fallback(async |request: Request| refusal(request.uri().path(), &nothing(&request)))
         .method_not_allowed_fallback(async |request: Request| {
@@ -33,7 +31,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             refusal(request.uri().path(), &failure)
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        .layer(middleware::from_fn_with_state(app.clone(), admission::admit))
         .with_state(app)
 }
 
@@ -49,42 +47,47 @@ fn nothing(request: &Request) -> Failure {
     Failure::not_found("page", request.uri().path())
 }
 
-/// A failure as programs or people expect it, by the path that was asked for.
-pub(crate) fn refusal(path: &str, failure: &Failure) -> Response {
-    let for_programs = ["/api/", "/metrics", "/healthz", "/livez", "/readyz"]
-        .iter()
-        .any(|start| path.starts_with(start));
-    if for_programs { problem(failure) } else { pages::failed(failure) }
+/// The routes of the API's table.
+fn api_routes() -> Router<Arc<App>> {
+    ROUTES.iter().fold(Router::new(), |router, route| {
+        let path = format!("/api/v1{}", route.path);
+        let own = route.own;
+        router.route(
+            &path,
+            match route.kind {
+                Kind::One(read) | Kind::Whole(read) => {
+                    get(async move |State(app): Shared, path: PathParts, uri: Uri| {
+                        answer(ask(&app, path, &uri, own.to_vec(), read).await)
+                    })
+                }
+                Kind::List(read) => {
+                    get(async move |State(app): Shared, path: PathParts, uri: Uri| {
+                        let known = own.iter().copied().chain(["cursor", "limit"]).collect();
+                        answer(ask(&app, path, &uri, known, read).await)
+                    })
+                }
+                Kind::Change(read) => {
+                    post(async move |State(app): Shared, path: PathParts, uri: Uri| {
+                        answer(ask(&app, path, &uri, own.to_vec(), read).await)
+                    })
+                }
+                Kind::Replay => post(replay::replay),
+                Kind::Stream => get(events::events),
+                Kind::File => get(api::download::shard_file),
+                Kind::Rows => get(api::download::rows),
+                Kind::Document => get(openapi::document),
+            },
+        )
+    })
 }
 
-/// A failure as a problem object (RFC 9457).
-pub(crate) fn problem(failure: &Failure) -> Response {
-    let body = json!({
-        "type": format!("urn:gyre:problem:{}", failure.code),
-        "title": failure.status.canonical_reason().unwrap_or("failed"),
-        "status": failure.status.as_u16(),
-        "code": failure.code,
-        "detail": failure.detail,
-    });
-    let mut response = (failure.status, body.to_string()).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    if failure.status == StatusCode::UNAUTHORIZED {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gyre\""));
-    }
-    if failure.status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
-    }
-    response
-}
-
-/// What the API answers: a document, or a problem.
-pub(crate) fn answer(result: Result<Value, Failure>) -> Response {
-    match result {
-        Ok(value) => {
-            let json = HeaderValue::from_static("application/json");
-            ([(CONTENT_TYPE, json)], value.to_string()).into_response()
-        }
-        Err(failure) => problem(&failure),
-    }
+async fn ask(
+    app: &Arc<App>,
+    path: PathParts,
+    uri: &Uri,
+    known: Vec<&'static str>,
+    read: Read,
+) -> Result<Value, Failure> {
+    let asked = Asked::new(path, uri, &known)?;
+    app.read(move |app| read(app, &asked)).await
 }

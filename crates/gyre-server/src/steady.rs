@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::connections::Seat;
 use crate::limits::ServerLimits;
+use crate::seat::Seat;
 
 /// Fails a write that waits for too long, or that is drained too slowly.
 pub(crate) struct Steady {

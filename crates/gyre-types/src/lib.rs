@@ -19,6 +19,7 @@ mod sandbox;
 mod seed;
 mod stored_path;
 mod task;
+mod text;
 mod value;
 mod verdict;
 

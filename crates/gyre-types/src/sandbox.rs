@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text::preview;
 use crate::{Limits, Seed, Value};
 
 /// Work for one fresh guest: planned purely, executed by the sandbox, judged
@@ -174,11 +175,4 @@ pub struct GuestException {
     pub message: String,
     /// The traceback through the program's own frames.
     pub traceback: String,
-}
-
-pub(crate) fn preview(text: &str, chars_max: usize) -> String {
-    match text.char_indices().nth(chars_max) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
 }

@@ -4,10 +4,9 @@ use std::fmt;
 
 use serde_json::{Map, Number, json};
 
-use crate::sandbox::preview;
+use crate::text::preview;
 
 pub use wire::{ValueError, ValueLimits};
-use wire::{is_plain, to_hex};
 
 /// A Python value, typed exactly: `True`, `1` and `1.0` differ, and so do a
 /// list and a tuple.
@@ -235,4 +234,13 @@ fn dict_to_wire(entries: &[(Value, Value)]) -> serde_json::Value {
             entries.iter().map(|(k, v)| json!([k.to_wire(), v.to_wire()])).collect();
         json!({ "$dict": pairs })
     }
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether every key is a text that cannot be taken for a tag.
+fn is_plain(entries: &[(Value, Value)]) -> bool {
+    entries.iter().all(|(key, _)| matches!(key, Value::Str(text) if !text.starts_with('$')))
 }

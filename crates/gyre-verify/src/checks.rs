@@ -4,6 +4,7 @@ mod numbers;
 mod pattern;
 mod schema;
 mod sets;
+mod shown;
 mod tokens;
 
 use gyre_types::{CheckResult, Judgement, Value};
@@ -17,12 +18,10 @@ use crate::{
 
 use pattern::Pattern;
 use schema::Schema;
+use shown::shown;
 
 /// Most checks that a family declares.
 const CHECKS_MAX: usize = 16;
-
-/// Longest text that a mismatch repeats, in characters.
-const PREVIEW_CHARS_MAX: usize = 120;
 
 /// Declared checks, ready to judge.
 #[derive(Debug, Clone)]
@@ -206,8 +205,4 @@ fn same_text(expected: &str, actual: &str) -> Result<(), String> {
 fn differ(expected: &str, actual: &str) -> String {
     let text = |text: &str| shown(&Value::Str(text.to_owned()));
     format!("expected {}, got {}", text(expected), text(actual))
-}
-
-fn shown(value: &Value) -> String {
-    value.preview(PREVIEW_CHARS_MAX)
 }

@@ -11,6 +11,7 @@
 mod files;
 mod planted;
 mod report;
+mod rows;
 mod weak;
 
 use std::fmt;
@@ -22,10 +23,8 @@ pub use planted::{
     HONEST_FOLDER, LoadTrial, LoaderQuestion, PlantedEntry, PlantedKind, Planting, PlantingReport,
     WeakLoader, check_plantings,
 };
-pub use report::{
-    AttackRow, ClassRow, ControlRow, CorpusReport, LegitimateRow, LegitimateTable, NotTriedRow,
-    check_corpus,
-};
+pub use report::{ClassRow, CorpusReport, LegitimateRow, LegitimateTable, check_corpus};
+pub use rows::{AttackRow, ControlRow, NotTriedRow};
 pub use weak::{WeakTrial, try_weak_controls};
 
 use crate::GradingKey;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::show::find;
 use crate::args::{DiffArgs, Global};
 use crate::exit::Failure;
+use crate::printable::printable;
 use crate::{output, session};
 
 /// Columns of a side where the terminal does not say how wide it is.
@@ -208,8 +209,7 @@ impl Page {
         let Some(step) = step else { return vec!["(nothing)".to_owned()] };
         let mut lines = vec![format!("[{}]", output::visible(&step.who))];
         for line in step.text.lines() {
-            let shown =
-                output::printable(&output::visible(&line.replace('\t', "    "))).into_owned();
+            let shown = printable(&output::visible(&line.replace('\t', "    "))).into_owned();
             let chars: Vec<char> = shown.chars().collect();
             if chars.is_empty() {
                 lines.push(String::new());

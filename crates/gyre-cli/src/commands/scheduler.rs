@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::args::{Global, ScheduleCommand};
 use crate::clock::now_ms;
 use crate::live::View;
+use crate::printable::printable;
 use crate::{output, session};
 
 /// Keeps the schedules until `cancel`, in this thread; without any there is
@@ -139,7 +140,7 @@ fn list(global: &Global, project: &Project) -> anyhow::Result<()> {
             spec(row).map_or_else(String::new, |s| format!("{} {}", s.cron, s.time_zone)),
             row.campaign.clone(),
             row.run.as_ref().map_or("-".to_owned(), ToString::to_string),
-            output::printable(&status).into_owned(),
+            printable(&status).into_owned(),
             next_tick(row, now_ms()).map_or("-".to_owned(), output::time),
         ]);
     }
@@ -173,7 +174,7 @@ fn ticks(global: &Global, project: &Project, name: &str, rows: u32) -> anyhow::R
             tick.round.map_or("-".to_owned(), |round| round.to_string()),
             output::seconds(tick.wall_ms as f64 / 1e3),
             output::seconds(tick.cpu_ms as f64 / 1e3),
-            output::printable(&tick.detail).into_owned(),
+            printable(&tick.detail).into_owned(),
         ]);
     }
     output::print_or(&table, &format!("{name} has not ticked yet"));

@@ -9,7 +9,7 @@ mod bare;
 mod fence;
 
 use bare::{bare_code, defines, looks_like_code};
-use fence::{Fence, FenceLine, Info};
+use fence::{Fence, FenceLine, Info, is_python};
 
 /// Fences within fences that are followed; deeper ones are text.
 const DEPTH_MAX: u32 = 4;
@@ -173,13 +173,6 @@ impl<'a> Scan<'a> {
         };
         find(true).or_else(|| find(false)).map(|block| block.lines.clone())
     }
-}
-
-/// Whether a name is one of Python's: `python`, `Python3`, `py`, `{.python}`.
-fn is_python(name: &str) -> bool {
-    let name = name.trim_matches(['{', '}', '.', ' ']).to_ascii_lowercase();
-    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    matches!(name, "py" | "python" | "ipython" | "pycon" | "python-repl")
 }
 
 fn is_blank(lines: &[&str]) -> bool {

@@ -1,6 +1,7 @@
 //! The tables as the database itself describes them, so that no table and no
 //! column can be forgotten.
 
+use super::unusable::unusable;
 use crate::cells::convert;
 use crate::database::{Query, Transaction};
 use crate::{Store, StoreError};
@@ -32,7 +33,7 @@ pub(super) async fn shapes(
         key.sort_by_key(|(_, (_, place))| *place);
         let key: Vec<_> = key.into_iter().map(|(at, _)| at).collect();
         if key.is_empty() {
-            return Err(super::unusable(format!("the table {name} has no key to read it by")));
+            return Err(unusable(format!("the table {name} has no key to read it by")));
         }
         let columns = found.into_iter().map(|(column, _)| column).collect();
         shapes.push(TableShape { name, columns, key });

@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
+use super::BackupSummary;
 use super::catalog::shapes;
 use super::file::{Line, LineReader};
-use super::{BackupSummary, unusable};
+use super::unusable::unusable;
 use crate::database::{Cell, Failure, Query, Transaction};
 use crate::{DatabaseUrl, Store, StoreError, migrations};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::failure;
+use super::connect::failure;
 use super::session::Session;
 use crate::database::{Failure, FailureClass};
 use crate::transport::TlsMode;

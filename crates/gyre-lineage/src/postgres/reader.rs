@@ -7,7 +7,7 @@ use sqlx::{
     AssertSqlSafe, Column, Connection, Executor, Postgres, SqlSafeStr, Statement, TypeInfo,
 };
 
-use super::failure;
+use super::connect::failure;
 use crate::database::{Failure, FailureClass};
 use crate::query::{self, QueryLimits, QueryRows, Room};
 
@@ -52,7 +52,7 @@ pub(super) async fn answer(
     limits: &QueryLimits,
 ) -> Result<QueryRows, Failure> {
     let slow = |error: sqlx::Error| match error.as_database_error().and_then(|e| e.code()) {
-        Some(code) if code == "57014" => query::too_slow(limits),
+        Some(code) if code == "57014" => Failure::too_slow(limits),
         _ => failure(error),
     };
     if !is_installed(connection).await? {

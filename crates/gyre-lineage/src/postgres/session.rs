@@ -7,7 +7,7 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 
-use super::{connect, failure};
+use super::connect::{CONNECT_TIMEOUT, PathLost, connect, failure};
 use crate::database::{Failure, FailureClass};
 
 /// How long a statement waits for another's lock; as with SQLite.
@@ -92,13 +92,6 @@ impl Session {
     }
 }
 
-/// A connection that does not keep what it is told.
-#[derive(Debug, thiserror::Error)]
-#[error("the search path that was set on the connection did not last: it is {found:?}")]
-pub(super) struct PathLost {
-    found: String,
-}
-
 /// Refuses a pooler that lends a server's process for a transaction at a time:
 /// leases, migrations and prepared statements need one for as long as they last.
 ///
@@ -128,7 +121,7 @@ pub(super) async fn refuse_shared(
 async fn process(connection: &mut PgConnection) -> Result<i32, Failure> {
     let answer = sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection);
     // A pooler without a second process to lend lets us wait.
-    let answer = tokio::time::timeout(super::CONNECT_TIMEOUT, answer).await;
+    let answer = tokio::time::timeout(CONNECT_TIMEOUT, answer).await;
     let answer = answer.map_err(|_elapsed| {
         let why = "a second connection was given no server process: is the pool of a pooler in \
                    between too small?";

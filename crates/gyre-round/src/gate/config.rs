@@ -2,7 +2,7 @@ use gyre_types::{Identity, JsonError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Confidence, Decision, GateRecord, RejectReason};
+use super::Confidence;
 use crate::Share;
 
 /// What the gate asks of a candidate.
@@ -122,22 +122,6 @@ impl GateHistory {
                 alpha_total / f64::from(gates_max)
             }
             Spending::Uniform { .. } => 0.0,
-        }
-    }
-
-    /// The history with one more gate.
-    ///
-    /// A candidate that is the champion itself was not tested and costs nothing.
-    #[must_use]
-    pub fn after(self, record: &GateRecord) -> Self {
-        match &record.decision {
-            Decision::Promote => Self { promoted: self.promoted.saturating_add(1), ..self },
-            Decision::Reject { reasons }
-                if reasons.contains(&RejectReason::IdenticalCheckpoint) =>
-            {
-                self
-            }
-            Decision::Reject { .. } => Self { rejected: self.rejected.saturating_add(1), ..self },
         }
     }
 }

@@ -5,7 +5,7 @@ use gyre_types::{Digest, TaskId, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Confidence, GateConfig, GateHistory, Interval, paired_interval, wilson};
+use super::{Confidence, GateConfig, GateHistory, Interval, PairTable, paired_interval, wilson};
 
 /// The version of [`GateRecord`]'s form.
 pub const GATE_RECORD_VERSION: u32 = 1;
@@ -82,42 +82,6 @@ pub struct Contest {
     pub candidate: Digest,
     /// The gates before this one.
     pub history: GateHistory,
-}
-
-/// The two-by-two table of a set of pairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PairTable {
-    /// All pairs.
-    pub n: u64,
-    /// Only the candidate passed.
-    pub wins: u64,
-    /// Only the champion passed.
-    pub losses: u64,
-    /// Both passed.
-    pub both: u64,
-    /// Neither passed.
-    pub neither: u64,
-}
-
-impl PairTable {
-    pub(super) fn count(pairs: &[&PairedOutcome]) -> Self {
-        let mut table = Self { n: pairs.len() as u64, ..Self::default() };
-        for pair in pairs {
-            *match pair.passes() {
-                (false, true) => &mut table.wins,
-                (true, false) => &mut table.losses,
-                (true, true) => &mut table.both,
-                (false, false) => &mut table.neither,
-            } += 1;
-        }
-        table
-    }
-
-    /// Pairs on which the two agree.
-    pub fn ties(&self) -> u64 {
-        self.both + self.neither
-    }
 }
 
 /// A figure with its 95% interval.
@@ -333,5 +297,38 @@ impl GateRecord {
     /// Whether the candidate becomes the champion.
     pub fn is_promotion(&self) -> bool {
         self.decision.is_promotion()
+    }
+}
+
+impl PairTable {
+    pub(super) fn count(pairs: &[&PairedOutcome]) -> Self {
+        let mut table = Self { n: pairs.len() as u64, ..Self::default() };
+        for pair in pairs {
+            *match pair.passes() {
+                (false, true) => &mut table.wins,
+                (true, false) => &mut table.losses,
+                (true, true) => &mut table.both,
+                (false, false) => &mut table.neither,
+            } += 1;
+        }
+        table
+    }
+}
+
+impl GateHistory {
+    /// The history with one more gate.
+    ///
+    /// A candidate that is the champion itself was not tested and costs nothing.
+    #[must_use]
+    pub fn after(self, record: &GateRecord) -> Self {
+        match &record.decision {
+            Decision::Promote => Self { promoted: self.promoted.saturating_add(1), ..self },
+            Decision::Reject { reasons }
+                if reasons.contains(&RejectReason::IdenticalCheckpoint) =>
+            {
+                self
+            }
+            Decision::Reject { .. } => Self { rejected: self.rejected.saturating_add(1), ..self },
+        }
     }
 }

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use gyre_types::Value;
 use serde::{Deserialize, Serialize};
 
-use super::{CONTRACT_VERSION, VerifierFault, wit};
+use super::interface::CONTRACT_VERSION;
+use super::verification::VerifierFault;
+use super::wit;
 
 /// Characters of a verifier's own words that are kept.
 const WORDS_CHARS_MAX: usize = 500;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use wasmtime::ResourceLimiter;
 
-use super::VerifierLimits;
+use super::verification::VerifierLimits;
 
 /// A component is made of several core instances: CPython's of some thirty.
 const INSTANCES_MAX: usize = 256;

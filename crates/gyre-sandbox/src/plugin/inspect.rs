@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use wasmparser::{BinaryReaderError, Encoding, Parser, Payload};
 
-use super::INTERFACE;
+use super::interface::INTERFACE;
 
 /// One reason why a component is no verifier, in words for its author.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,18 +4,16 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store, Trap};
 
 use super::inside::{Inside, Stop};
-use super::wit::VerifierPre;
-use super::{
-    ComponentError, ComponentProblem, INTERFACE, Verification, VerifierFault, VerifierLimits,
-    contract, refused, wit,
+use super::inspect::ComponentProblem;
+use super::interface::INTERFACE;
+use super::verification::{
+    ComponentError, Rehearsal, Verification, VerifierFault, VerifierLimits, refused,
 };
+use super::wit::VerifierPre;
+use super::{contract, wit};
 use crate::cache::CompiledGuest;
 use crate::protocol::Fault;
 use crate::{SandboxError, engine};
-
-/// What came of starting it once, so that what cannot work is known before it
-/// is relied upon.
-pub(crate) type Rehearsal = Result<(), ComponentProblem>;
 
 /// A linked verifier.
 pub(crate) struct LoadedVerifier {

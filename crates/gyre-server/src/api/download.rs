@@ -12,9 +12,9 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Asked, PathParts};
+use crate::answer::problem;
 use crate::app::App;
 use crate::failure::{Failure, damaged};
-use crate::router::problem;
 
 /// A shard's bytes, as a download that no browser opens.
 pub(super) async fn shard_file(State(app): State<Arc<App>>, path: PathParts, uri: Uri) -> Response {

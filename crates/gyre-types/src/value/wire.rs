@@ -8,8 +8,8 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Value;
-use crate::sandbox::preview;
+use super::{Value, is_plain, to_hex};
+use crate::text::preview;
 
 /// Bounds on what is accepted from a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,10 +82,6 @@ impl Value {
     }
 }
 
-pub(super) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
@@ -143,11 +139,6 @@ fn tagged<S: Serializer, T: Serialize + ?Sized>(
     let mut map = serializer.serialize_map(Some(1))?;
     map.serialize_entry(tag, body)?;
     map.end()
-}
-
-/// Whether every key is a text that cannot be taken for a tag.
-pub(super) fn is_plain(entries: &[(Value, Value)]) -> bool {
-    entries.iter().all(|(key, _)| matches!(key, Value::Str(text) if !text.starts_with('$')))
 }
 
 impl<'de> Deserialize<'de> for Value {

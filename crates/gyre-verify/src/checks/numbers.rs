@@ -2,7 +2,7 @@
 
 use gyre_types::Value;
 
-use super::shown;
+use super::shown::shown;
 use crate::{Comparison, FloatTolerance, same};
 
 /// Compares values whose numbers may differ by a tolerance, and whose integers

@@ -3,7 +3,7 @@
 use gyre_types::Value;
 use regex::{Regex, RegexBuilder};
 
-use super::shown;
+use super::shown::shown;
 
 /// Bytes that a compiled expression may take.
 const COMPILED_BYTES_MAX: usize = 1 << 20;

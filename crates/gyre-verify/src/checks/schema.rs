@@ -7,6 +7,7 @@
 //!
 //! `tests/it/schema.rs` holds it against another implementation.
 
+mod canonical;
 mod compile;
 mod number;
 mod validate;

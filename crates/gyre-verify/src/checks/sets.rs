@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gyre_types::Value;
 
-use super::shown;
+use super::shown::shown;
 use crate::Equality;
 use crate::compare::canonical_text;
 

@@ -2,7 +2,7 @@
 
 use gyre_types::Value;
 
-use super::shown;
+use super::shown::shown;
 use crate::FloatTolerance;
 
 /// Compares texts word by word. White space says only where a word ends: how

@@ -8,7 +8,7 @@
 
 use gyre_types::{Score, Verdict};
 
-use super::report::{AttackRow, ControlRow, NotTriedRow, count};
+use super::rows::{AttackRow, ControlRow, NotTriedRow, count};
 use super::{AttackClass, Corpus, CorpusError, EmbeddedFile};
 
 /// A folder that an attacker prepared. The cache folder is `cache`.

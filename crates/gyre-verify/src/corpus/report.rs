@@ -6,6 +6,7 @@ use std::fmt::Display;
 use gyre_types::{Judgement, SandboxJob, SandboxReport, Verdict};
 use serde::Serialize;
 
+use super::rows::{AttackRow, ControlRow, NotTriedRow, count};
 use super::{
     Attack, AttackClass, Corpus, CorpusTask, PlantingReport, WeakControl, WeakTrial,
     try_weak_controls,
@@ -44,51 +45,6 @@ pub struct ClassRow {
     pub invalid: u32,
     /// Those that fooled their weak control. Must be all.
     pub weak_controls_fooled: u32,
-}
-
-/// One attack.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AttackRow {
-    /// Its class.
-    pub class: AttackClass,
-    /// Its name.
-    pub name: &'static str,
-    /// How it wants to be accepted.
-    pub idea: &'static str,
-    /// What the verifier says.
-    pub verdict: Verdict,
-    /// What the first check that did not agree saw.
-    pub detail: String,
-    /// The weak control that it is meant to fool.
-    pub weak_control: &'static str,
-    /// Whether it does.
-    pub fooled: bool,
-    /// Why the control could not say.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub control_fault: Option<String>,
-}
-
-/// An attack that could not be tried here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NotTriedRow {
-    /// Its name.
-    pub name: &'static str,
-    /// What it would have needed.
-    pub why: String,
-}
-
-/// One weak control on one task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ControlRow {
-    /// The control.
-    pub control: &'static str,
-    /// The task.
-    pub task: &'static str,
-    /// Whether it accepts the honest solution. Must be so.
-    pub honest_accepted: bool,
-    /// How many of the task's wrong programs it rejects. Must be some: else it
-    /// would be no grader at all.
-    pub wrong_rejected: u32,
 }
 
 /// The programs that must be accepted.
@@ -285,8 +241,4 @@ fn tally(class: AttackClass, attacks: &[AttackRow]) -> ClassRow {
         invalid: count(of_class().filter(|row| row.verdict.is_invalid())),
         weak_controls_fooled: count(of_class().filter(|row| row.fooled)),
     }
-}
-
-pub(super) fn count<T>(items: impl Iterator<Item = T>) -> u32 {
-    u32::try_from(items.count()).unwrap_or(u32::MAX)
 }

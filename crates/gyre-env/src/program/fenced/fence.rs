@@ -74,10 +74,17 @@ impl<'a> Info<'a> {
     fn named(self) -> Self {
         let code = self.code.unwrap_or_default();
         match code.split_once(char::is_whitespace) {
-            Some((name, rest)) if super::is_python(name) => {
+            Some((name, rest)) if is_python(name) => {
                 Self { language: Some(name), code: Some(rest.trim()) }
             }
             _ => self,
         }
     }
+}
+
+/// Whether a name is one of Python's: `python`, `Python3`, `py`, `{.python}`.
+pub(super) fn is_python(name: &str) -> bool {
+    let name = name.trim_matches(['{', '}', '.', ' ']).to_ascii_lowercase();
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    matches!(name, "py" | "python" | "ipython" | "pycon" | "python-repl")
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
+use super::canonical::canonical;
 use super::number::Decimal;
-use super::validate::canonical;
 use crate::plain::{DOCUMENT_DEPTH_MAX, Plain};
 
 /// The draft that a schema may name.
