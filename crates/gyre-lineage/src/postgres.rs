@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
-use sqlx::{AssertSqlSafe, Column, Connection, Postgres, Row as _, TypeInfo};
+use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Postgres, Row as _, TypeInfo};
 
 use crate::database::{Cell, Database, Failure, FailureClass, Query, Row, Transaction};
 use crate::migrations;

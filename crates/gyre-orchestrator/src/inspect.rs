@@ -1,16 +1,14 @@
 //! Reads what is recorded: rounds, gates, shards, figures.
 
 mod outline;
+mod state;
 
 use std::collections::BTreeMap;
 
 use gyre_lineage::{
-    AlarmRow, CellRate, EventRow, GateRow, InvalidKind, RolloutFilter, RunRow, ShardRow,
-    VerdictCount,
+    AlarmRow, CellRate, GateRow, InvalidKind, RolloutFilter, RunRow, ShardRow, VerdictCount,
 };
-use gyre_round::{
-    Confidence, Estimate, PairTable, RoundEvent, RoundState, Stage, VerdictCounts, fold, wilson,
-};
+use gyre_round::{Confidence, Estimate, PairTable, Stage, VerdictCounts, wilson};
 use gyre_types::{CheckpointId, RunId, Split, Task, TaskId, Verdict};
 use gyre_verify::GradingKey;
 
@@ -20,35 +18,8 @@ use crate::stored;
 use crate::summary::{Level, RoundSummary, RunSummary};
 use outline::Outline;
 
-/// The events of a round, each with the time at which it was recorded.
-pub(crate) fn round_events(
-    project: &Project,
-    run: &RunRow,
-    round: u32,
-) -> Result<Vec<(i64, RoundEvent)>, Error> {
-    let rows = project.wait(project.store.round_events(&run.id, round))?;
-    let read = |row: EventRow| Ok((row.at_ms, stored::read_event(&run.id, &row)?));
-    rows.into_iter().map(read).collect()
-}
-
-/// The state of a round, and when its events were recorded.
-///
-/// # Errors
-///
-/// When the store fails or the events do not follow from each other.
-pub fn round_state(
-    project: &Project,
-    run: &RunRow,
-    round: u32,
-) -> Result<(RoundState, Vec<(i64, RoundEvent)>), Error> {
-    let events = round_events(project, run, round)?;
-    let state = fold(events.iter().map(|(_, event)| event)).map_err(|source| Error::Illegal {
-        run: run.id.clone(),
-        round,
-        source,
-    })?;
-    Ok((state, events))
-}
+pub(crate) use state::round_events;
+pub use state::round_state;
 
 /// What came of a round so far.
 ///

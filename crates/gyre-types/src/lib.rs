@@ -20,10 +20,11 @@ mod seed;
 mod stored_path;
 mod task;
 mod text;
+mod usage;
 mod value;
 mod verdict;
 
-pub use chat::{ChatCompletion, ChatRequest, ToolChoice, ToolSpec, Usage};
+pub use chat::{ChatCompletion, ChatRequest, ToolChoice, ToolSpec};
 pub use digest::{Digest, DigestParseError, canonical_json};
 pub use id::{CheckpointId, IdError, PartId, RolloutId, RunId, ShardId, TaskId};
 pub use identity::Identity;
@@ -41,5 +42,6 @@ pub use sandbox::{
 pub use seed::Seed;
 pub use stored_path::StoredPath;
 pub use task::{Case, Composition, Split, Task};
+pub use usage::Usage;
 pub use value::{Value, ValueError, ValueLimits};
 pub use verdict::{CheckResult, InvalidReason, Judgement, Score, ScoreError, Verdict};

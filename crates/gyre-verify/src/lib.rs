@@ -23,6 +23,7 @@ mod compare;
 pub mod corpus;
 mod declare;
 mod judge;
+mod judging;
 mod key;
 mod observe;
 mod outcome;

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use gyre_types::{Digest, Executor, Judgement, Limits, SandboxJob, SandboxReport, Seed, Step};
+use gyre_types::{Digest, Limits, SandboxJob, Seed, Step};
 
-use crate::batch::InBatches;
-use crate::observe::judge_observed;
 use crate::report::{CONTRACT_VERSION, require_name};
 use crate::{
-    COMPARISON_VERSION, Checks, Comparison, Outcome, Submission, VerifierDeclaration, VerifierKind,
-    judge_cases, verifier_digest,
+    COMPARISON_VERSION, Checks, Comparison, Outcome, VerifierDeclaration, VerifierKind,
+    verifier_digest,
 };
 
 /// Longest `verify.py`, in bytes.
@@ -165,32 +163,6 @@ impl Verifier {
             Self::Python(_) => VerifierKind::Python,
             Self::External(external) => external.kind,
             Self::Unresolved { kind, .. } => *kind,
-        }
-    }
-
-    /// Judges answers with guests that `execute` runs, which takes and gives all
-    /// of a step at once: [`judge_with`](Self::judge_with) holds fewer reports.
-    ///
-    /// Equal answers to equal tasks are judged once. Judgements come in the
-    /// order of the submissions. `execute` must give one result for each job,
-    /// in order; one that is missing or an error makes its answer invalid.
-    pub fn judge<E: fmt::Display>(
-        &self,
-        submissions: &[Submission<'_>],
-        execute: impl Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, E>>,
-    ) -> Vec<Judgement> {
-        self.judge_with(submissions, &InBatches(execute))
-    }
-
-    /// Judges answers as [`judge`](Self::judge) does, each report as it arrives.
-    pub fn judge_with(
-        &self,
-        submissions: &[Submission<'_>],
-        executor: &dyn Executor,
-    ) -> Vec<Judgement> {
-        match self {
-            Self::Cases => judge_cases(submissions, executor),
-            _ => judge_observed(self, submissions, executor),
         }
     }
 }

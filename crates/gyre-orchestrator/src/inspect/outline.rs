@@ -4,7 +4,7 @@ use gyre_lineage::{EventRow, RunRow};
 use gyre_round::{Decision, Rechecked, RejectReason, RoundEvent, RoundState, Stage, VerdictCounts};
 use gyre_types::{CheckpointId, Split};
 
-use super::round_state;
+use super::state::round_state;
 use crate::error::Error;
 use crate::project::Project;
 use crate::stored;

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::failure::{Failure, damaged};
 
 /// A shard's bytes, as a download that no browser opens.
-pub(super) async fn shard_file(State(app): State<Arc<App>>, path: PathParts, uri: Uri) -> Response {
+pub(crate) async fn shard_file(State(app): State<Arc<App>>, path: PathParts, uri: Uri) -> Response {
     match open_shard(&app, path, &uri).await {
         Ok(response) => response,
         Err(failure) => problem(&failure),
@@ -69,7 +69,7 @@ fn permit(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
 }
 
 /// All published rows, a JSON object a line, read as they are sent.
-pub(super) async fn rows(State(app): State<Arc<App>>, path: PathParts, uri: Uri) -> Response {
+pub(crate) async fn rows(State(app): State<Arc<App>>, path: PathParts, uri: Uri) -> Response {
     match open_rows(&app, path, &uri).await {
         Ok(response) => response,
         Err(failure) => problem(&failure),
