@@ -48,6 +48,7 @@ impl Failure {
     pub(crate) const CACHE_DAMAGED: u8 = 52;
     pub(crate) const TRAINER_FAILED: u8 = 31;
     pub(crate) const MODEL_FAILED: u8 = 32;
+    pub(crate) const SANDBOX_FAILED: u8 = 51;
     pub(crate) const TASK_REFUSED: u8 = 61;
     pub(crate) const NOT_PASSED: u8 = 62;
     pub(crate) const VERIFIER_REFUSED: u8 = 63;
@@ -146,6 +147,8 @@ fn code_of(error: &Error) -> u8 {
         Error::CheckpointChanged { .. } => 30,
         Error::VerifierRevoked { .. } | Error::CannotRevoke { .. } => Failure::VERIFIER_REFUSED,
         Error::Untrusted { .. } => Failure::UNTRUSTED,
+        Error::TooManyFaults { is_model: true, .. } => Failure::MODEL_FAILED,
+        Error::TooManyFaults { .. } => Failure::SANDBOX_FAILED,
         Error::Interrupted => 130,
         Error::Queue(_) => 20,
         Error::WorkerRefused { .. } => 24,
@@ -203,7 +206,7 @@ fn learner_code(error: &LearnerError) -> u8 {
 fn sandbox_code(error: &SandboxError) -> u8 {
     match error {
         SandboxError::CacheUnusable { .. } => 50,
-        _ => 51,
+        _ => Failure::SANDBOX_FAILED,
     }
 }
 

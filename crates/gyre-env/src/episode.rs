@@ -1,8 +1,9 @@
 //! One episode: the conversation, its turns and their end.
 
 use gyre_types::{
-    Acting, ChatCompletion, ChatRequest, Digest, FinishReason, Message, PolicyRef, Purpose, Role,
-    RolloutId, RolloutRecord, Seed, Step, StepReport, StopReason, Task, ToolChoice, TurnRecord,
+    Acting, ChatCompletion, ChatRequest, Digest, FinishReason, InvalidReason, Message, PolicyRef,
+    Purpose, Role, RolloutId, RolloutRecord, Seed, Step, StepReport, StopReason, Task, ToolChoice,
+    TurnRecord,
 };
 
 use crate::chain::{self, Origin};
@@ -53,8 +54,8 @@ pub enum Event {
     Stepped(StepReport),
     /// All steps that could be run were run.
     Ran,
-    /// The infrastructure failed: the model's, or the sandbox's.
-    Failed(String),
+    /// The model or the sandbox failed. The reason says which of them it was.
+    Failed(InvalidReason),
 }
 
 /// A finished episode, before any verdict.
@@ -62,9 +63,9 @@ pub enum Event {
 pub struct EpisodeOutcome {
     /// What happened.
     pub record: RolloutRecord,
-    /// The infrastructure's fault that ended it, if one did: its verdict can
-    /// only be invalid.
-    pub fault: Option<String>,
+    /// The fault of the model or the sandbox that ended it, if one did: its verdict
+    /// can only be invalid.
+    pub fault: Option<InvalidReason>,
 }
 
 /// An episode on its way.
@@ -81,7 +82,7 @@ pub struct Episode<'a> {
     /// The turn that is not over: what the model said, and what is done about it.
     turn: Option<Turn<'a>>,
     stop: Option<StopReason>,
-    fault: Option<String>,
+    fault: Option<InvalidReason>,
     chain: Digest,
 }
 
@@ -313,7 +314,7 @@ impl<'a> Episode<'a> {
         });
     }
 
-    fn fail(&mut self, fault: String) -> Need {
+    fn fail(&mut self, fault: InvalidReason) -> Need {
         if self.stop == Some(StopReason::Faulted) {
             return Need::Nothing;
         }

@@ -52,7 +52,7 @@ pub struct AlarmRow {
 pub struct InvalidCount {
     /// The round.
     pub round: u32,
-    /// `infrastructure`, `verifier`, `nondeterministic` or `revoked`.
+    /// One of [`gyre_types::InvalidReason::KINDS`].
     pub kind: String,
     /// The commonest detail.
     pub detail: String,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use gyre_env::EpisodeSettings;
 use gyre_round::{
-    AlarmConfig, CanaryConfig, CurationConfig, CurationMode, CurriculumConfig, GateConfig,
-    GuardPlan, PoolConfig, RecheckConfig, ScheduleConfig,
+    AlarmConfig, CanaryConfig, CurationConfig, CurationMode, CurriculumConfig, FaultBound,
+    GateConfig, GuardPlan, PoolConfig, RecheckConfig, ScheduleConfig, Share,
 };
 use gyre_sandbox::{LAYERS, SandboxConfig};
 use gyre_types::{Identity, JsonError, Sampling, Seed};
@@ -212,6 +212,17 @@ pub struct RolloutConfig {
     /// transaction and lost at most once in a crash. Never changes a result: it
     /// decides in which part file a rollout lies, and nothing else.
     pub tasks_per_wave: u32,
+    /// The share of rollouts that may be lost to faults of the model's server, the
+    /// sandbox or the machine, for training or in a held-out part. Beyond it, and from
+    /// 20 rollouts on, the round fails and says why. May end a round, and changes no
+    /// other result. Default 0.2.
+    #[serde(skip_serializing_if = "is_default_share")]
+    pub invalid_share_max: Share,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde takes")]
+fn is_default_share(share: &Share) -> bool {
+    *share == FaultBound::default().share_max
 }
 
 impl Default for RolloutConfig {
@@ -227,6 +238,7 @@ impl Default for RolloutConfig {
             turn_tokens_max: 96,
             rollout_tokens_max: 192,
             tasks_per_wave: 150,
+            invalid_share_max: FaultBound::default().share_max,
         }
     }
 }
@@ -478,7 +490,12 @@ impl RunConfig {
 
     /// How each round checks those who judge it.
     pub fn guards(&self) -> GuardPlan {
-        GuardPlan { canaries: self.canaries, recheck: self.recheck, alarms: self.alarms }
+        GuardPlan {
+            canaries: self.canaries,
+            recheck: self.recheck,
+            alarms: self.alarms,
+            faults: FaultBound { share_max: self.rollout.invalid_share_max },
+        }
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {

@@ -257,6 +257,21 @@ pub enum Error {
         /// What was seen.
         cause: String,
     },
+    /// Faults of the model's server or the sandbox took too many rollouts of the round
+    /// that a run begins with.
+    #[error(
+        "{run} stops in round {round}: {why}; `gyre run --resume` tries again once the cause is removed"
+    )]
+    TooManyFaults {
+        /// The run.
+        run: RunId,
+        /// The round.
+        round: u32,
+        /// How many, the bound, and the most common reason.
+        why: String,
+        /// Whether most of them were the model's server's.
+        is_model: bool,
+    },
     /// Too few tasks came through admission.
     #[error(
         "only {admitted} of {asked} {what} tasks were admitted (refused: {refused}); `gyre task check` shows why"

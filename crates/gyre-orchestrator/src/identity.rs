@@ -210,6 +210,7 @@ mod tests {
         other.rounds += 1;
         other.tasks.dir = PathBuf::from("/elsewhere");
         other.rollout.tasks_per_wave += 1;
+        other.rollout.invalid_share_max = gyre_round::Share::ALL;
         other.sandbox.workers += 1;
         other.canaries.per_round += 1;
         other.verifiers.allow_commands = true;

@@ -16,6 +16,7 @@ pub(crate) mod fleet;
 pub(crate) mod garbage;
 pub(crate) mod gate;
 pub(crate) mod lease;
+pub(crate) mod lost;
 pub(crate) mod owner;
 pub(crate) mod plan;
 pub(crate) mod publish;

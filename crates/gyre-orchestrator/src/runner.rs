@@ -23,6 +23,7 @@ use crate::run::event_log::{EventLog, LogEntry};
 use crate::run::fleet::handle::Fleet;
 use crate::run::garbage;
 use crate::run::gate::decide_round;
+use crate::run::lost::{lost_too_many, require_base};
 use crate::run::plan::plan;
 use crate::run::publish::curate::curate_round;
 use crate::run::publish::publisher::Publisher;
@@ -201,11 +202,15 @@ impl<'o> Runner<'o> {
         });
         while let Some(action) = state.outstanding().first().copied() {
             self.run.check_cancelled()?;
-            let limit = self.limit.as_ref();
-            let entry = match over_budget(limit, &state) {
-                Some(over) => give_up(&self.run, over),
+            let ended = match over_budget(self.limit.as_ref(), &state) {
+                Some(over) => Some(give_up(&self.run, over)),
+                None => lost_too_many(&self.run, &state)?,
+            };
+            let entry = match ended {
+                Some(entry) => entry,
                 None => self.execute(round, &state, action)?,
             };
+            require_base(&self.run, &state, &entry)?;
             let entry = within_budget(&self.run, self.limit.as_ref(), &state, entry);
             state = self.record(round, &state, entry)?;
         }

@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt};
 use gyre_env::{Episode, EpisodeOutcome, EpisodeSettings, EpisodeSpec, Event, Need};
 use gyre_model::ModelClient;
 use gyre_sandbox::{Sandbox, SandboxError, Session, SessionSpec};
-use gyre_types::{ChatRequest, Message, PolicyRef, Role, SandboxJob, Step};
+use gyre_types::{ChatRequest, InvalidReason, Message, PolicyRef, Role, SandboxJob, Step};
 
 use crate::trace;
 
@@ -79,8 +79,9 @@ impl Shell<'_> {
                 self.episode.next(Event::Completed(said))
             }
             Err(error) => {
-                trace::failed(&span, "model");
-                self.episode.next(Event::Failed(format!("the model: {error}")))
+                let fault = InvalidReason::Model { detail: error.to_string() };
+                trace::failed(&span, fault.kind());
+                self.episode.next(Event::Failed(fault))
             }
         }
     }
@@ -100,7 +101,10 @@ impl Shell<'_> {
         let faulted = ran.is_err();
         let need = match ran {
             Ok(()) => self.episode.next(Event::Ran),
-            Err(fault) => self.episode.next(Event::Failed(fault.to_string())),
+            Err(error) => {
+                let detail = error.to_string();
+                self.episode.next(Event::Failed(InvalidReason::Infrastructure { detail }))
+            }
         };
         // A submission by the environment may stand behind what the call gave.
         let answered = |said: &&Message| said.role != Role::Assistant;

@@ -60,8 +60,8 @@ pub(crate) fn end_agent(span: &Span, made: &EpisodeOutcome) {
     span.record("gen_ai.usage.output_tokens", sampled);
     span.record("gyre.stop", record.stop.as_str());
     span.record("gyre.fuel", record.fuel);
-    if made.fault.is_some() {
-        failed(span, "infrastructure");
+    if let Some(fault) = &made.fault {
+        failed(span, fault.kind());
     }
 }
 

@@ -44,6 +44,9 @@ pub enum RoundEvent {
         tokens: u64,
         /// Fuel burnt by the agents' guests.
         fuel: u64,
+        /// Rollouts that a fault of the model's server or the sandbox ended.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        faulted: u32,
     },
     /// A wave's rollouts were judged.
     WaveVerified {
@@ -54,6 +57,10 @@ pub enum RoundEvent {
         /// Accepts that were judged again.
         #[serde(default, skip_serializing_if = "Rechecked::is_none")]
         rechecked: Rechecked,
+        /// Rollouts that could not be judged because the sandbox failed. Those that
+        /// were lost before are counted where they were sampled.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        faulted: u32,
     },
     /// Those who judge were checked: impossible tasks were refused, and what was
     /// noticed of accept rates does not end the run.
@@ -94,6 +101,9 @@ pub enum RoundEvent {
         /// Accepts that were judged again.
         #[serde(default, skip_serializing_if = "Rechecked::is_none")]
         rechecked: Rechecked,
+        /// Rollouts that were lost to a fault of the model's server or the sandbox.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        faulted: u32,
     },
     /// The gate decided.
     Decided {
@@ -132,6 +142,11 @@ impl RoundEvent {
             Self::Cancelled => "cancelled",
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

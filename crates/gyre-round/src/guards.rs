@@ -2,7 +2,7 @@ use gyre_types::{Identity, JsonError, Seed, TaskId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{AlarmConfig, Share};
+use crate::{AlarmConfig, FaultBound, Share};
 
 /// Impossible tasks among a round's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -47,7 +47,7 @@ impl RecheckConfig {
     }
 }
 
-/// How a round checks those who judge it.
+/// How a round checks those who judge it, and what it rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuardPlan {
@@ -57,6 +57,9 @@ pub struct GuardPlan {
     pub recheck: RecheckConfig,
     /// When a change of accept rates is told.
     pub alarms: AlarmConfig,
+    /// How many rollouts may be lost to faults.
+    #[serde(default, skip_serializing_if = "FaultBound::is_default")]
+    pub faults: FaultBound,
 }
 
 /// What came of judging again.

@@ -9,6 +9,7 @@ mod alarm;
 mod curation;
 mod curriculum;
 mod event;
+mod faults;
 mod gate;
 mod guards;
 mod plan;
@@ -28,6 +29,7 @@ pub use curriculum::{
     SkillWeights, TaskSlot, plan_round, skill_weights,
 };
 pub use event::{RoundEvent, VerdictCounts, WaveIndex};
+pub use faults::{FaultBound, LostRollouts};
 pub use gate::{
     Breakdown, Confidence, Contest, Decision, Estimate, GATE_RECORD_VERSION, GateConfig,
     GateHistory, GateRecord, Interval, LevelBreakdown, Outcome, PairTable, PairedOutcome,

@@ -6,7 +6,7 @@ use gyre_types::{CheckpointId, Digest, ShardId, Split};
 
 use crate::event::{RoundEvent, VerdictCounts, WaveIndex};
 use crate::plan::RoundPlan;
-use crate::{Decision, Rechecked};
+use crate::{Decision, LostRollouts, Rechecked};
 
 /// Where a round stands. Nothing but [`step`] makes one.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -29,6 +29,9 @@ pub struct RoundState {
     pub tokens: u64,
     /// Verdicts over all waves.
     pub counts: VerdictCounts,
+    /// Rollouts lost to faults of the model's server or the sandbox, by what they were
+    /// made for.
+    pub faulted: BTreeMap<Split, u32>,
     /// Accepts judged again, over all waves and held-out parts.
     pub rechecked: Rechecked,
     /// Verdicts of impossible tasks.
@@ -216,6 +219,17 @@ impl RoundState {
         self.plan.as_ref().is_some_and(|plan| plan.gate.is_none())
     }
 
+    /// Whether the round has lost more rollouts to faults than its plan allows. It is to
+    /// fail then, whatever is outstanding.
+    pub fn lost_rollouts(&self) -> Option<LostRollouts> {
+        let bound = self.plan.as_ref()?.guards?.faults;
+        let made = |part: &Split| match part {
+            Split::Train => self.rollouts,
+            part => self.evaluated.get(part).map_or(0, |counts| counts.total()),
+        };
+        self.faulted.iter().find_map(|(part, lost)| bound.check(*part, *lost, made(part)))
+    }
+
     /// What is to be done, in the order in which it is best done. Empty exactly
     /// when the round is over.
     pub fn outstanding(&self) -> Vec<Action> {
@@ -255,12 +269,17 @@ impl RoundState {
             (Stage::RollingOut, RoundEvent::PhaseOpened { phase, rollouts, waves }) => {
                 self.open_phase(*phase, Phase { rollouts: *rollouts, waves: *waves })?;
             }
-            (Stage::RollingOut, RoundEvent::WaveRolledOut { at, rollouts, tokens, .. }) => {
+            (
+                Stage::RollingOut,
+                RoundEvent::WaveRolledOut { at, rollouts, tokens, faulted, .. },
+            ) => {
                 self.roll_out(*at, *rollouts, *tokens)?;
+                self.lose(Split::Train, *faulted);
             }
-            (Stage::Verifying, RoundEvent::WaveVerified { at, counts, rechecked }) => {
+            (Stage::Verifying, RoundEvent::WaveVerified { at, counts, rechecked, faulted }) => {
                 self.verify(*at, *counts)?;
                 self.rechecked = self.rechecked.plus(*rechecked);
+                self.lose(Split::Train, *faulted);
             }
             (Stage::Checking, RoundEvent::Checked { canaries, alarms }) => {
                 if canaries.passed > 0 {
@@ -278,9 +297,10 @@ impl RoundState {
                 self.candidate = Some(candidate.clone());
                 self.stage = Stage::Evaluating;
             }
-            (Stage::Evaluating, RoundEvent::Evaluated { part, counts, rechecked }) => {
+            (Stage::Evaluating, RoundEvent::Evaluated { part, counts, rechecked, faulted }) => {
                 self.evaluate(*part, *counts)?;
                 self.rechecked = self.rechecked.plus(*rechecked);
+                self.lose(*part, *faulted);
             }
             (Stage::Deciding, RoundEvent::Decided { decision, gate }) => {
                 self.gate = *gate;
@@ -361,6 +381,12 @@ impl RoundState {
             self.stage = self.after_phase();
         }
         Ok(())
+    }
+
+    fn lose(&mut self, part: Split, faulted: u32) {
+        if faulted > 0 {
+            *self.faulted.entry(part).or_default() += faulted;
+        }
     }
 
     fn evaluate(&mut self, part: Split, counts: VerdictCounts) -> Result<(), &'static str> {

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use gyre_round::{
-    Action, AlarmConfig, CanaryConfig, CurationConfig, CurriculumState, Decision, GateConfig,
-    GateHistory, GatePlan, GuardPlan, PhasePlan, PhaseTasks, PlanVersion, RecheckConfig, Rechecked,
-    RejectReason, RoundEvent, RoundPlan, RoundState, Stage, VerdictCounts, WaveIndex, fold, step,
+    Action, AlarmConfig, CanaryConfig, CurationConfig, CurriculumState, Decision, FaultBound,
+    GateConfig, GateHistory, GatePlan, GuardPlan, PhasePlan, PhaseTasks, PlanVersion,
+    RecheckConfig, Rechecked, RejectReason, RoundEvent, RoundPlan, RoundState, Stage,
+    VerdictCounts, WaveIndex, fold, step,
 };
 use gyre_types::{CheckpointId, Digest, Seed, ShardId, Split};
 use proptest::prelude::*;
@@ -35,6 +36,7 @@ fn plan(round: u32, phases: usize) -> RoundPlan {
             canaries: CanaryConfig::default(),
             recheck: RecheckConfig::default(),
             alarms: AlarmConfig::default(),
+            faults: FaultBound::default(),
         }),
     }
 }
@@ -53,8 +55,10 @@ fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
         Action::OpenPhase(phase) => {
             RoundEvent::PhaseOpened { phase, rollouts: 2 * (dice % 4), waves: dice % 4 }
         }
-        Action::RollOut(at) => RoundEvent::WaveRolledOut { at, rollouts: 2, tokens: 9, fuel: 9 },
-        Action::Verify(at) => RoundEvent::WaveVerified { at, counts, rechecked },
+        Action::RollOut(at) => {
+            RoundEvent::WaveRolledOut { at, rollouts: 2, tokens: 9, fuel: 9, faulted: dice % 2 }
+        }
+        Action::Verify(at) => RoundEvent::WaveVerified { at, counts, rechecked, faulted: dice % 2 },
         Action::Check if dice.is_multiple_of(5) => RoundEvent::Failed {
             cause: "an impossible task was accepted".to_owned(),
             ends_run: true,
@@ -78,7 +82,9 @@ fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
             tokens: 1,
             loss: 0.5,
         },
-        Action::Evaluate(part) => RoundEvent::Evaluated { part, counts, rechecked },
+        Action::Evaluate(part) => {
+            RoundEvent::Evaluated { part, counts, rechecked, faulted: dice % 2 }
+        }
         Action::Decide if dice.is_multiple_of(2) => {
             RoundEvent::Decided { decision: Decision::Promote, gate: Some(Digest::of(b"gate")) }
         }
@@ -188,8 +194,8 @@ fn more_verdicts_than_rollouts_are_refused() {
         RoundEvent::Planned { plan: Box::new(plan(1, 1)) },
         carry_out(Action::GenerateTasks, 1, 1),
         RoundEvent::PhaseOpened { phase: 0, rollouts: 2, waves: 1 },
-        RoundEvent::WaveRolledOut { at, rollouts: 2, tokens: 1, fuel: 1 },
-        RoundEvent::WaveVerified { at, counts, rechecked: Rechecked::default() },
+        RoundEvent::WaveRolledOut { at, rollouts: 2, tokens: 1, fuel: 1, faulted: 0 },
+        RoundEvent::WaveVerified { at, counts, rechecked: Rechecked::default(), faulted: 0 },
     ];
     assert!(fold(&events[..4]).is_ok());
     assert_eq!(fold(&events).expect_err("one too many").why, "more verdicts than rollouts");
@@ -213,6 +219,50 @@ fn an_accepted_canary_never_lets_a_round_go_on() {
     assert!(state.ends_run && outstanding.is_empty());
 }
 
+#[test]
+fn a_round_that_lost_too_many_rollouts_says_so_wherever_it_lost_them() {
+    let at = WaveIndex { phase: 0, wave: 0 };
+    let all = |invalid| VerdictCounts { passed: 0, failed: 20 - invalid, invalid };
+    let rechecked = Rechecked::default();
+    let rolled_out =
+        |faulted| RoundEvent::WaveRolledOut { at, rollouts: 20, tokens: 1, fuel: 1, faulted };
+    let verified = |invalid, faulted| {
+        let counts = all(invalid);
+        RoundEvent::WaveVerified { at, counts, rechecked, faulted }
+    };
+    let lost = |rest: &[RoundEvent], guarded: bool| {
+        let mut plan = plan(1, 2);
+        plan.phases.truncate(1);
+        plan.guards = plan.guards.filter(|_| guarded);
+        let mut events = vec![
+            RoundEvent::Planned { plan: Box::new(plan) },
+            carry_out(Action::GenerateTasks, 1, 1),
+            RoundEvent::PhaseOpened { phase: 0, rollouts: 20, waves: 1 },
+        ];
+        events.extend_from_slice(rest);
+        let lost = fold(&events).expect("legal").lost_rollouts()?;
+        Some((lost.part, lost.lost, lost.rollouts))
+    };
+    assert_eq!(lost(&[rolled_out(4)], true), None);
+    assert_eq!(lost(&[rolled_out(5)], true), Some((Split::Train, 5, 20)));
+    assert_eq!(lost(&[rolled_out(4), verified(5, 1)], true), Some((Split::Train, 5, 20)));
+    // What verifiers failed at is invalid too, and is no fault of this kind.
+    assert_eq!(lost(&[rolled_out(4), verified(20, 0)], true), None);
+    assert_eq!(lost(&[rolled_out(20)], false), None, "plans without guards have no bound");
+    let evaluated =
+        RoundEvent::Evaluated { part: Split::Gate, counts: all(9), rechecked, faulted: 9 };
+    let checked = RoundEvent::Checked { canaries: all(0), alarms: 0 };
+    let to_the_gate = [
+        rolled_out(0),
+        verified(0, 0),
+        checked,
+        carry_out(Action::Curate, 1, 1),
+        carry_out(Action::Train, 1, 1),
+        evaluated,
+    ];
+    assert_eq!(lost(&to_the_gate, true), Some((Split::Gate, 9, 20)));
+}
+
 /// Events and plans as they were written before the loop checked its verifiers.
 #[test]
 fn what_older_runs_recorded_still_folds() {
@@ -234,6 +284,11 @@ fn what_older_runs_recorded_still_folds() {
     assert_eq!(fold(&events[..5]).expect("legal").outstanding(), [Action::Curate]);
     let end = fold(&events).expect("legal");
     assert_eq!((end.stage.name(), end.ends_run), ("failed", false));
-    let written = serde_json::to_value(&events[4]).expect("JSON");
-    assert!(written.get("rechecked").is_none(), "absent stays absent: {written}");
+    for event in &events[3..5] {
+        let written = serde_json::to_value(event).expect("JSON");
+        let is_absent = |key: &str| written.get(key).is_none();
+        assert!(is_absent("rechecked") && is_absent("faulted"), "absent stays absent: {written}");
+    }
+    let guards = serde_json::to_value(plan(1, 2).guards).expect("JSON");
+    assert!(guards.get("faults").is_none(), "the default stays absent: {guards}");
 }

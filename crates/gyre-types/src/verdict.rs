@@ -56,9 +56,16 @@ impl Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum InvalidReason {
-    /// The sandbox, a worker, the model's server or the machine failed.
+    /// The sandbox, a worker or the machine failed.
+    ///
+    /// Until there was [`InvalidReason::Model`], the model's server too.
     Infrastructure {
         /// What failed.
+        detail: String,
+    },
+    /// The model gave no completion: its server failed, refused, or cannot be reached.
+    Model {
+        /// What happened, with the server's origin.
         detail: String,
     },
     /// The verifier raised, hung, or gave something that is no report.
@@ -79,20 +86,41 @@ pub enum InvalidReason {
 }
 
 impl InvalidReason {
-    /// `infrastructure`, `verifier`, `nondeterministic` or `revoked`.
+    /// The kind of [`InvalidReason::Infrastructure`].
+    pub const INFRASTRUCTURE: &str = "infrastructure";
+    /// The kind of [`InvalidReason::Model`].
+    pub const MODEL: &str = "model";
+    /// What [`kind`](Self::kind) gives, for all reasons.
+    pub const KINDS: &[&str] =
+        &[Self::INFRASTRUCTURE, Self::MODEL, "verifier", "nondeterministic", "revoked"];
+
+    /// `infrastructure`, `model`, `verifier`, `nondeterministic` or `revoked`.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Infrastructure { .. } => "infrastructure",
+            Self::Infrastructure { .. } => Self::INFRASTRUCTURE,
+            Self::Model { .. } => Self::MODEL,
             Self::Verifier { .. } => "verifier",
             Self::Nondeterministic { .. } => "nondeterministic",
             Self::Revoked { .. } => "revoked",
         }
     }
 
+    /// Whether neither the answer nor the verifier is to blame: the rollout was lost
+    /// to a fault of the model's server or of this side.
+    pub fn is_fault(&self) -> bool {
+        Self::is_kind_of_fault(self.kind())
+    }
+
+    /// Whether reasons of this kind are [faults](Self::is_fault).
+    pub fn is_kind_of_fault(kind: &str) -> bool {
+        matches!(kind, Self::INFRASTRUCTURE | Self::MODEL)
+    }
+
     /// What happened.
     pub fn detail(&self) -> &str {
         match self {
             Self::Infrastructure { detail }
+            | Self::Model { detail }
             | Self::Verifier { detail }
             | Self::Nondeterministic { detail }
             | Self::Revoked { detail } => detail,
@@ -184,6 +212,25 @@ pub struct Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_is_stored_by_its_kind_and_older_ones_are_read() {
+        let detail = || "down".to_owned();
+        let reasons = [
+            InvalidReason::Infrastructure { detail: detail() },
+            InvalidReason::Model { detail: detail() },
+            InvalidReason::Verifier { detail: detail() },
+            InvalidReason::Nondeterministic { detail: detail() },
+            InvalidReason::Revoked { detail: detail() },
+        ];
+        assert_eq!(reasons.each_ref().map(InvalidReason::kind), *InvalidReason::KINDS);
+        for (reason, is_fault) in reasons.into_iter().zip([true, true, false, false, false]) {
+            let stored = format!(r#"{{"kind":"{}","detail":"down"}}"#, reason.kind());
+            assert_eq!(serde_json::to_string(&reason).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<InvalidReason>(&stored).unwrap(), reason);
+            assert_eq!(reason.is_fault(), is_fault, "{reason}");
+        }
+    }
 
     #[test]
     fn a_score_of_nothing_has_no_sign() {

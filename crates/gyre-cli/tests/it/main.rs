@@ -22,6 +22,7 @@ mod learns;
 mod links;
 mod long_run;
 mod loop_;
+mod lost;
 mod openapi;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;

@@ -281,9 +281,8 @@ async fn rollouts_are_found_by_what_they_say(db: &TestDatabase) {
         5
     );
     let by_reason = async |kind: &str| count(RolloutFilter { reason: some(kind), ..all() }).await;
-    let kinds = ["infrastructure", "verifier", "nondeterministic", "revoked"];
     let mut invalid = 0;
-    for kind in kinds {
+    for kind in gyre_types::InvalidReason::KINDS {
         invalid += by_reason(kind).await;
     }
     assert_eq!(invalid, 5);

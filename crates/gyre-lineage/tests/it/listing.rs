@@ -39,6 +39,7 @@ fn verdict(n: usize) -> Option<Verdict> {
     let detail = "lost \u{0} it".to_owned();
     match n % 997 {
         3 | 400 => None,
+        10 => invalid(InvalidReason::Model { detail }),
         11 => invalid(InvalidReason::Infrastructure { detail }),
         12 => invalid(InvalidReason::Verifier { detail }),
         13 | 14 => fail(0.7),
@@ -160,6 +161,7 @@ fn filters(world: &World) -> Vec<RolloutFilter> {
     filters.push(RolloutFilter { family: some("other"), ..all() });
     filters.push(RolloutFilter { family: some("none"), ..all() });
     filters.push(RolloutFilter { reason: some("infrastructure"), ..all() });
+    filters.push(RolloutFilter { reason: some("model"), ..all() });
     filters.push(RolloutFilter { policy: Some(digest("policy")), ..all() });
     filters.push(RolloutFilter { policy: Some(digest("another")), ..all() });
     filters.push(RolloutFilter { task: Some(world.tasks[5].task.id.clone()), ..all() });

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use gyre_dataset::write_part;
-use gyre_env::EpisodeOutcome;
 use gyre_lineage::{Delivery, VerdictRow};
 use gyre_sandbox::Sandbox;
 use gyre_types::{CheckpointId, Judgement, RolloutRecord, RunId, TaskId, to_json};
@@ -111,8 +110,7 @@ impl PieceMaker {
         let episodes = assignment.episodes(run, &tasks)?;
         let settings = assignment.mode.settings(&run.config);
         let made = self.attempter.attempt(model, &settings, &episodes);
-        let fault = |(at, made): (u32, &EpisodeOutcome)| Some((at, made.fault.clone()?));
-        let faults = (0u32..).zip(&made).filter_map(fault).collect();
+        let reply = Reply::of(&made);
         let records: Vec<_> = made.into_iter().map(|made| made.record).collect();
         let judgement = |row: VerdictRow| Judgement {
             verdict: row.verdict,
@@ -122,7 +120,7 @@ impl PieceMaker {
         };
         let verdicts = Judge { run, set: &set }.judge(&records)?;
         let judgements = verdicts.into_iter().map(judgement).collect();
-        Ok((records, Reply { faults, judgements }))
+        Ok((records, Reply { judgements, ..reply }))
     }
 
     /// The model of a checkpoint, fetched from the store where this machine

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use gyre_types::InvalidReason;
 use maud::html;
 
 use super::chart::count;
@@ -25,7 +26,7 @@ pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
     let checkpoints: Vec<_> = checkpoints.into_iter().collect();
     let rounds: Vec<_> = figures.rounds.iter().map(|round| round.round.to_string()).collect();
     let verdicts = ["pass", "fail", "invalid", "pending"].map(str::to_owned);
-    let reasons = ["infrastructure", "verifier", "nondeterministic", "revoked"].map(str::to_owned);
+    let reasons: Vec<_> = InvalidReason::KINDS.iter().map(|&kind| kind.to_owned()).collect();
     let purposes = ["train", "gate", "test"].map(str::to_owned);
     let body = html! {
         h1 { "Rollouts" }

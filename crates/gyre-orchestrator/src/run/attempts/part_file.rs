@@ -17,7 +17,7 @@ use crate::run::verdicts::judge::fault_verdict;
 pub(crate) struct StoredPart {
     pub(crate) part: PartRow,
     pub(crate) rows: Vec<RolloutRow>,
-    /// The verdicts of rollouts that the infrastructure ended.
+    /// The verdicts of rollouts that a fault of the model or the sandbox ended.
     pub(crate) faulted: Vec<VerdictRow>,
     pub(crate) records: Vec<RolloutRecord>,
 }
@@ -50,9 +50,9 @@ pub(crate) fn store_part(
     let rows = records.iter().enumerate().map(row).collect();
     let mut faulted = Vec::new();
     for (record, fault) in records.iter().zip(faults) {
-        let Some(detail) = fault else { continue };
+        let Some(fault) = fault else { continue };
         let task = tasks.get(&record.task).ok_or_else(|| missing(run, &record.task))?;
-        faulted.push(fault_verdict(&run.harness, task, record, detail));
+        faulted.push(fault_verdict(&run.harness, task, record, fault));
     }
     Ok(StoredPart { part, rows, faulted, records })
 }

@@ -41,6 +41,7 @@ impl Sampler<'_> {
             rollouts: stored.rows.len() as u32,
             tokens: stored.rows.iter().map(|row| row.tokens).sum(),
             fuel: stored.rows.iter().map(|row| row.fuel).sum(),
+            faulted: stored.faulted.len() as u32,
         };
         let mut entry = LogEntry::new(self.run, event);
         entry.rows.rollout_parts.push(stored.part);

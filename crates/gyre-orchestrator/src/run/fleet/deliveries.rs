@@ -51,12 +51,8 @@ pub(super) fn fetch(
         let records = read_part(part)?.collect::<Result<Vec<RolloutRecord>, _>>()?;
         folder.remove_file(&name).map_err(io("remove", &folder.path().join(&name)))?;
         let reply = reply(run, &row, &delivery)?;
-        made.extend(
-            (0u32..).zip(records).map(|(at, record)| EpisodeOutcome {
-                fault: reply.faults.get(&at).cloned(),
-                record,
-            }),
-        );
+        let outcome = |(at, record)| EpisodeOutcome { fault: reply.fault(at), record };
+        made.extend((0u32..).zip(records).map(outcome));
     }
     Ok(if lost.is_empty() { Fetched::All(made) } else { Fetched::Unreadable(lost) })
 }

@@ -125,9 +125,9 @@ fn judge_canaries(
     let set = TaskSet { round, split: Split::Train, tasks };
     let mut verdicts = Vec::new();
     for EpisodeOutcome { record, fault } in &attempts {
-        let Some(detail) = fault.clone() else { continue };
+        let Some(fault) = fault.clone() else { continue };
         let task = &set.get(run, &record.task)?.task;
-        verdicts.push(fault_verdict(&run.harness, task, record, detail));
+        verdicts.push(fault_verdict(&run.harness, task, record, fault));
     }
     let records: Vec<_> = attempts.into_iter().map(|attempt| attempt.record).collect();
     verdicts.extend(Judge { run, set: &set }.judge(&records)?);

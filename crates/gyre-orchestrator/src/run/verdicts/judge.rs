@@ -113,7 +113,12 @@ pub(crate) fn judge_twice(
 /// Whether a verdict tells that the infrastructure failed, which says nothing of the
 /// answer nor of its verifier.
 pub(crate) fn is_our_fault(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Invalid { reason: InvalidReason::Infrastructure { .. } })
+    matches!(verdict, Verdict::Invalid { reason } if reason.is_fault())
+}
+
+/// How many of these verdicts tell of such a fault.
+pub(crate) fn count_faults(verdicts: &[VerdictRow]) -> u32 {
+    verdicts.iter().filter(|row| is_our_fault(&row.verdict)).count() as u32
 }
 
 /// The row of a judgement on a rollout of a task.
@@ -127,14 +132,14 @@ pub(crate) fn verdict_row(
     VerdictRow::of(record.id.clone(), judgement, verifier, harness.sandbox.digest())
 }
 
-/// The verdict of a rollout that the infrastructure ended.
+/// The verdict of a rollout that a fault of the model or the sandbox ended.
 pub(crate) fn fault_verdict(
     harness: &Harness,
     task: &Task,
     record: &RolloutRecord,
-    detail: String,
+    reason: InvalidReason,
 ) -> VerdictRow {
-    let verdict = Verdict::Invalid { reason: InvalidReason::Infrastructure { detail } };
+    let verdict = Verdict::Invalid { reason };
     let judgement = Judgement { verdict, checks: vec![], fuel: 0, guests: 0 };
     verdict_row(harness, task, record, judgement)
 }

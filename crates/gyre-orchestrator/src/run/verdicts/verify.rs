@@ -4,7 +4,7 @@ use gyre_lineage::VerdictRow;
 use gyre_round::{RoundEvent, RoundState, WaveIndex};
 use gyre_types::{RolloutRecord, Split};
 
-use super::judge::{Judge, count};
+use super::judge::{Judge, count, count_faults};
 use super::recheck::recheck;
 use crate::error::Error;
 use crate::layout::wave_part;
@@ -40,7 +40,9 @@ pub(crate) fn verify(
     let recheck = recheck(&judge, plan, &records, &verdicts, is_first)?;
     let counts = recheck.correct(count(&records, &verdicts));
     let rechecked = recheck.rechecked;
-    let mut entry = LogEntry::new(run, RoundEvent::WaveVerified { at, counts, rechecked });
+    let faulted = count_faults(&verdicts);
+    let event = RoundEvent::WaveVerified { at, counts, rechecked, faulted };
+    let mut entry = LogEntry::new(run, event);
     entry.rows.verdicts = verdicts;
     entry.rows.verdicts.extend(recheck.corrections);
     entry.rows.alarms = recheck.alarms;
