@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gyre-round", &["gyre-types"]),
     ("gyre-sandbox", &["gyre-types"]),
     ("gyre-dataset", &["gyre-fault", "gyre-folder", "gyre-types"]),
-    ("gyre-learner", &["gyre-fault", "gyre-folder", "gyre-model", "gyre-types"]),
+    ("gyre-learner", &["gyre-fault", "gyre-folder", "gyre-model", "gyre-train", "gyre-types"]),
     ("gyre-tasks", &["gyre-folder", "gyre-types", "gyre-verify"]),
     ("gyre-env", &["gyre-types"]),
     ("gyre-model", &["gyre-types"]),

@@ -9,6 +9,7 @@ use gyre_lineage::StoreError;
 use gyre_orchestrator::{ConfigError, Error};
 use gyre_sandbox::SandboxError;
 use gyre_server::ServeError;
+use gyre_train::TrainError;
 
 use crate::printable::printable;
 
@@ -46,6 +47,7 @@ impl Failure {
     pub(crate) const RESTORE_REFUSED: u8 = 23;
     pub(crate) const WRONG_USAGE: u8 = 2;
     pub(crate) const CACHE_DAMAGED: u8 = 52;
+    pub(crate) const CHECKPOINT_DAMAGED: u8 = 30;
     pub(crate) const TRAINER_FAILED: u8 = 31;
     pub(crate) const MODEL_FAILED: u8 = 32;
     pub(crate) const SANDBOX_FAILED: u8 = 51;
@@ -132,7 +134,8 @@ fn code_of(error: &Error) -> u8 {
         Error::Dataset(error) => dataset_code(error),
         Error::Embedded(error) => learner_code(error),
         Error::Sandbox(error) => sandbox_code(error),
-        Error::Train(_) | Error::Checkpoint(_) => Failure::TRAINER_FAILED,
+        Error::Train(error) => train_code(error),
+        Error::Checkpoint(_) => Failure::TRAINER_FAILED,
         Error::Serve(_) | Error::Process(_) | Error::Model(_) => Failure::MODEL_FAILED,
         Error::Tasks(_) | Error::TooFewTasks { .. } => Failure::TASK_REFUSED,
         Error::Io { source, .. } => io_code(source),
@@ -144,7 +147,7 @@ fn code_of(error: &Error) -> u8 {
         Error::Illegal { .. } | Error::Recorded { .. } | Error::RecordLost { .. } => {
             Failure::AUDIT_FOUND
         }
-        Error::CheckpointChanged { .. } => 30,
+        Error::CheckpointChanged { .. } => Failure::CHECKPOINT_DAMAGED,
         Error::VerifierRevoked { .. } | Error::CannotRevoke { .. } => Failure::VERIFIER_REFUSED,
         Error::Untrusted { .. } => Failure::UNTRUSTED,
         Error::TooManyFaults { is_model: true, .. } => Failure::MODEL_FAILED,
@@ -200,6 +203,14 @@ fn learner_code(error: &LearnerError) -> u8 {
     match std::error::Error::source(error).and_then(|s| s.downcast_ref::<std::io::Error>()) {
         Some(io) if io.kind() != ErrorKind::NotFound => io_code(io),
         _ => 30,
+    }
+}
+
+fn train_code(error: &TrainError) -> u8 {
+    match error {
+        TrainError::Parent(_) => Failure::CHECKPOINT_DAMAGED,
+        TrainError::Io { source, .. } => io_code(source),
+        _ => Failure::TRAINER_FAILED,
     }
 }
 

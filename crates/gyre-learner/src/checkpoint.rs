@@ -2,12 +2,10 @@
 
 mod files;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use gyre_folder::Folder;
 use gyre_types::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -29,31 +27,6 @@ const OWN: &str = "gyre.json";
 
 /// The layout of a checkpoint's own file.
 const FORMAT_VERSION: u32 = 1;
-
-/// A folder that holds a model.
-#[derive(Debug)]
-pub struct Checkpoint;
-
-impl Checkpoint {
-    /// Digests every file in a checkpoint's folder, by name and content.
-    ///
-    /// # Errors
-    ///
-    /// When the folder is missing or a file cannot be read.
-    pub fn digest(dir: &Path) -> Result<Digest, LearnerError> {
-        if !dir.is_dir() {
-            return Err(LearnerError::Missing { dir: dir.to_owned(), file: MODEL });
-        }
-        let (folder, mut found) = (Folder::new(dir), BTreeMap::new());
-        for entry in folder.entries().map_err(LearnerError::io("list", dir))? {
-            let path = dir.join(&entry.name);
-            let bytes = folder.read(&entry.name).map_err(LearnerError::io("read", &path))?;
-            found.insert(entry.name.into_encoded_bytes(), Digest::of(&bytes));
-        }
-        let parts = found.iter().flat_map(|(name, digest)| [name.as_slice(), digest.as_bytes()]);
-        Ok(Digest::of_parts(parts))
-    }
-}
 
 /// A model that can be trained on.
 pub(crate) struct State {

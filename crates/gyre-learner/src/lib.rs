@@ -36,14 +36,15 @@ mod random;
 mod reference;
 mod tokenizer;
 mod train;
+mod trainer;
 
-pub use checkpoint::Checkpoint;
 pub use config::{LearnerConfig, Positions, Schedule};
 pub use engine::Engine;
 pub use error::LearnerError;
 pub use policy::{LocalPolicy, Sample, SampleRequest};
 pub use tokenizer::Tokenizer;
 pub use train::{Example, OnStep, TrainProgress, TrainReport, cold_start, train_round};
+pub use trainer::EmbeddedTrainer;
 
 /// Changes whenever the same checkpoint may answer, or the same examples may
 /// train, differently.

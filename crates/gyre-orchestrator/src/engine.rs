@@ -1,21 +1,18 @@
 //! The embedded model and its trainer: the one file that names their crate.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use gyre_learner::{Engine, LocalPolicy, TrainProgress, cold_start, train_round};
+use gyre_learner::{EmbeddedTrainer, Engine, LocalPolicy};
 use gyre_model::ModelClient;
-use gyre_types::{CheckpointId, Digest, Seed};
+use gyre_train::Trainer;
+use gyre_types::{CheckpointId, Digest};
 
 pub(crate) use gyre_learner::LearnerConfig;
 pub use gyre_learner::LearnerError as EmbeddedError;
 
 /// Version of the embedded model's arithmetic: its part of a run's fingerprint.
 pub(crate) const VERSION: u32 = gyre_learner::ENGINE_VERSION;
-
-/// Something to learn from: a prompt and its answer.
-pub(crate) type Example = gyre_learner::Example;
 
 /// Loads a checkpoint into the embedded model.
 pub(crate) fn load(
@@ -40,35 +37,7 @@ pub(crate) fn check(settings: &LearnerConfig) -> Result<(), String> {
     }
 }
 
-/// What a training of the embedded model is given.
-pub(crate) struct EmbeddedJob<'a> {
-    pub(crate) settings: &'a LearnerConfig,
-    /// The checkpoint's folder to go on from; a cold start has none.
-    pub(crate) parent: Option<&'a Path>,
-    /// The empty folder that takes the checkpoint.
-    pub(crate) output: &'a Path,
-    pub(crate) seed: Seed,
-    /// In the order in which they are learned from.
-    pub(crate) rows: &'a [Example],
-}
-
-/// What a training of the embedded model did.
-pub(crate) type EmbeddedReport = gyre_learner::TrainReport;
-
-/// Trains the embedded model. `progress` is told the steps done and the steps in
-/// all, and says whether to go on.
-///
-/// # Errors
-///
-/// When the training fails or is stopped.
-pub(crate) fn train(
-    job: &EmbeddedJob<'_>,
-    mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
-) -> Result<EmbeddedReport, EmbeddedError> {
-    let EmbeddedJob { settings, parent, output, seed, rows } = *job;
-    let mut progress = |at: TrainProgress| progress(at.step, at.steps);
-    match parent {
-        None => cold_start(settings, seed, rows, output, &mut progress),
-        Some(dir) => train_round(settings, dir, seed, rows, output, &mut progress),
-    }
+/// The trainer of the embedded model.
+pub(crate) fn trainer(settings: &LearnerConfig) -> Box<dyn Trainer> {
+    Box::new(EmbeddedTrainer::new(settings.clone()))
 }

@@ -31,7 +31,7 @@ pub enum Error {
     Embedded(#[from] EmbeddedError),
     /// A trainer or what it left cannot be used.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(TrainError),
     /// A checkpoint cannot be used.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -289,4 +289,18 @@ pub enum Error {
     /// Somebody asked to stop.
     #[error("stopped; `gyre run --resume` goes on from here")]
     Interrupted,
+}
+
+impl From<TrainError> for Error {
+    /// The rows of a training are read by this crate, so what kept them from being
+    /// read is one of its own errors.
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Rows(why) => match why.downcast::<Self>() {
+                Ok(own) => *own,
+                Err(why) => Self::Train(TrainError::Rows(why)),
+            },
+            error => Self::Train(error),
+        }
+    }
 }

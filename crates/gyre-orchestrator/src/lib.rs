@@ -46,6 +46,7 @@ mod server_settings;
 pub mod shown;
 mod stored;
 mod summary;
+mod trainers;
 mod unknown_key;
 mod worker;
 mod worker_settings;

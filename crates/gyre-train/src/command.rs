@@ -6,12 +6,14 @@ mod progress;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use gyre_fault::io_point;
 use gyre_folder::Folder;
-use gyre_types::Digest;
+use gyre_types::{Digest, to_json};
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -23,7 +25,7 @@ use crate::host::absolute;
 use crate::process::{Exit, Process, Program};
 use crate::template::{self, TRAINER_PLACEHOLDERS};
 use crate::{
-    CheckpointLimits, Host, TrainError, TrainJob, TrainProgress, TrainReport, TrainRows, Trainer,
+    CheckpointLimits, Host, TrainError, TrainJob, TrainProgress, TrainReport, Trainer,
     inspect_checkpoint, sync_checkpoint,
 };
 
@@ -68,13 +70,13 @@ impl CommandTrainer {
         Ok(Self { config, config_file, host, identity })
     }
 
-    fn command_line(&self, job: &TrainJob<'_>) -> Vec<OsString> {
+    fn command_line(&self, job: &TrainJob<'_>, dataset: &Path) -> Vec<OsString> {
         let (round, seed) = (job.round.to_string(), job.seed.to_string());
         let path = |path: &Path| Some(absolute(path).into_os_string());
         template::fill(
             &self.config.command,
             &[
-                ("dataset", path(job.dataset)),
+                ("dataset", path(dataset)),
                 ("parent", job.parent.and_then(path)),
                 ("output", path(job.output)),
                 ("round", Some(round.into())),
@@ -89,12 +91,13 @@ impl CommandTrainer {
     async fn run(
         &self,
         job: &TrainJob<'_>,
+        dataset: &Path,
         progress: &mut Progress<'_>,
         cancel: &CancellationToken,
     ) -> Result<(), TrainError> {
         io_point("trainer::starting").map_err(TrainError::io("start a trainer in", job.output))?;
         let program = Program {
-            command: self.command_line(job),
+            command: self.command_line(job, dataset),
             env: &self.config.env,
             folder: job.output,
             log: job.log,
@@ -175,19 +178,20 @@ impl Trainer for CommandTrainer {
     async fn train(
         &self,
         job: TrainJob<'_>,
-        _rows: &mut TrainRows<'_>,
         progress: &mut (dyn FnMut(TrainProgress) + Send),
         cancel: &CancellationToken,
     ) -> Result<TrainReport, TrainError> {
-        let (dataset, output) = (job.dataset.to_owned(), job.output.to_owned());
+        let (rows, output) = (Arc::clone(&job.rows), job.output.to_owned());
         let parent = job.parent.map(Path::to_owned);
-        let before = blocking(move || {
+        let (dataset, before) = blocking(move || {
             check_empty(&output)?;
-            ReadOnly::of(&dataset, parent.as_deref())
+            let dataset = rows.folder()?;
+            let before = ReadOnly::of(&dataset, parent.as_deref())?;
+            Ok((dataset, before))
         })
         .await?;
         let mut progress = Progress::new(progress);
-        let ran = self.run(&job, &mut progress, cancel).await;
+        let ran = self.run(&job, &dataset, &mut progress, cancel).await;
         let limits = CheckpointLimits {
             files_max: self.config.files_max,
             bytes_max: self.config.output_bytes_max,
@@ -210,7 +214,11 @@ impl Trainer for CommandTrainer {
             Some(last) => (Some(last.step), last.tokens, last.loss),
             None => (None, None, None),
         };
-        Ok(TrainReport { steps, tokens, loss_last, checkpoint, extra })
+        let record = json!({
+            "steps": steps, "tokens": tokens, "loss_last": loss_last,
+            "checkpoint": to_json("what a training left", &checkpoint)?, "extra": extra,
+        });
+        Ok(TrainReport { steps, tokens, loss_last, checkpoint, record })
     }
 }
 

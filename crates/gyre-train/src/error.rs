@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use gyre_types::JsonError;
+
 use crate::TemplateError;
 
 /// Why there is no candidate.
@@ -72,9 +74,18 @@ pub enum TrainError {
     /// The caller cancelled the training.
     #[error("training was cancelled")]
     Cancelled,
-    /// The rows of the job could not be read.
+    /// The rows of the job could not be read, by the error of whoever gave them.
     #[error("the rows to train on cannot be read")]
     Rows(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The checkpoint to start from is missing, damaged, or does not fit the trainer.
+    #[error(transparent)]
+    Parent(Box<dyn std::error::Error + Send + Sync>),
+    /// A trainer in this process failed, by an error of its own.
+    #[error(transparent)]
+    Embedded(Box<dyn std::error::Error + Send + Sync>),
+    /// What is to be recorded of the training cannot be written as JSON.
+    #[error(transparent)]
+    Json(#[from] JsonError),
     /// The system failed.
     #[error("cannot {action} {}", .path.display())]
     Io {
@@ -88,7 +99,8 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// An [`Io`](Self::Io) of what was tried on a file or folder.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
 }

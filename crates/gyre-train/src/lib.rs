@@ -1,8 +1,9 @@
 //! Who makes a candidate from rows, and the programs that serve what was made.
 //!
-//! [`Trainer`] is the seam: a job names a dataset, a parent and an output folder, a
-//! report says what was left there. [`CommandTrainer`] fills it with a program that
-//! somebody else wrote: TRL, mlx-lm, Axolotl, a script. [`Server`] starts a model
+//! [`Trainer`] is the seam: a job names rows, a parent and an output folder, a report
+//! says what was left there. [`CommandTrainer`] fills it with a program that somebody
+//! else wrote (TRL, mlx-lm, Axolotl, a script), and `gyre-learner` with the embedded
+//! model's trainer. [`Server`] starts a model
 //! server the same way, waits until it answers, and stops it.
 //!
 //! Invariants:
@@ -35,5 +36,7 @@ pub use host::{Host, PASSED_ON};
 pub use process::supervisor::{SUPERVISOR_ARGUMENT, SupervisorProgram, run_as_supervisor};
 pub use serve::{ServeConfig, Server, ServerSlot, Target};
 pub use template::{SERVER_PLACEHOLDERS, TRAINER_PLACEHOLDERS, TemplateError};
-pub use trainer::{TrainJob, TrainProgress, TrainReport, TrainRow, TrainRows, Trainer};
+pub use trainer::{
+    TrainJob, TrainProgress, TrainReport, TrainRow, TrainRowReader, TrainRows, Trainer,
+};
 pub use update::{HookConfig, LoraRequest, UpdateConfig};

@@ -1,6 +1,7 @@
 //! The seam that every trainer fills.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use gyre_types::{Digest, Message, Seed};
@@ -20,19 +21,43 @@ pub struct TrainRow {
     pub weight: f32,
 }
 
-/// The rows of a training, read as they are asked for.
-pub type TrainRows<'a> = dyn Iterator<Item = Result<TrainRow, TrainError>> + Send + 'a;
+/// Rows that are read one by one, in their order.
+pub type TrainRowReader<'a> = Box<dyn Iterator<Item = Result<TrainRow, TrainError>> + Send + 'a>;
+
+/// The rows of a training. Whoever gives the job implements it; each trainer takes the
+/// form that it needs, and the other is never made.
+///
+/// Both methods may block the thread while they read and write files.
+pub trait TrainRows: Send + Sync {
+    /// The published rows as a Hugging Face dataset folder, by its absolute path. The
+    /// folder is made by the first call and stays until the training is over.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Rows`] where the folder cannot be made.
+    fn folder(&self) -> Result<PathBuf, TrainError>;
+
+    /// The rows themselves: demonstrations first, if there are any, then those that
+    /// [`folder`](Self::folder) holds, in the same order. Demonstrations are no
+    /// rollouts, so they are never published, and no folder holds them.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Rows`] where nothing can be read. Each row may fail too.
+    fn read(&self) -> Result<TrainRowReader<'_>, TrainError>;
+}
 
 /// What a trainer is asked to make.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct TrainJob<'a> {
-    /// A Hugging Face dataset folder with the rows of this training.
-    pub dataset: &'a Path,
+    /// The rows to learn from.
+    pub rows: Arc<dyn TrainRows>,
     /// The Hugging Face checkpoint to start from; none before there is one.
     pub parent: Option<&'a Path>,
     /// An empty folder, which the caller made and removes if training fails.
     pub output: &'a Path,
-    /// The file that takes what the trainer prints. It must not lie in `output`.
+    /// The file that takes what the trainer prints, if it prints anything. Its folder
+    /// is there, and is not `output`.
     pub log: &'a Path,
     /// The round that asks.
     pub round: u32,
@@ -64,8 +89,9 @@ pub struct TrainReport {
     pub loss_last: Option<f64>,
     /// What lies in the output folder, read and synced.
     pub checkpoint: Checkpoint,
-    /// Other keys of the trainer's last line of progress, as it gave them.
-    pub extra: serde_json::Map<String, serde_json::Value>,
+    /// All that is recorded of the training: a JSON object whose keys depend on the
+    /// trainer.
+    pub record: serde_json::Value,
 }
 
 /// Makes a candidate from rows.
@@ -75,9 +101,6 @@ pub trait Trainer: Send + Sync {
     fn identity(&self) -> Digest;
 
     /// Trains, and leaves a checkpoint or an adapter in the job's output folder.
-    ///
-    /// A command reads the job's dataset, an embedded trainer reads `rows`: both hold
-    /// the same rows in the same order.
     ///
     /// Cancelling stops the trainer and waits for its end; a check of what it left is
     /// finished first. Dropping the future stops the trainer too, and does not wait.
@@ -92,7 +115,6 @@ pub trait Trainer: Send + Sync {
     async fn train(
         &self,
         job: TrainJob<'_>,
-        rows: &mut TrainRows<'_>,
         progress: &mut (dyn FnMut(TrainProgress) + Send),
         cancel: &CancellationToken,
     ) -> Result<TrainReport, TrainError>;

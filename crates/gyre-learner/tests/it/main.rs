@@ -5,6 +5,7 @@ mod checkpoints;
 mod engine;
 mod hf;
 mod policy;
+mod trainer;
 
 use std::ops::ControlFlow;
 use std::path::Path;

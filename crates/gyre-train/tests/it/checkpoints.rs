@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use gyre_train::{
-    CheckpointError, CheckpointKind, CheckpointLimits, inspect_checkpoint, sync_checkpoint,
+    CheckpointError, CheckpointKind, CheckpointLimits, digest_checkpoint, inspect_checkpoint,
+    sync_checkpoint,
 };
 use serde_json::{Value, json};
 
@@ -46,6 +47,21 @@ fn the_digest_follows_from_the_files_alone() {
     sync_checkpoint(&one.path("parent"), &with_more).unwrap();
     fs::rename(one.path("parent/deep/x"), one.path("parent/x")).unwrap();
     assert_ne!(inspect(&one).unwrap().digest, with_more.digest);
+}
+
+#[test]
+fn a_digest_is_that_of_the_check_and_follows_no_link() {
+    let place = Place::new();
+    let digest = |place: &Place, name: &str| {
+        digest_checkpoint(&place.path(name)).map_err(|error| place.shown(&error))
+    };
+    assert_eq!(digest(&place, "parent"), Ok(inspect(&place).unwrap().digest));
+    let missing = digest(&place, "none").unwrap_err();
+    assert_eq!(missing, "[place]/none is not a folder, or was removed");
+    std::os::unix::fs::symlink(place.path("parent/config.json"), place.path("output/config.json"))
+        .unwrap();
+    let linked = digest(&place, "output").unwrap_err();
+    assert!(linked.starts_with("[place]/output/config.json is a link"), "{linked}");
 }
 
 #[test]

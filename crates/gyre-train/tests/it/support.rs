@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use gyre_train::{
     CommandConfig, CommandTrainer, Host, SUPERVISOR_ARGUMENT, SupervisorProgram, TrainError,
-    TrainJob, TrainProgress, TrainReport, Trainer,
+    TrainJob, TrainProgress, TrainReport, TrainRowReader, TrainRows, Trainer,
 };
 use gyre_types::Seed;
 use serde_json::{Value, json};
@@ -105,14 +106,14 @@ impl Place {
     ) -> Result<TrainReport, TrainError> {
         let trainer = CommandTrainer::new(self.trainer(body, changes), self.host())?;
         let job = TrainJob {
-            dataset: &self.path("dataset"),
+            rows: Arc::new(Published { folder: self.path("dataset") }),
             parent: Some(&self.path("parent")),
             output: &self.path("output"),
             log: &self.path("train.log"),
             round: 3,
             seed: Seed(7),
         };
-        trainer.train(job, &mut std::iter::empty(), progress, cancel).await
+        trainer.train(job, progress, cancel).await
     }
 
     /// Why a training gave nothing, with `[place]` for the folder. The parent is as it was.
@@ -125,6 +126,21 @@ impl Place {
 
     pub(crate) fn shown(&self, error: &impl std::fmt::Display) -> String {
         error.to_string().replace(&self.root().display().to_string(), "[place]")
+    }
+}
+
+/// Rows that lie in a folder already. No program reads them one by one.
+pub(crate) struct Published {
+    pub(crate) folder: PathBuf,
+}
+
+impl TrainRows for Published {
+    fn folder(&self) -> Result<PathBuf, TrainError> {
+        Ok(self.folder.clone())
+    }
+
+    fn read(&self) -> Result<TrainRowReader<'_>, TrainError> {
+        panic!("a trainer that is a command was given rows one by one")
     }
 }
 

@@ -34,7 +34,9 @@ json.dump({"arguments": arguments, "environment": sorted(os.environ)}, open(outp
     let losses: Vec<_> = told.iter().map(|progress| (progress.step, progress.loss)).collect();
     assert_eq!(losses, [(1, Some(1.5)), (2, Some(0.5))]);
     assert_eq!((report.steps, report.tokens, report.loss_last), (Some(2), Some(128), Some(0.5)));
-    assert_eq!(Value::Object(report.extra), json!({ "learning_rate": 0.1 }));
+    assert_eq!(report.record["extra"], json!({ "learning_rate": 0.1 }));
+    assert_eq!(report.record["checkpoint"]["digest"], json!(report.checkpoint.digest));
+    assert_eq!(report.record["loss_last"], json!(0.5));
     assert_eq!(report.checkpoint.kind, CheckpointKind::Checkpoint);
     let paths: Vec<_> = report.checkpoint.files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(paths, ["config.json", "model.safetensors", "notes/deep/plan", "tokenizer.json"]);
@@ -60,7 +62,7 @@ async fn a_variable_that_is_named_is_passed_on() {
     let place = Place::new();
     let body = "copy(); tell(step=1, secret=os.environ['SECRET'])";
     let report = place.train(body, json!({ "env": ["SECRET"] })).await.unwrap();
-    assert_eq!(Value::Object(report.extra), json!({ "secret": "s" }));
+    assert_eq!(report.record["extra"], json!({ "secret": "s" }));
     assert_eq!(
         place.refused("copy()", json!({ "env": ["HF_TOKEN"] })).await,
         "[place]/output is not empty; a trainer gets a folder of its own"
@@ -293,7 +295,7 @@ orphan = subprocess.Popen(["sleep", "1000"], start_new_session=True)
 copy(); tell(step=1, orphan=orphan.pid)
 "#;
     let report = place.train(body, none()).await.unwrap();
-    let orphan = &report.extra["orphan"];
+    let orphan = &report.record["extra"]["orphan"];
     assert!(!Path::new(&format!("/proc/{orphan}")).exists(), "{orphan} is alive");
 }
 

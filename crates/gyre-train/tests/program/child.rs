@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use gyre_fault::Failpoints;
 use gyre_train::{
     CommandConfig, CommandTrainer, Host, ServeConfig, ServerSlot, SupervisorProgram, Target,
-    TrainJob, Trainer, run_as_supervisor,
+    TrainError, TrainJob, TrainRowReader, TrainRows, Trainer, run_as_supervisor,
 };
 use gyre_types::Seed;
 use serde::Deserialize;
@@ -61,15 +62,30 @@ async fn train(
 ) -> Result<(), Box<dyn Error>> {
     let trainer = CommandTrainer::new(config, host)?;
     let job = TrainJob {
-        dataset: &folder.join("dataset"),
+        rows: Arc::new(Published { folder: folder.join("dataset") }),
         parent: None,
         output: &folder.join("output"),
         log: &folder.join("train.log"),
         round: 0,
         seed: Seed(1),
     };
-    trainer.train(job, &mut std::iter::empty(), &mut |_| {}, &CancellationToken::new()).await?;
+    trainer.train(job, &mut |_| {}, &CancellationToken::new()).await?;
     Ok(())
+}
+
+/// Rows that lie in a folder already. No program reads them one by one.
+struct Published {
+    folder: PathBuf,
+}
+
+impl TrainRows for Published {
+    fn folder(&self) -> Result<PathBuf, TrainError> {
+        Ok(self.folder.clone())
+    }
+
+    fn read(&self) -> Result<TrainRowReader<'_>, TrainError> {
+        Ok(Box::new(std::iter::empty()))
+    }
 }
 
 /// Serves two checkpoints, one after the other, and stops.

@@ -1,25 +1,21 @@
 //! Makes a candidate: trains it from the pool, or takes over what a run starts from.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gyre_fault::io_point;
 use gyre_folder::Folder;
 use gyre_lineage::CheckpointRow;
 use gyre_round::{RoundEvent, RoundPlan, RoundState};
-use gyre_train::{CommandConfig, CommandTrainer, TrainJob, TrainProgress, Trainer};
-use gyre_types::{CheckpointId, to_json};
-use serde_json::json;
+use gyre_train::{TrainJob, TrainProgress};
+use gyre_types::CheckpointId;
 
-use super::pool::{examples, pool_folder, pool_shards};
+use super::pool::PoolRows;
 use super::start::adopt;
 use super::trained::Trained;
 use crate::checkpoints::checkpoint_dir;
-use crate::engine::{self, EmbeddedJob};
 use crate::error::Error;
-use crate::host;
 use crate::layout::round_name;
-use crate::policy_settings::TrainerSettings;
 use crate::progress::{Observer, working};
 use crate::project::io;
 use crate::run::attempts::attempter::Attempter;
@@ -27,6 +23,7 @@ use crate::run::context::RunContext;
 use crate::run::event_log::LogEntry;
 use crate::run::publish::publisher::Publisher;
 use crate::run::recorded::planned;
+use crate::trainers::trainer;
 
 /// Makes the candidate of a round.
 pub(crate) struct CandidateMaker<'a> {
@@ -59,7 +56,7 @@ impl CandidateMaker<'_> {
         let out = folder.resolve(&partial).map_err(io("make", &scratch.path()))?;
         let trained = match (&plan.champion, &run.config.start.checkpoint) {
             (None, Some(start)) => adopt(start, &scratch, &out),
-            _ => self.train_on_pool(plan, &folder.below(&dataset), &out),
+            _ => self.train_on_pool(plan, folder.below(&dataset), &out),
         };
         if run.cancel.is_cancelled() {
             clear(&folder, &partial)?;
@@ -81,7 +78,8 @@ impl CandidateMaker<'_> {
     ) -> Result<LogEntry, Error> {
         let run = self.run;
         let target = folder.resolve(name).map_err(io("read", &folder.path()))?;
-        let digest = gyre_train::digest_checkpoint(&target)?;
+        let Trained { report, shards } = trained;
+        let digest = report.checkpoint.digest;
         if let Some(objects) = self.publisher.objects()? {
             objects.put_checkpoint(&digest, &target)?;
         }
@@ -93,89 +91,41 @@ impl CandidateMaker<'_> {
             path: run.project.data.relative(&folder.path().join(name)),
             digest,
             policy_digest: self.attempter.policy_digest(&id, &target)?,
-            shards: trained.shards,
-            report: trained.report,
+            shards,
+            report: report.record,
         };
         let event = RoundEvent::Trained {
             candidate: id,
             digest,
-            steps: trained.steps,
-            tokens: trained.tokens,
-            loss: trained.loss,
+            steps: report.steps.unwrap_or(0),
+            tokens: report.tokens.unwrap_or(0),
+            loss: report.loss_last.unwrap_or(0.0),
         };
         let mut entry = LogEntry::new(run, event);
         entry.rows.checkpoints.push(row);
         Ok(entry)
     }
 
-    /// Trains on the pool. `dataset` is the folder that a trainer which reads one is
-    /// given, `out` the empty folder that takes the checkpoint.
+    /// Has the configured trainer train on the pool; for the base, on demonstrations.
+    /// `dataset` is the folder that a trainer which reads one is given, `out` the empty
+    /// folder that takes the checkpoint.
     fn train_on_pool(
         &mut self,
         plan: &RoundPlan,
-        dataset: &Folder,
-        out: &Path,
-    ) -> Result<Trained, Error> {
-        match &self.run.config.trainer {
-            TrainerSettings::Embedded => self.train_embedded(plan, out),
-            TrainerSettings::Command(command) => {
-                self.train_by_command(plan, command.clone(), dataset, out)
-            }
-        }
-    }
-
-    /// Trains the embedded model on the pool, or, for the base, on demonstrations.
-    fn train_embedded(&mut self, plan: &RoundPlan, out: &Path) -> Result<Trained, Error> {
-        let (run, observer) = (self.run, &mut *self.observer);
-        let shards = pool_shards(run, plan)?;
-        let rows = examples(run, plan, &shards)?;
-        let parent = parent(run, plan)?;
-        let job = EmbeddedJob {
-            settings: &run.config.learner,
-            parent: parent.as_deref(),
-            output: out,
-            seed: plan.seed.derive("training", &[]),
-            rows: &rows,
-        };
-        let report = engine::train(&job, |done, total| {
-            working(observer, plan.round, "training", done, total);
-            match run.cancel.is_cancelled() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        })?;
-        Ok(Trained {
-            steps: report.steps,
-            tokens: report.tokens,
-            loss: f64::from(report.loss_last),
-            report: to_json("the report of a training", &report)?,
-            shards: shards.into_iter().map(|shard| shard.id).collect(),
-        })
-    }
-
-    /// Has a program train on the published rows of the pool.
-    fn train_by_command(
-        &mut self,
-        plan: &RoundPlan,
-        command: CommandConfig,
-        dataset: &Folder,
+        dataset: Folder,
         out: &Path,
     ) -> Result<Trained, Error> {
         let run = self.run;
-        let trainer = CommandTrainer::new(command, host::host()?)?;
-        let shards = pool_shards(run, plan)?;
-        let ids = shards.iter().map(|shard| shard.id.clone()).collect();
-        let dataset = pool_folder(run, dataset, shards)?;
+        let trainer = trainer(&run.config)?;
+        let rows = PoolRows::of(run, plan, dataset)?;
+        let shards = rows.shards();
         let logs = run.project.data.logs(run.id());
         logs.make().map_err(io("make", &logs.path()))?;
         let log = logs.path().join(format!("trainer-{}.log", round_name(plan.round)));
-        let parent = match parent(run, plan)? {
-            Some(dir) => Some(std::path::absolute(&dir).map_err(io("find", &dir))?),
-            None => None,
-        };
-        let output = std::path::absolute(out).map_err(io("find", out))?;
+        let parent = parent(run, plan)?.map(|dir| absolute(&dir)).transpose()?;
+        let output = absolute(out)?;
         let job = TrainJob {
-            dataset: &dataset,
+            rows: Arc::new(rows),
             parent: parent.as_deref(),
             output: &output,
             log: &log,
@@ -186,21 +136,13 @@ impl CandidateMaker<'_> {
         let mut progress = |progress: TrainProgress| {
             working(observer, round, "training", progress.step, progress.steps.unwrap_or(0));
         };
-        let mut no_rows = std::iter::empty();
-        let trained = trainer.train(job, &mut no_rows, &mut progress, run.cancel.token());
-        let report = run.wait(trained)?;
-        Ok(Trained {
-            steps: report.steps.unwrap_or(0),
-            tokens: report.tokens.unwrap_or(0),
-            loss: report.loss_last.unwrap_or(0.0),
-            report: json!({
-                "steps": report.steps, "tokens": report.tokens, "loss_last": report.loss_last,
-                "checkpoint": to_json("what a training left", &report.checkpoint)?,
-                "extra": report.extra,
-            }),
-            shards: ids,
-        })
+        let report = run.wait(trainer.train(job, &mut progress, run.cancel.token()))?;
+        Ok(Trained { report, shards })
     }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(io("find", path))
 }
 
 /// The folder of the checkpoint that a training goes on from.

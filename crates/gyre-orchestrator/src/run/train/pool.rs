@@ -2,79 +2,104 @@
 
 use std::path::{Path, PathBuf};
 
-use gyre_dataset::{Card, Layout, ManifestShard, read_shard};
+use gyre_dataset::{Layout, read_shard};
 use gyre_folder::Folder;
-use gyre_lineage::ShardRow;
+use gyre_lineage::{RunRow, ShardRow};
 use gyre_round::RoundPlan;
-use gyre_types::Split;
+use gyre_tasks::AdmittedTask;
+use gyre_train::{TrainError, TrainRow, TrainRowReader, TrainRows};
+use gyre_types::{Message, Role, ShardId, Split};
 
-use crate::engine::Example;
 use crate::error::Error;
 use crate::inspect;
-use crate::project::io;
+use crate::project::{Project, io};
 use crate::run::context::RunContext;
 use crate::run::publish::index::published;
 use crate::run::tasks::store::load_admitted;
 
-/// The shards of the last rounds, as the pool's bound has it, in order.
-///
-/// # Errors
-///
-/// When the store fails.
-pub(crate) fn pool_shards(run: &RunContext, plan: &RoundPlan) -> Result<Vec<ShardRow>, Error> {
-    let oldest = (plan.round + 1).saturating_sub(run.config.pool.rounds_max);
-    let mut shards = inspect::shards(&run.project, run.id())?;
-    shards.retain(|shard| !shard.superseded && (oldest..=plan.round).contains(&shard.round));
-    Ok(shards)
-}
-
-/// Demonstrations, then the rows of the pool's shards, each in stable order.
-///
-/// # Errors
-///
-/// When the store fails, or a shard cannot be read.
-pub(crate) fn examples(
-    run: &RunContext,
-    plan: &RoundPlan,
-    shards: &[ShardRow],
-) -> Result<Vec<Example>, Error> {
-    let mut examples = Vec::new();
-    if run.config.pool.demonstrations || plan.round == 0 {
-        let demonstrations = load_admitted(run, 0, Split::Train)?.into_values();
-        examples.extend(demonstrations.map(|a| example(a.task.instruction, a.key.reference)));
-    }
-    for shard in shards {
-        for row in read_shard(run.project.data.open(&shard.path))? {
-            let row = row?;
-            examples.push(example(row.prompt, row.completion));
-        }
-    }
-    Ok(examples)
-}
-
-fn example(prompt: String, answer: String) -> Example {
-    Example { prompt, answer, weight: 1.0 }
-}
-
-/// A dataset folder with the pool's shards, for a trainer that reads one.
-///
-/// # Errors
-///
-/// When a file cannot be linked or written.
-pub(crate) fn pool_folder(
-    run: &RunContext,
-    folder: &Folder,
+/// The rows of a round's training, each kind in a stable order.
+pub(crate) struct PoolRows {
+    project: Project,
+    run: RunRow,
+    demonstrations: Vec<AdmittedTask>,
     shards: Vec<ShardRow>,
-) -> Result<PathBuf, Error> {
-    let layout = Layout::new(folder.clone());
-    layout.create()?;
-    let own = run.project.data.dataset(run.id());
-    let (card, shards): (Card, Vec<ManifestShard>) = published(&run.project, &run.row, shards);
-    for shard in &shards {
-        let name = Path::new(&shard.path).file_name().unwrap_or_default();
-        let place = layout.data().path().join(name);
-        own.data().link(name, &layout.data(), name).map_err(io("link", &place))?;
+    /// Where a trainer that reads a folder finds the shards.
+    dataset: Folder,
+}
+
+impl PoolRows {
+    /// The shards of the last rounds, as the pool's bound has it, behind demonstrations
+    /// where the pool has any. `dataset` takes the shards if a trainer wants a folder.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub(crate) fn of(run: &RunContext, plan: &RoundPlan, dataset: Folder) -> Result<Self, Error> {
+        let demonstrations = match run.config.pool.demonstrations || plan.round == 0 {
+            true => load_admitted(run, 0, Split::Train)?.into_values().collect(),
+            false => vec![],
+        };
+        let oldest = (plan.round + 1).saturating_sub(run.config.pool.rounds_max);
+        let mut shards = inspect::shards(&run.project, run.id())?;
+        shards.retain(|shard| !shard.superseded && (oldest..=plan.round).contains(&shard.round));
+        let (project, run) = (run.project.clone(), run.row.clone());
+        Ok(Self { project, run, demonstrations, shards, dataset })
     }
-    layout.write_index(&card, &shards)?;
-    std::path::absolute(layout.root()).map_err(io("find", layout.root()))
+
+    /// The shards, in order.
+    pub(crate) fn shards(&self) -> Vec<ShardId> {
+        self.shards.iter().map(|shard| shard.id.clone()).collect()
+    }
+
+    /// A dataset folder with the shards.
+    fn link(&self) -> Result<PathBuf, Error> {
+        let layout = Layout::new(self.dataset.clone());
+        layout.create()?;
+        let own = self.project.data.dataset(&self.run.id);
+        let (card, shards) = published(&self.project, &self.run, self.shards.clone());
+        for shard in &shards {
+            let name = Path::new(&shard.path).file_name().unwrap_or_default();
+            let place = layout.data().path().join(name);
+            own.data().link(name, &layout.data(), name).map_err(io("link", &place))?;
+        }
+        layout.write_index(&card, &shards)?;
+        std::path::absolute(layout.root()).map_err(io("find", layout.root()))
+    }
+}
+
+impl TrainRows for PoolRows {
+    fn folder(&self) -> Result<PathBuf, TrainError> {
+        self.link().map_err(unreadable)
+    }
+
+    fn read(&self) -> Result<TrainRowReader<'_>, TrainError> {
+        let demonstration = |admitted: &AdmittedTask| {
+            Ok(row(admitted.task.instruction.clone(), admitted.key.reference.clone()))
+        };
+        let of_shard = |shard: &ShardRow| {
+            let (rows, failed) = match read_shard(self.project.data.open(&shard.path)) {
+                Ok(rows) => (Some(rows), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            failed.into_iter().chain(rows.into_iter().flatten()).map(|read| {
+                let read = read.map_err(|error| unreadable(error.into()))?;
+                Ok(row(read.prompt, read.completion))
+            })
+        };
+        let demonstrations = self.demonstrations.iter().map(demonstration);
+        Ok(Box::new(demonstrations.chain(self.shards.iter().flat_map(of_shard))))
+    }
+}
+
+/// A request and its answer, which alone carries loss.
+fn row(prompt: String, answer: String) -> TrainRow {
+    let message = |role, content| Message { role, content, tool_calls: vec![], tool_call_id: None };
+    let messages = vec![message(Role::User, prompt), message(Role::Assistant, answer)];
+    TrainRow { messages, loss: vec![false, true], weight: 1.0 }
+}
+
+/// Hands an error of this crate through the seam of trainers; the conversion into
+/// [`Error`] takes it out again.
+fn unreadable(error: Error) -> TrainError {
+    TrainError::Rows(Box::new(error))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gyre_folder::{EntryKind, Folder};
-use gyre_train::{CheckpointLimits, inspect_checkpoint};
+use gyre_train::{CheckpointLimits, TrainReport, inspect_checkpoint, sync_checkpoint};
 use gyre_types::to_json;
 use serde_json::json;
 
@@ -21,14 +21,11 @@ pub(crate) fn adopt(start: &Path, scratch: &Folder, out: &Path) -> Result<Traine
     copy(&Folder::new(start), scratch)?;
     let limits = CheckpointLimits { files_max: 10_000, bytes_max: u64::MAX };
     let checkpoint = inspect_checkpoint(out, limits, None)?;
-    gyre_train::sync_checkpoint(out, &checkpoint)?;
-    Ok(Trained {
-        steps: 0,
-        tokens: 0,
-        loss: 0.0,
-        report: json!({ "checkpoint": to_json("a checkpoint", &checkpoint)? }),
-        shards: vec![],
-    })
+    sync_checkpoint(out, &checkpoint)?;
+    let record = json!({ "checkpoint": to_json("a checkpoint", &checkpoint)? });
+    let (steps, tokens, loss_last) = (Some(0), Some(0), None);
+    let report = TrainReport { steps, tokens, loss_last, checkpoint, record };
+    Ok(Trained { report, shards: vec![] })
 }
 
 /// Copies the files of a folder and of those below it.

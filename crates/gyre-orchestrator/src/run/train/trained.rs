@@ -1,13 +1,10 @@
+use gyre_train::TrainReport;
 use gyre_types::ShardId;
-use serde_json::Value;
 
-/// What a training did, whoever trained.
+/// A candidate's files, and what they were made from.
 pub(crate) struct Trained {
-    pub(crate) steps: u64,
-    pub(crate) tokens: u64,
-    pub(crate) loss: f64,
-    /// The trainer's whole report.
-    pub(crate) report: Value,
+    /// What the trainer left, and all that it said.
+    pub(crate) report: TrainReport,
     /// The shards that it learned from.
     pub(crate) shards: Vec<ShardId>,
 }

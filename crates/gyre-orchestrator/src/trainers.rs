@@ -1,0 +1,23 @@
+//! Chooses who trains.
+
+use gyre_train::{CommandTrainer, Trainer};
+
+use crate::config::RunConfig;
+use crate::engine;
+use crate::error::Error;
+use crate::host;
+use crate::policy_settings::TrainerSettings;
+
+/// The trainer that a configuration asks for.
+///
+/// # Errors
+///
+/// When a program's command or its configuration file cannot be used.
+pub(crate) fn trainer(config: &RunConfig) -> Result<Box<dyn Trainer>, Error> {
+    match &config.trainer {
+        TrainerSettings::Embedded => Ok(engine::trainer(&config.learner)),
+        TrainerSettings::Command(command) => {
+            Ok(Box::new(CommandTrainer::new(command.clone(), host::host()?)?))
+        }
+    }
+}
