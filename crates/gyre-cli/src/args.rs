@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 mod db;
+mod model;
 mod query;
 mod schedule;
 mod verifier;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gyre_types::{RunId, Split};
 
 pub(crate) use db::{DbCommand, GcArgs};
+pub(crate) use model::{CheckModelArgs, ModelCommand};
 pub(crate) use query::{DiffArgs, QueryArgs, RolloutsArgs};
 pub(crate) use schedule::ScheduleCommand;
 pub(crate) use verifier::{
@@ -109,6 +111,9 @@ pub(crate) enum Command {
     /// Write, check, test, measure and revoke verifiers.
     #[command(subcommand)]
     Verifier(VerifierCommand),
+    /// Try models behind servers.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Judge programs against a task file, outside any round.
     Judge(JudgeArgs),
     /// Check this machine: sandbox, cache, data folder, database.

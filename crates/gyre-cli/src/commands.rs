@@ -10,6 +10,7 @@ mod diff;
 mod doctor;
 mod gc;
 mod judge;
+mod model;
 mod query;
 mod replay;
 mod rollouts;
@@ -48,6 +49,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Dataset(command) => dataset::dataset(&global, command),
         Command::Task(command) => task::task(&global, command),
         Command::Verifier(command) => verifier::verifier(&global, command),
+        Command::Model(command) => model::model(&global, &command),
         Command::Judge(args) => judge::judge(&global, &args),
         Command::Doctor => doctor::doctor(&global),
         Command::Config(command) => config::config(&global, command),

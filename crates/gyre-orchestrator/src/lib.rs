@@ -68,6 +68,7 @@ pub use harness::{Harness, open_sandbox};
 pub use host::default_cache_dir;
 pub use judging::{Judging, component_verifier};
 pub use layout::DataDir;
+pub use policy_settings::{ModelKind, ModelSettings, StartSettings, TrainerSettings};
 pub use progress::{Observer, Progress, Silent};
 pub use project::Project;
 pub use registry::{Registrant, VerifierRegistration, register_verifier};

@@ -4,8 +4,8 @@ use gyre_lineage::TaskFilter;
 use gyre_orchestrator::{Error, SandboxSettings, open_sandbox};
 use gyre_sandbox::Sandbox;
 use gyre_tasks::{
-    CheckPlan, CheckReport, Family, TaskFile, TaskRequest, check_family, generate_tasks,
-    import_humaneval, load_all, scaffold,
+    AdmittedTask, CheckPlan, CheckReport, Family, TaskFile, TaskRequest, check_family,
+    generate_tasks, import_humaneval, load_all, scaffold,
 };
 use gyre_types::{RunId, Seed, Split};
 use gyre_verify::Verifier;
@@ -176,20 +176,29 @@ fn print_check(report: &CheckReport) {
     }
 }
 
-fn show(global: &Global, family: &Family, difficulty: u32, seed: Seed) -> anyhow::Result<()> {
-    let sandbox = sandbox(global)?;
+/// One task of a family, as runs generate and admit it.
+pub(super) fn generate_one(
+    family: &Family,
+    difficulty: u32,
+    seed: Seed,
+    sandbox: &Sandbox,
+) -> anyhow::Result<AdmittedTask> {
     let request = TaskRequest::new(seed, difficulty, None);
     let known = std::collections::HashSet::new();
     let made = generate_tasks(family, &[request], &known, |jobs| sandbox.execute(jobs))
         .map_err(Error::from)?;
-    let admitted = match made.tasks.into_iter().next() {
-        Some(Ok(admitted)) => admitted,
+    match made.tasks.into_iter().next() {
+        Some(Ok(admitted)) => Ok(admitted),
         Some(Err(refusal)) => {
             let message = format!("no task from this seed: {refusal}; try another --seed");
-            return Err(Failure::error(Failure::TASK_REFUSED, message));
+            Err(Failure::error(Failure::TASK_REFUSED, message))
         }
-        None => return Err(Failure::error(Failure::TASK_REFUSED, "the generator gave nothing")),
-    };
+        None => Err(Failure::error(Failure::TASK_REFUSED, "the generator gave nothing")),
+    }
+}
+
+fn show(global: &Global, family: &Family, difficulty: u32, seed: Seed) -> anyhow::Result<()> {
+    let admitted = generate_one(family, difficulty, seed, &sandbox(global)?)?;
     let file = TaskFile::new(family, admitted);
     if global.json {
         output::line(file.to_text()?.trim_end());

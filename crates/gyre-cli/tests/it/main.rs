@@ -23,6 +23,10 @@ mod links;
 mod long_run;
 mod loop_;
 mod lost;
+#[path = "../../../gyre-model/tests/it/server.rs"]
+#[expect(dead_code, reason = "the tests of gyre-model use the rest")]
+mod model_server;
+mod models;
 mod openapi;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;
