@@ -1,15 +1,17 @@
 //! Shows a run while it works: a live view on a terminal, plain lines in a
 //! pipe, one JSON object per event with `--json`.
 
+mod beginning;
+
 use std::time::{Duration, Instant};
 
 use gyre_lineage::AlarmRow;
-use gyre_orchestrator::{Observer, Progress, RoundSummary, inspect};
+use gyre_orchestrator::{Observer, Progress, RoundSummary, RunConfig, inspect};
 use gyre_round::{RoundEvent, RoundState, VerdictCounts};
-use gyre_types::RunId;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output;
+use beginning::Beginning;
 
 /// How a run is shown.
 pub(crate) enum View {
@@ -20,12 +22,21 @@ pub(crate) enum View {
 
 impl View {
     pub(crate) fn choose(json: bool) -> Self {
+        Self::beginning(json, Beginning::default())
+    }
+
+    /// The view of a run, whose first round is called by what it does.
+    pub(crate) fn of_run(json: bool, config: &RunConfig) -> Self {
+        Self::beginning(json, Beginning::of(config))
+    }
+
+    fn beginning(json: bool, beginning: Beginning) -> Self {
         if json {
             Self::Json
         } else if output::is_terminal() {
-            Self::Terminal(Terminal::new())
+            Self::Terminal(Terminal::new(beginning))
         } else {
-            Self::Lines(Lines::default())
+            Self::Lines(Lines { beginning, ..Lines::default() })
         }
     }
 
@@ -96,6 +107,7 @@ fn body(event: &RoundEvent) -> serde_json::Value {
 /// Plain lines, one for each stage that ends.
 #[derive(Default)]
 pub(crate) struct Lines {
+    beginning: Beginning,
     compiling_told: bool,
     verifier_told: bool,
 }
@@ -114,15 +126,19 @@ impl Lines {
                 output::line("compiling the verifier for this machine (once)");
             }
             Progress::RunStarted { run, rounds, resumed } => {
-                output::line(started(run, *rounds, *resumed))
+                output::line(self.beginning.started(run, *rounds, *resumed))
             }
             Progress::Recorded { round, event, state, .. } => {
-                if let Some(text) = told(event, state) {
-                    output::line(format!("{}: {text}", title(*round)));
+                if let Some(text) = told(event, state, &self.beginning) {
+                    output::line(format!("{}: {text}", self.beginning.title(*round)));
                 }
             }
-            Progress::Alarmed { alarm, .. } => output::line(alarmed(alarm)),
-            Progress::RoundFinished { summary, .. } => output::line(finished(summary)),
+            Progress::Alarmed { alarm, .. } => {
+                output::line(alarmed(&self.beginning.title(alarm.round), alarm));
+            }
+            Progress::RoundFinished { summary, .. } => {
+                output::line(finished(&self.beginning.title(summary.round), summary));
+            }
             _ => {}
         }
     }
@@ -148,6 +164,7 @@ fn not_kept(path: &std::path::Path, reason: &str) -> String {
 /// A live line that always says what is going on, and a line for what is done.
 pub(crate) struct Terminal {
     bar: ProgressBar,
+    beginning: Beginning,
     rounds: u32,
     begun: Instant,
     status: Status,
@@ -166,12 +183,13 @@ struct Status {
 
 impl Terminal {
     #[expect(clippy::disallowed_methods, reason = "time left is an estimate for people")]
-    fn new() -> Self {
+    fn new(beginning: Beginning) -> Self {
         let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
         let style = ProgressStyle::with_template("{spinner} {bar:24} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar, rounds: 0, begun: Instant::now(), status: Status::default() }
+        let (rounds, begun, status) = (0, Instant::now(), Status::default());
+        Self { bar, beginning, rounds, begun, status }
     }
 
     fn observe(&mut self, progress: &Progress<'_>) {
@@ -192,7 +210,7 @@ impl Terminal {
             }
             Progress::RunStarted { run, rounds, resumed } => {
                 self.rounds = *rounds;
-                self.say(started(run, *rounds, *resumed));
+                self.say(self.beginning.started(run, *rounds, *resumed));
             }
             Progress::Recorded { round, state, .. } => {
                 self.status.take(*round, state);
@@ -201,10 +219,12 @@ impl Terminal {
             Progress::Working { what, done, total, .. } => {
                 self.draw((*what).to_owned(), (*done, *total));
             }
-            Progress::Alarmed { alarm, .. } => self.say(alarmed(alarm)),
+            Progress::Alarmed { alarm, .. } => {
+                self.say(alarmed(&self.beginning.title(alarm.round), alarm));
+            }
             Progress::RoundFinished { summary, .. } => {
                 self.status.rounds_done += 1;
-                self.say(finished(summary));
+                self.say(finished(&self.beginning.title(summary.round), summary));
             }
         }
     }
@@ -222,7 +242,8 @@ impl Terminal {
         self.status.stage = stage;
         self.bar.set_length(total.max(1));
         self.bar.set_position(done.min(total));
-        self.bar.set_message(self.status.text(self.rounds, self.time_left()));
+        let title = self.beginning.title(self.status.round);
+        self.bar.set_message(self.status.text(&title, self.rounds, self.time_left()));
     }
 
     fn time_left(&self) -> Option<f64> {
@@ -241,8 +262,8 @@ impl Status {
         self.tokens = state.tokens;
     }
 
-    fn text(&self, rounds: u32, left: Option<f64>) -> String {
-        let mut text = format!("{}/{rounds} {}", title(self.round), self.stage);
+    fn text(&self, title: &str, rounds: u32, left: Option<f64>) -> String {
+        let mut text = format!("{title}/{rounds} {}", self.stage);
         if self.planned > 0 {
             text.push_str(&format!(" · {}/{} rollouts", self.rollouts, self.planned));
         }
@@ -260,17 +281,8 @@ impl Status {
     }
 }
 
-fn title(round: u32) -> String {
-    if round == 0 { "cold start".to_owned() } else { format!("round {round}") }
-}
-
-fn started(run: &RunId, rounds: u32, resumed: bool) -> String {
-    let verb = if resumed { "resuming" } else { "starting" };
-    format!("{verb} {run}: cold start and {rounds} rounds")
-}
-
 /// What a plain line tells of an event; waves go by untold.
-fn told(event: &RoundEvent, state: &RoundState) -> Option<String> {
+fn told(event: &RoundEvent, state: &RoundState, beginning: &Beginning) -> Option<String> {
     match event {
         RoundEvent::TasksGenerated { admitted, refused, .. } => {
             let admitted = admitted.iter().map(|(split, n)| format!("{n} {split}"));
@@ -294,19 +306,19 @@ fn told(event: &RoundEvent, state: &RoundState) -> Option<String> {
         }
         RoundEvent::Curated { rows, .. } if *rows > 0 => Some(format!("{rows} rows published")),
         RoundEvent::Trained { candidate, steps, loss, .. } => {
-            Some(format!("trained {candidate}: {steps} steps, loss {loss:.3}"))
+            Some(beginning.trained(state, candidate, (*steps, *loss)))
         }
         RoundEvent::Failed { cause, .. } => Some(format!("failed: {}", output::visible(cause))),
         _ => None,
     }
 }
 
-fn alarmed(alarm: &AlarmRow) -> String {
+fn alarmed(title: &str, alarm: &AlarmRow) -> String {
     let text = output::visible(&inspect::alarm_text(alarm));
-    format!("{}: alarm: {text}", title(alarm.round))
+    format!("{title}: alarm: {text}")
 }
 
-pub(crate) fn finished(summary: &RoundSummary) -> String {
+fn finished(title: &str, summary: &RoundSummary) -> String {
     let figure = match (summary.pass_at_1, summary.interval) {
         (Some(rate), Some(interval)) => output::percent_with(rate, interval),
         _ => "not measured".to_owned(),
@@ -318,9 +330,5 @@ pub(crate) fn finished(summary: &RoundSummary) -> String {
         format!("{}: {reasons}", summary.stage)
     };
     let time = output::seconds(summary.seconds);
-    format!(
-        "{}: held-out pass@1 {figure}, {end}, {} rows, {time}",
-        title(summary.round),
-        summary.rows
-    )
+    format!("{title}: held-out pass@1 {figure}, {end}, {} rows, {time}", summary.rows)
 }

@@ -2,7 +2,7 @@ use gyre_lineage::{RunRow, RunStatus};
 use gyre_orchestrator::{
     Cancel, Error, Harness, Observer, Project, RunConfig, RunSummary, Runner, WorkerMode,
 };
-use gyre_types::Seed;
+use gyre_types::{RunId, Seed};
 
 use crate::args::{Global, RunArgs};
 use crate::clock::now_ms;
@@ -16,9 +16,10 @@ pub(crate) fn run(global: &Global, args: &RunArgs) -> anyhow::Result<()> {
     let summaries = match &args.resume {
         Some(named) => {
             let project = session::open_existing(global, &runtime)?;
-            let mut view = View::choose(global.json);
+            let run = to_resume(&project, named.as_ref())?;
+            let mut view = View::of_run(global.json, &project.config_of(&run)?);
             let by = args.workers.map(WorkerMode::from);
-            let summary = resume(&project, named.as_ref(), by, &cancel, &mut view);
+            let summary = resume(&project, run, by, &cancel, &mut view);
             view.finish();
             vec![summary?]
         }
@@ -70,7 +71,7 @@ fn start_all(
         .variants()
         .into_iter()
         .map(|config| {
-            let mut view = View::choose(global.json);
+            let mut view = View::of_run(global.json, &config);
             let summary = start(project, config, cancel, &mut view);
             view.finish();
             summary
@@ -88,18 +89,22 @@ fn start(
     Runner::start(project.clone(), harness, config, now_ms, cancel.clone(), observer)?.drive()
 }
 
+/// The run that was named, or the newest that is unfinished.
+fn to_resume(project: &Project, named: Option<&RunId>) -> Result<RunRow, Error> {
+    match named {
+        Some(id) => project.run(Some(id)),
+        None => unfinished(project)?
+            .ok_or_else(|| Error::NothingToResume { data_dir: project.data.root().to_owned() }),
+    }
+}
+
 fn resume(
     project: &Project,
-    named: Option<&gyre_types::RunId>,
+    run: RunRow,
     by: Option<WorkerMode>,
     cancel: &Cancel,
     observer: &mut dyn Observer,
 ) -> Result<RunSummary, Error> {
-    let run = match named {
-        Some(id) => project.run(Some(id))?,
-        None => unfinished(project)?
-            .ok_or_else(|| Error::NothingToResume { data_dir: project.data.root().to_owned() })?,
-    };
     let harness = Harness::open(&project.config_of(&run)?, Some(project), observer)?;
     let runner = Runner::resume(project.clone(), harness, run, now_ms, cancel.clone(), observer)?;
     match by {
