@@ -220,9 +220,22 @@ pub(crate) enum DatasetCommand {
         /// Rows to show.
         #[arg(short = 'n', long, default_value_t = 5)]
         rows: usize,
+        /// Which rows: `records`, the accepted ones, or `groups`, every attempt that
+        /// passed or failed.
+        #[arg(long, value_name = "NAME", default_value = "records")]
+        config: DatasetConfigArg,
     },
     /// Count rows by round, family and difficulty, with quantiles of tokens and fuel.
     Stats(OfRun),
+}
+
+/// A configuration of a dataset that has rows of its own: the others are views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DatasetConfigArg {
+    /// The accepted rows.
+    Records,
+    /// Whole groups.
+    Groups,
 }
 
 #[derive(Debug, Subcommand)]

@@ -25,6 +25,7 @@ Exit codes:
   13 configuration: file unreadable    42  file missing or damaged
   14 nothing to resume                 50  compiled guest's cache unusable
   15 run was begun with other parts    51  sandbox failed
+  16 budget spent before a champion
   60 unknown id                        52  compiled guest was damaged, made again
   61 task or family refused            70  audit found something
   62 judged: not every answer passed   71  replay differs
@@ -152,6 +153,7 @@ fn code_of(error: &Error) -> u8 {
         Error::Untrusted { .. } => Failure::UNTRUSTED,
         Error::TooManyFaults { is_model: true, .. } => Failure::MODEL_FAILED,
         Error::TooManyFaults { .. } => Failure::SANDBOX_FAILED,
+        Error::BudgetSpent { .. } => 16,
         Error::Interrupted => 130,
         Error::Queue(_) => 20,
         Error::WorkerRefused { .. } => 24,

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use gyre_lineage::AlarmRow;
 use gyre_orchestrator::{Observer, Progress, RoundSummary, RunConfig, inspect};
-use gyre_round::{RoundEvent, RoundState, VerdictCounts};
+use gyre_round::{ModelUsage, RoundEvent, RoundState, VerdictCounts};
+use gyre_types::RunId;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output;
@@ -178,6 +179,7 @@ struct Status {
     planned: u32,
     counts: VerdictCounts,
     tokens: u64,
+    usage: ModelUsage,
     rounds_done: u32,
 }
 
@@ -260,6 +262,7 @@ impl Status {
         self.planned = state.phases.iter().map(|phase| phase.rollouts).sum();
         self.counts = state.counts;
         self.tokens = state.tokens;
+        self.usage = state.usage;
     }
 
     fn text(&self, title: &str, rounds: u32, left: Option<f64>) -> String {
@@ -271,7 +274,12 @@ impl Status {
             text.push_str(&format!(" · pass {}", output::percent(rate)));
         }
         text.push_str(&format!(" · invalid {}", self.counts.invalid));
-        if self.tokens > 0 {
+        // A server's tokens are counted both ways, and each of them may cost money.
+        if self.usage.requests > 0 {
+            let (read, sampled) = (self.usage.tokens.prompt, self.usage.tokens.completion);
+            let [read, sampled] = [read, sampled].map(output::count);
+            text.push_str(&format!(" · {read} tokens in, {sampled} out"));
+        } else if self.tokens > 0 {
             text.push_str(&format!(" · {} tokens", output::count(self.tokens)));
         }
         if let Some(left) = left {
@@ -304,11 +312,19 @@ fn told(event: &RoundEvent, state: &RoundState, beginning: &Beginning) -> Option
                 (canaries.failed, canaries.total(), state.rechecked.repeated);
             Some(format!("{refused} of {all} impossible tasks refused, {again} accepts rechecked"))
         }
-        RoundEvent::Curated { rows, .. } if *rows > 0 => Some(format!("{rows} rows published")),
+        RoundEvent::Curated { rows, groups, .. } if *rows > 0 => {
+            let groups = groups.as_ref().map_or(String::new(), |groups| {
+                let (attempts, tasks) = (groups.attempts, groups.groups);
+                format!(", and {attempts} attempts in {tasks} whole groups")
+            });
+            Some(format!("{rows} rows published{groups}"))
+        }
         RoundEvent::Trained { candidate, steps, loss, .. } => {
             Some(beginning.trained(state, candidate, (*steps, *loss)))
         }
-        RoundEvent::Failed { cause, .. } => Some(format!("failed: {}", output::visible(cause))),
+        RoundEvent::Failed { cause, .. } | RoundEvent::BudgetSpent { cause, .. } => {
+            Some(format!("failed: {}", output::visible(cause)))
+        }
         _ => None,
     }
 }
@@ -330,5 +346,8 @@ fn finished(title: &str, summary: &RoundSummary) -> String {
         format!("{}: {reasons}", summary.stage)
     };
     let time = output::seconds(summary.seconds);
-    format!("{title}: held-out pass@1 {figure}, {end}, {} rows, {time}", summary.rows)
+    let usage = summary.usage.map_or(String::new(), |usage| {
+        format!(", {}", output::usage(&usage, summary.cost.as_ref()))
+    });
+    format!("{title}: held-out pass@1 {figure}, {end}, {} rows{usage}, {time}", summary.rows)
 }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::{Table, presets};
 use gyre_orchestrator::shown;
 pub(crate) use gyre_orchestrator::shown::{bytes, seconds};
+use gyre_round::{Cost, ModelUsage};
 use serde::Serialize;
 
 use crate::exit;
@@ -92,6 +93,13 @@ pub(crate) fn percent_with(share: f64, [low, high]: [f64; 2]) -> String {
 /// `12 345`, in groups.
 pub(crate) fn count(n: u64) -> String {
     shown::grouped(n, ' ')
+}
+
+/// `12 345 tokens in, 678 out, 0.12 EUR`.
+pub(crate) fn usage(usage: &ModelUsage, cost: Option<&Cost>) -> String {
+    let [read, sampled] = [usage.tokens.prompt, usage.tokens.completion].map(count);
+    let cost = cost.map_or(String::new(), |cost| format!(", {cost}"));
+    format!("{read} tokens in, {sampled} out{cost}")
 }
 
 /// The time of day and date of a moment, in UTC.

@@ -48,7 +48,7 @@ pub use error::{DatasetError, Fault};
 pub use file::digest_file;
 pub use garbage::{collect_garbage, find_garbage};
 pub use group::GroupRow;
-pub use head::head;
+pub use head::{head, head_of_groups};
 pub use layout::Layout;
 pub use manifest::{Manifest, ManifestShard, ManifestView, View};
 pub use part::{PartFile, PartReader, read_answers, read_part, read_record, write_part};

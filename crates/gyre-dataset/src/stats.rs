@@ -15,6 +15,10 @@ pub struct Stats {
     pub rows: u64,
     /// Bytes of their shards.
     pub bytes: u64,
+    /// Attempts in whole groups, which count in nothing else here.
+    pub attempts: u64,
+    /// Bytes of their shards.
+    pub attempts_bytes: u64,
     /// Rows per round.
     pub by_round: BTreeMap<u32, u64>,
     /// Rows per family.
@@ -60,6 +64,10 @@ pub fn stats(layout: &Layout) -> Result<Stats, DatasetError> {
             gathered.add(&row?);
         }
     }
+    for shard in manifest.groups() {
+        gathered.attempts += shard.rows;
+        gathered.attempts_bytes += shard.bytes;
+    }
     Ok(gathered.finish())
 }
 
@@ -67,6 +75,8 @@ pub fn stats(layout: &Layout) -> Result<Stats, DatasetError> {
 struct Gathered {
     rows: u64,
     bytes: u64,
+    attempts: u64,
+    attempts_bytes: u64,
     by_round: BTreeMap<u32, u64>,
     by_family: BTreeMap<String, u64>,
     by_difficulty: BTreeMap<u32, u64>,
@@ -94,6 +104,8 @@ impl Gathered {
         Stats {
             rows: self.rows,
             bytes: self.bytes,
+            attempts: self.attempts,
+            attempts_bytes: self.attempts_bytes,
             by_round: self.by_round,
             by_family: self.by_family,
             by_difficulty: self.by_difficulty,

@@ -20,13 +20,13 @@ pub struct Finding {
 /// What a run promises beyond what all runs do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditRules {
-    /// Whether every published row must come from a rollout that passed: true
+    /// Whether every accepted row must come from a rollout that passed: true
     /// of all runs but those that show what training without a verifier does.
     pub published_passed: bool,
 }
 
 impl Default for AuditRules {
-    /// Every published row must have passed.
+    /// Every accepted row must have passed.
     fn default() -> Self {
         Self { published_passed: true }
     }
@@ -59,6 +59,7 @@ const PUBLISHED_NOT_PASSED: Check = check(
     "a published row's rollout has no passing newest verdict",
     "SELECT s.shard, s.rollout FROM shard_rows s \
      JOIN shards h ON h.run = s.run AND h.id = s.shard AND h.superseded = 0 \
+     AND h.kind = 'accepted' \
      JOIN rollouts r ON r.run = s.run AND r.id = s.rollout \
      LEFT JOIN verdicts v ON v.run = r.run AND v.rollout = r.id \
      AND v.revision = (SELECT MAX(w.revision) FROM verdicts w \
@@ -81,7 +82,34 @@ const CHECKS: &[Check] = &[
         "a rollout was published more than once",
         "SELECT s.rollout FROM shard_rows s \
          JOIN shards h ON h.run = s.run AND h.id = s.shard AND h.superseded = 0 \
-         WHERE s.run = $1 GROUP BY s.rollout HAVING COUNT(*) > 1",
+         WHERE s.run = $1 GROUP BY s.rollout, h.kind HAVING COUNT(*) > 1",
+    ),
+    check(
+        1,
+        "group_row_not_judged",
+        "a row of whole groups is of another round than its shard, or its rollout neither passed \
+         nor failed",
+        "SELECT s.shard, s.rollout FROM shard_rows s \
+         JOIN shards h ON h.run = s.run AND h.id = s.shard AND h.superseded = 0 \
+         AND h.kind = 'groups' \
+         JOIN rollouts r ON r.run = s.run AND r.id = s.rollout \
+         LEFT JOIN verdicts v ON v.run = r.run AND v.rollout = r.id \
+         AND v.revision = (SELECT MAX(w.revision) FROM verdicts w \
+         WHERE w.run = r.run AND w.rollout = r.id) \
+         WHERE s.run = $1 AND (r.round <> h.round OR v.verdict IS NULL OR v.verdict = 'invalid')",
+    ),
+    check(
+        1,
+        "group_incomplete",
+        "a rollout passed or failed and is missing among its round's whole groups",
+        "SELECT h.id, r.id FROM shards h \
+         JOIN rollouts r ON r.run = h.run AND r.round = h.round AND r.purpose = 'train' \
+         JOIN verdicts v ON v.run = r.run AND v.rollout = r.id AND v.verdict <> 'invalid' \
+         AND v.revision = (SELECT MAX(w.revision) FROM verdicts w \
+         WHERE w.run = r.run AND w.rollout = r.id) \
+         WHERE h.run = $1 AND h.kind = 'groups' AND h.superseded = 0 AND NOT EXISTS \
+         (SELECT 1 FROM shard_rows s WHERE s.run = h.run AND s.rollout = r.id \
+         AND s.shard = h.id)",
     ),
     check(
         1,

@@ -23,7 +23,7 @@ pub(crate) const ROLLOUT: &str = "r.id, r.round, r.purpose, r.task, r.sample, r.
     r.tokens, r.fuel, r.chain";
 pub(crate) const VERDICT: &str = "v.rollout, v.revision, v.verdict, v.score, v.reason, \
     v.verifier_digest, v.sandbox_digest, v.checks, v.fuel, v.guests";
-pub(crate) const SHARD: &str = "id, round, path, sha256, bytes, row_count, superseded";
+pub(crate) const SHARD: &str = "id, round, path, sha256, bytes, row_count, superseded, kind";
 pub(crate) const CHECKPOINT: &str = "id, round, parent, path, digest, policy_digest, report";
 pub(crate) const GATE: &str = "round, candidate, champion, decision, record, digest";
 pub(crate) const PROMOTION: &str = "ordinal, round, champion, previous, gate_digest, at_ms";
@@ -127,6 +127,7 @@ pub(crate) fn shard_cells(run: &RunId, shard: &ShardRow) -> Vec<Cell> {
         shard.bytes.into(),
         shard.rows.into(),
         i64::from(shard.superseded).into(),
+        text(shard.kind.as_str()),
     ]
 }
 
@@ -348,6 +349,7 @@ pub(crate) fn read_shard(row: &mut Row) -> Result<ShardRow, Reason> {
         bytes: row.int()?,
         rows: row.int()?,
         superseded: row.int::<i64>()? != 0,
+        kind: row.parse()?,
     })
 }
 

@@ -79,7 +79,7 @@ pub use registry::{NewVerifier, RevokedVerifier, VerifierKind, VerifierRow, Veri
 pub use revocation::{NewRevocation, RevocationRow, RevocationTarget};
 pub use rows::{
     CheckpointRow, EventRow, GateDecision, GateRow, NewTask, PartRow, PromotionRow, RolloutRow,
-    RolloutWithVerdict, RunRow, RunStatus, ShardRow, ShardRowRef, TaskRow, VerdictRow,
+    RolloutWithVerdict, RunRow, RunStatus, ShardKind, ShardRow, ShardRowRef, TaskRow, VerdictRow,
 };
 pub use runs::NewRun;
 pub use schedule::{NewSchedule, ScheduleRow, ScheduleStatus, TickDecision};

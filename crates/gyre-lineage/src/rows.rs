@@ -70,6 +70,16 @@ stored_enum! {
     }
 }
 
+stored_enum! {
+    /// What the rows of a shard are.
+    ShardKind {
+        /// Rollouts that were chosen to train on.
+        Accepted = "accepted",
+        /// Every rollout of a round that has a verdict, passed or failed.
+        Groups = "groups",
+    }
+}
+
 /// A run as recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRow {
@@ -272,6 +282,15 @@ pub struct ShardRow {
     pub rows: u32,
     /// Whether another shard took its place.
     pub superseded: bool,
+    /// What its rows are.
+    pub kind: ShardKind,
+}
+
+impl ShardRow {
+    /// Whether it is published now, with rows of this kind.
+    pub fn is_current(&self, kind: ShardKind) -> bool {
+        !self.superseded && self.kind == kind
+    }
 }
 
 /// Which rollout a row of a shard came from.

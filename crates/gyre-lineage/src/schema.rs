@@ -11,14 +11,20 @@ pub(crate) enum Type {
 pub(crate) struct Table {
     pub(crate) name: &'static str,
     pub(crate) columns: &'static [(&'static str, Type)],
+    /// Columns that came after the first seals, each with the text that rows of
+    /// before have there: that text adds nothing to a row's digest.
+    pub(crate) added: &'static [(&'static str, &'static str)],
 }
 
 use Type::{Int, Real, Text};
 
 macro_rules! table {
-    ($const:ident, $name:literal, $($column:ident $type:ident),+) => {
-        pub(crate) static $const: Table =
-            Table { name: $name, columns: &[$((stringify!($column), $type)),+] };
+    ($const:ident, $name:literal, $($column:ident $type:ident $(= $before:literal)?),+) => {
+        pub(crate) static $const: Table = Table {
+            name: $name,
+            columns: &[$((stringify!($column), $type)),+],
+            added: &[$($((stringify!($column), $before),)?)+],
+        };
     };
 }
 
@@ -48,7 +54,7 @@ table!(
 );
 table!(
     SHARDS, "shards", run Text, id Text, round Int, path Text, sha256 Text, bytes Int,
-    row_count Int, superseded Int
+    row_count Int, superseded Int, kind Text = "accepted"
 );
 table!(SHARD_ROWS, "shard_rows", run Text, shard Text, row_index Int, rollout Text);
 table!(

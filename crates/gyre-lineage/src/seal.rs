@@ -22,7 +22,8 @@ pub(crate) use row::{Sealed, keys_among, row_of};
 pub(crate) use write::Sealer;
 
 /// The version of what the digests are taken over. Another list of columns in
-/// [`row`] is another version.
+/// [`row`] is another version, unless what rows of before have in a new column adds
+/// nothing to their digests.
 const FORMAT: u32 = 1;
 
 /// What is sealed in one chain.

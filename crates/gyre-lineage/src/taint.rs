@@ -16,10 +16,14 @@ use crate::{All, Cursor, Node, Page, RevocationRow, RevocationTarget, Store, Sto
 pub struct Touched {
     /// Verdicts, by round and purpose.
     pub verdicts: Vec<TouchedVerdicts>,
-    /// Published rows whose verdict at that time is among them.
+    /// Accepted rows whose verdict at that time is among them.
     pub rows: Vec<ShardRowRef>,
     /// The shards of these rows.
     pub shards: Vec<ShardId>,
+    /// Shards of whole groups of rounds in which rollouts were judged so, each with
+    /// how many: what was invalid is in no row, and may be in one once it is judged
+    /// again.
+    pub groups: BTreeMap<ShardId, u64>,
     /// Checkpoints trained on such a shard, and all that came of them.
     pub checkpoints: Vec<TouchedCheckpoint>,
     /// Rounds whose gate compared such a checkpoint, or rests on such verdicts.
@@ -70,9 +74,9 @@ pub fn nobody() -> Digest {
 const APPENDED_BY: &str = "COALESCE((SELECT c.revocation FROM corrections c WHERE c.run = {v}.run \
     AND c.rollout = {v}.rollout AND c.revision = {v}.revision), 0)";
 
-/// By which revocation the shard of a row `s` was made; 0 where the run itself did.
-const MADE_BY: &str = "COALESCE((SELECT MAX(x.revocation) FROM rewrites x WHERE x.run = s.run \
-    AND x.successor = s.shard), 0)";
+/// By which revocation a shard `h` was made; 0 where the run itself did.
+const MADE_BY: &str = "COALESCE((SELECT MAX(x.revocation) FROM rewrites x WHERE x.run = h.run \
+    AND x.successor = h.id), 0)";
 
 impl Store {
     /// What of a run a revocation touches.
@@ -87,13 +91,16 @@ impl Store {
     ) -> Result<Touched, StoreError> {
         let verdicts = self.touched_counts(run, revocation).await?;
         let rows = self.touched_rows(run, revocation).await?;
-        let mut touched = Touched { verdicts, rows, ..Touched::default() };
+        let groups = self.touched_groups(run, revocation).await?;
+        let mut touched = Touched { verdicts, rows, groups, ..Touched::default() };
         if touched.is_empty() {
             return Ok(touched);
         }
         let shards: BTreeSet<_> = touched.rows.iter().map(|row| row.shard.clone()).collect();
         let checkpoints = self.checkpoints(run).collect().await?;
-        touched.checkpoints = descendants(&shards, &checkpoints);
+        // A trainer that is a program may have been given whole groups too.
+        let given = shards.iter().chain(touched.groups.keys()).cloned().collect();
+        touched.checkpoints = descendants(&given, &checkpoints);
         touched.shards = shards.into_iter().collect();
         let gates = self.gates(run).collect().await?;
         let promotions = self.promotions(run).collect().await?;
@@ -237,7 +244,10 @@ impl Store {
         let mut query = touched_verdicts("v.rollout", run, revocation);
         match node {
             Node::Task(task) => return Ok(revocation.target.text() == *task),
-            Node::Shard(id) => return Ok(touched.shards.iter().any(|s| s.as_str() == id)),
+            Node::Shard(id) => {
+                let mut shards = touched.shards.iter().chain(touched.groups.keys());
+                return Ok(shards.any(|shard| shard.as_str() == id));
+            }
             Node::Checkpoint(id) => {
                 return Ok(touched.checkpoints.iter().any(|c| c.id.as_str() == id));
             }
@@ -273,8 +283,8 @@ impl Store {
         })
     }
 
-    /// Rows whose newest verdict, of those that were there when the shard was
-    /// made, is touched.
+    /// Accepted rows whose newest verdict, of those that were there when the shard
+    /// was made, is touched.
     async fn touched_rows(
         &self,
         run: &RunId,
@@ -285,6 +295,7 @@ impl Store {
         let query = Query::with(
             &format!(
                 "SELECT s.shard, s.row_index, s.rollout FROM shard_rows s \
+                 JOIN shards h ON h.run = s.run AND h.id = s.shard AND h.kind = 'accepted' \
                  JOIN rollouts r ON r.run = s.run AND r.id = s.rollout \
                  JOIN verdicts v ON v.run = s.run AND v.rollout = s.rollout \
                  WHERE s.run = $1 AND {target} AND {of_v} < $3 \
@@ -297,6 +308,31 @@ impl Store {
         convert("shard_rows", self.fetch(query).await?, |row| {
             Ok(ShardRowRef { shard: row.parse()?, row: row.int()?, rollout: row.parse()? })
         })
+    }
+
+    /// Shards of whole groups, with the rollouts of their rounds whose newest verdict,
+    /// of those that were there when the shard was made, is touched.
+    async fn touched_groups(
+        &self,
+        run: &RunId,
+        revocation: &RevocationRow,
+    ) -> Result<BTreeMap<ShardId, u64>, StoreError> {
+        let (of_v, of_w) = (APPENDED_BY.replace("{v}", "v"), APPENDED_BY.replace("{v}", "w"));
+        let target = target(revocation);
+        let query = Query::with(
+            &format!(
+                "SELECT h.id, COUNT(*) FROM shards h \
+                 JOIN rollouts r ON r.run = h.run AND r.round = h.round AND r.purpose = 'train' \
+                 JOIN verdicts v ON v.run = r.run AND v.rollout = r.id \
+                 WHERE h.run = $1 AND h.kind = 'groups' AND {target} AND {of_v} < $3 \
+                 AND v.revision = (SELECT MAX(w.revision) FROM verdicts w WHERE w.run = v.run \
+                 AND w.rollout = v.rollout AND {of_w} <= {MADE_BY}) GROUP BY h.id"
+            ),
+            arguments(run, revocation),
+        );
+        let read =
+            |row: &mut crate::database::Row| Ok((row.parse::<ShardId>()?, row.int::<u64>()?));
+        Ok(convert("shards", self.fetch(query).await?, read)?.into_iter().collect())
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Billed, ModelErrorKind};
 
 /// What tokens cost, in any one currency per million.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prices {
     /// Tokens of the prompt. Default: 0.
@@ -16,7 +16,12 @@ pub struct Prices {
     pub cached: Option<f64>,
     /// Sampled tokens, those of reasoning included. Default: 0.
     pub output: f64,
+    /// The currency, such as `EUR`, which is shown beside amounts. Default: empty.
+    pub currency: String,
 }
+
+/// Characters of a currency's name, at most.
+const CURRENCY_MAX: usize = 16;
 
 impl Prices {
     /// What this many tokens cost.
@@ -28,7 +33,20 @@ impl Prices {
         per_million / 1e6
     }
 
+    /// Whether tokens cost nothing, as where no prices are configured.
+    pub fn are_zero(&self) -> bool {
+        self.input == 0.0 && self.cached.unwrap_or(0.0) == 0.0 && self.output == 0.0
+    }
+
     pub(crate) fn validate(&self) -> Result<(), String> {
+        if self.currency.len() > CURRENCY_MAX || self.currency.chars().any(|c| !c.is_alphanumeric())
+        {
+            return Err(format!(
+                "`prices.currency` is {:?}; write up to {CURRENCY_MAX} letters or digits, such as \
+                 EUR",
+                self.currency
+            ));
+        }
         let prices = [Some(self.input), self.cached, Some(self.output)];
         match prices.into_iter().flatten().find(|price| !price.is_finite() || *price < 0.0) {
             Some(price) => Err(format!("a price is {price}; write what a million tokens cost")),
@@ -167,9 +185,10 @@ mod tests {
 
     #[test]
     fn cached_tokens_cost_what_is_said_of_them() {
-        let prices = Prices { input: 2.0, cached: Some(0.5), output: 8.0 };
+        let prices =
+            Prices { input: 2.0, cached: Some(0.5), output: 8.0, currency: "EUR".to_owned() };
         assert_eq!(prices.cost(MILLION), 1.2 + 0.2 + 4.0);
-        let same = Prices { cached: None, ..prices };
+        let same = Prices { cached: None, ..prices.clone() };
         assert_eq!(same.cost(MILLION), 2.0 + 4.0);
         let wrong = Usage { cached: 2_000_000, ..MILLION };
         assert_eq!(prices.cost(wrong), 0.5 + 4.0, "a server that counts more cached than all");

@@ -56,7 +56,7 @@ impl OpenAi {
                 attempts: 1,
             })?,
         };
-        let meter = Arc::new(Meter::new(config.prices, config.budget));
+        let meter = Arc::new(Meter::new(config.prices.clone(), config.budget));
         Ok(Self {
             model,
             checkpoint: None,

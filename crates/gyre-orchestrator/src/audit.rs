@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use gyre_dataset::{digest_file, read_shard};
+use gyre_dataset::{GroupRow, digest_file, read_groups, read_shard};
 use gyre_lineage::{
-    AuditRules, Finding, RolloutFilter, RolloutWithVerdict, RunRow, RunStatus, SealChain, ShardRow,
-    StoreError, TaskFilter,
+    AuditRules, Finding, RolloutFilter, RolloutWithVerdict, RunRow, RunStatus, SealChain,
+    ShardKind, ShardRow, StoreError, TaskFilter,
 };
 use gyre_round::CurationMode;
 use gyre_train::digest_checkpoint;
-use gyre_types::{Digest, RolloutId, RunId, Split, StoredPath};
+use gyre_types::{Digest, RolloutId, RunId, Split, StoredPath, TaskId, Verdict};
 
 use crate::anchor;
 use crate::error::Error;
@@ -341,14 +341,31 @@ impl Audit<'_> {
         let recorded: Vec<RolloutId> = recorded.into_iter().map(|row| row.rollout).collect();
         let mut in_file = Vec::new();
         let mut held_out = Vec::new();
-        for row in read_shard(self.project.data.open(&shard.path))? {
-            let row = row?;
-            self.checked += 1;
-            if row.split.is_held_out() {
-                held_out.push(row.task_id.to_string());
+        let file = self.project.data.open(&shard.path);
+        let mut see = |rollout: RolloutId, split: Split, task: &TaskId| {
+            if split.is_held_out() {
+                held_out.push(task.to_string());
             }
-            in_file.push(row.rollout_id);
+            in_file.push(rollout);
+        };
+        match shard.kind {
+            ShardKind::Accepted => {
+                for row in read_shard(file)? {
+                    let row = row?;
+                    see(row.rollout_id, row.split, &row.task_id);
+                }
+            }
+            ShardKind::Groups => {
+                let mut rewards = Rewards { audit: self, shard, page: Vec::new() };
+                for row in read_groups(file)? {
+                    let row = row?;
+                    rewards.add(&row)?;
+                    see(row.rollout_id, row.split, &row.task_id);
+                }
+                rewards.compare()?;
+            }
         }
+        self.checked += in_file.len() as u64;
         if !held_out.is_empty() {
             let detail = format!("{} holds rows of held-out tasks", shard.path);
             self.found(5, "held_out_in_file", detail, held_out);
@@ -375,6 +392,47 @@ impl Audit<'_> {
                 false
             }
         }
+    }
+}
+
+/// Attempts of whole groups whose rewards are compared at a time.
+const REWARDS_AT_A_TIME: usize = 1_000;
+
+/// Compares what a shard of whole groups says of its attempts with their newest
+/// verdicts, a page at a time.
+struct Rewards<'a, 'p> {
+    audit: &'a mut Audit<'p>,
+    shard: &'a ShardRow,
+    page: Vec<(RolloutId, Verdict, f64)>,
+}
+
+impl Rewards<'_, '_> {
+    fn add(&mut self, row: &GroupRow) -> Result<(), Error> {
+        self.page.push((row.rollout_id.clone(), row.verdict.clone(), row.reward));
+        if self.page.len() == REWARDS_AT_A_TIME { self.compare() } else { Ok(()) }
+    }
+
+    fn compare(&mut self) -> Result<(), Error> {
+        let page = std::mem::take(&mut self.page);
+        let ids: Vec<_> = page.iter().map(|(id, ..)| id.clone()).collect();
+        let Audit { project, run, .. } = *self.audit;
+        let found = project.wait(project.store.rollouts_among(&run.id, &ids))?;
+        let newest: HashMap<_, _> = found
+            .into_iter()
+            .filter_map(|row| Some((row.rollout.id, row.verdict?.verdict)))
+            .collect();
+        let differs = |(id, verdict, reward): &&(RolloutId, Verdict, f64)| {
+            let Some(newest) = newest.get(id) else { return true };
+            let expected = if newest.is_pass() { 1.0 } else { 0.0 };
+            newest.name() != verdict.name() || *reward != expected
+        };
+        let ids: Vec<_> = page.iter().filter(differs).map(|(id, ..)| id.to_string()).collect();
+        if !ids.is_empty() {
+            let path = &self.shard.path;
+            let detail = format!("{path} gives attempts another verdict or reward than recorded");
+            self.audit.found(1, "reward_differs", detail, ids);
+        }
+        Ok(())
     }
 }
 

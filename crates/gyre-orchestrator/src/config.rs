@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use gyre_env::EpisodeSettings;
 use gyre_round::{
-    AlarmConfig, CanaryConfig, CurationConfig, CurationMode, CurriculumConfig, FaultBound,
-    GateConfig, GuardPlan, PoolConfig, RecheckConfig, ScheduleConfig, Share,
+    AlarmConfig, BudgetConfig, CanaryConfig, CurationConfig, CurationMode, CurriculumConfig,
+    FaultBound, GateConfig, GuardPlan, PoolConfig, RecheckConfig, ScheduleConfig, Share,
 };
 use gyre_sandbox::{LAYERS, SandboxConfig};
 use gyre_types::{Identity, JsonError, Sampling, Seed};
@@ -77,6 +77,10 @@ pub struct RunConfig {
     /// What the run starts from.
     #[serde(default, skip_serializing_if = "StartSettings::is_default")]
     pub start: StartSettings,
+    /// What a model's server may be asked for. It may end a round or the run, which
+    /// the log then says; no other result changes.
+    #[serde(default, skip_serializing_if = "BudgetConfig::is_none")]
+    pub budget: BudgetConfig,
     /// What verifiers may be, and what their faults do: they may end a run, and
     /// change no result.
     #[serde(default, skip_serializing_if = "VerifiersConfig::is_default")]
@@ -500,6 +504,7 @@ impl RunConfig {
 
     fn check(&self) -> Result<(), (&'static str, String)> {
         policy_settings::check(&self.model, &self.trainer, &self.start)?;
+        policy_settings::check_budget(&self.model, &self.budget)?;
         let rollout = &self.rollout;
         let bounds = [
             ("rounds", self.rounds, 1, 10_000),

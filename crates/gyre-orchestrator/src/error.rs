@@ -272,6 +272,18 @@ pub enum Error {
         /// Whether most of them were the model's server's.
         is_model: bool,
     },
+    /// The run's budget was spent before there was a champion.
+    #[error(
+        "{run} ended in round {round}: {cause}; raise `budget.run`, or ask for less, and start a new run"
+    )]
+    BudgetSpent {
+        /// The run.
+        run: RunId,
+        /// The round.
+        round: u32,
+        /// Which bound.
+        cause: String,
+    },
     /// Too few tasks came through admission.
     #[error(
         "only {admitted} of {asked} {what} tasks were admitted (refused: {refused}); `gyre task check` shows why"

@@ -8,11 +8,14 @@ use std::collections::BTreeMap;
 use gyre_lineage::{
     AlarmRow, CellRate, GateRow, InvalidKind, RolloutFilter, RunRow, ShardRow, VerdictCount,
 };
-use gyre_round::{Confidence, Estimate, PairTable, Stage, VerdictCounts, wilson};
+use gyre_round::{
+    BudgetScope, Confidence, Estimate, ModelUsage, PairTable, Stage, VerdictCounts, wilson,
+};
 use gyre_types::{CheckpointId, RunId, Split, Task, TaskId, Verdict};
 use gyre_verify::GradingKey;
 
 use crate::error::Error;
+use crate::policy_settings::ModelSettings;
 use crate::project::Project;
 use crate::stored;
 use crate::summary::{Level, RoundSummary, RunSummary};
@@ -27,7 +30,7 @@ pub use state::round_state;
 ///
 /// When the store fails.
 pub fn round_summary(project: &Project, run: &RunRow, round: u32) -> Result<RoundSummary, Error> {
-    let readings = RunReadings::of(project, &run.id)?;
+    let readings = RunReadings::of(project, run)?;
     Ok(summarise(round, Outline::of(project, run, round)?, &readings))
 }
 
@@ -42,7 +45,7 @@ pub fn round_summaries(
     project: &Project,
     run: &RunRow,
 ) -> Result<(Vec<RoundSummary>, Vec<CellRate>), Error> {
-    let readings = RunReadings::of(project, &run.id)?;
+    let readings = RunReadings::of(project, run)?;
     let mut rounds = Vec::new();
     let events = project.wait(project.store.events_without_plans(&run.id))?;
     for of_round in events.chunk_by(|a, b| a.round == b.round) {
@@ -63,11 +66,14 @@ struct RunReadings {
     invalid: Vec<InvalidKind>,
     alarms: Vec<AlarmRow>,
     canaries: Vec<(u32, VerdictCount)>,
+    model: ModelSettings,
 }
 
 impl RunReadings {
-    fn of(project: &Project, run: &RunId) -> Result<Self, Error> {
+    fn of(project: &Project, row: &RunRow) -> Result<Self, Error> {
+        let run = &row.id;
         Ok(Self {
+            model: project.config_of(row)?.model,
             cells: project.wait(project.store.cell_rates(run))?,
             invalid: project.wait(project.store.invalid_kinds(run))?,
             alarms: project.wait(project.store.alarms(run).collect())?,
@@ -104,6 +110,9 @@ fn summarise(round: u32, outline: Outline, readings: &RunReadings) -> RoundSumma
         rollouts: outline.rollouts,
         tokens: outline.tokens,
         rows: outline.rows,
+        groups: outline.groups,
+        usage: readings.model.is_server().then_some(outline.usage),
+        cost: readings.model.cost(&outline.usage),
         seconds: outline.seconds,
     }
 }
@@ -167,6 +176,13 @@ pub fn run_summary(project: &Project, run: &RunRow) -> Result<RunSummary, Error>
         _ => None,
     };
     let gain = gain(project, &run.id, &first.champion, &last.champion)?;
+    let all = std::iter::once(&base).chain(&rounds);
+    let usage = all.filter_map(|round| round.usage).reduce(ModelUsage::plus);
+    let cost = usage.and_then(|usage| config.model.cost(&usage));
+    let ended_by = match rounds.last() {
+        Some(last) => budget_of_the_run(project, run, last.round)?,
+        None => None,
+    };
     Ok(RunSummary {
         run: run.id.clone(),
         seed: run.seed,
@@ -176,7 +192,19 @@ pub fn run_summary(project: &Project, run: &RunRow) -> Result<RunSummary, Error>
         gain,
         factor,
         rounds,
+        usage,
+        cost,
+        ended_by,
         seconds,
+    })
+}
+
+/// The budget of the whole run that ended a round and the run with it, if one did.
+fn budget_of_the_run(project: &Project, run: &RunRow, round: u32) -> Result<Option<String>, Error> {
+    let (state, _) = round_state(project, run, round)?;
+    Ok(match state.stage {
+        Stage::Failed { cause, .. } if state.budget_spent == Some(BudgetScope::Run) => Some(cause),
+        _ => None,
     })
 }
 
@@ -262,7 +290,7 @@ pub fn gate(project: &Project, run: &RunId, round: u32) -> Result<Option<GateRow
     Ok(project.wait(project.store.gate(run, round))?)
 }
 
-/// Every training shard of a run, oldest round first.
+/// Every shard of a run, of accepted rows and of whole groups, oldest round first.
 ///
 /// # Errors
 ///

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use gyre_model::OpenAiConfig;
+use gyre_model::{Budget, OpenAiConfig};
+use gyre_round::{BudgetConfig, Cost, ModelUsage};
 use gyre_train::{CommandConfig, ServeConfig};
 use gyre_types::{Acting, Identity, JsonError};
 use schemars::JsonSchema;
@@ -52,6 +53,19 @@ impl Default for ModelSettings {
 impl ModelSettings {
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether a server answers, so that what it is asked for is counted.
+    pub(crate) fn is_server(&self) -> bool {
+        self.kind != ModelKind::Embedded
+    }
+
+    /// What this much cost by the configured prices; none without prices.
+    pub(crate) fn cost(&self, usage: &ModelUsage) -> Option<Cost> {
+        let prices = &self.server.prices;
+        let priced = self.is_server() && !prices.are_zero();
+        let cost = || Cost { amount: prices.cost(usage.tokens), currency: prices.currency.clone() };
+        priced.then(cost)
     }
 
     /// What of it decides results. Where a server is reached and how patiently it is
@@ -118,6 +132,30 @@ impl StartSettings {
     }
 }
 
+/// Says what is wrong with the budget for what a model is asked.
+pub(crate) fn check_budget(
+    model: &ModelSettings,
+    budget: &BudgetConfig,
+) -> Result<(), (&'static str, String)> {
+    if let Some((key, why)) = budget.out_of_bounds() {
+        return Err((key, why.to_owned()));
+    }
+    if model.server.budget != Budget::default() {
+        let why = "binds one client, and a run has several: write `budget.round` and `budget.run`";
+        return Err(("model.server.budget", why.to_owned()));
+    }
+    if !budget.is_none() && !model.is_server() {
+        let why =
+            "bounds what a server is asked for, and the embedded model has none: leave it out";
+        return Err(("budget", why.to_owned()));
+    }
+    if budget.bounds_cost() && model.server.prices.are_zero() {
+        let why = "bounds money: write what tokens cost in `model.server.prices`";
+        return Err(("budget", why.to_owned()));
+    }
+    Ok(())
+}
+
 /// Says what of the three does not fit together.
 pub(crate) fn check(
     model: &ModelSettings,
@@ -146,4 +184,52 @@ pub(crate) fn check(
         return wrong("start.checkpoint", why);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use gyre_model::Prices;
+    use gyre_round::ModelBudget;
+    use gyre_types::Usage;
+
+    use super::*;
+
+    fn server(prices: Prices) -> ModelSettings {
+        let server = OpenAiConfig { prices, ..OpenAiConfig::default() };
+        ModelSettings { kind: ModelKind::Openai, server, ..ModelSettings::default() }
+    }
+
+    fn prices() -> Prices {
+        Prices { input: 1.0, output: 4.0, currency: "EUR".to_owned(), ..Prices::default() }
+    }
+
+    #[test]
+    fn what_a_server_is_asked_for_has_a_price_and_the_embedded_model_has_none() {
+        let tokens = Usage { prompt: 2_000_000, cached: 0, completion: 500_000 };
+        let usage = ModelUsage { requests: 3, tokens };
+        let shown = |model: ModelSettings| model.cost(&usage).map(|cost| cost.to_string());
+        assert_eq!(shown(server(prices())).as_deref(), Some("4.00 EUR"));
+        assert_eq!(shown(server(Prices::default())), None);
+        let embedded = ModelSettings { kind: ModelKind::Embedded, ..server(prices()) };
+        assert_eq!(shown(embedded), None);
+    }
+
+    #[test]
+    fn a_budget_needs_what_it_bounds() {
+        let key = |model: &ModelSettings, budget: BudgetConfig| {
+            check_budget(model, &budget).err().map(|(key, _)| key)
+        };
+        let run = |run| BudgetConfig { run, ..BudgetConfig::default() };
+        let tokens = run(ModelBudget { tokens_max: Some(1), ..ModelBudget::default() });
+        let cost = run(ModelBudget { cost_max: Some(1.0), ..ModelBudget::default() });
+        let (priced, free) = (server(prices()), server(Prices::default()));
+        assert_eq!(key(&priced, cost), None);
+        assert_eq!(key(&free, tokens), None);
+        assert_eq!(key(&free, cost), Some("budget"));
+        assert_eq!(key(&ModelSettings::default(), tokens), Some("budget"));
+        assert_eq!(key(&ModelSettings::default(), BudgetConfig::default()), None);
+        let mut of_client = server(prices());
+        of_client.server.budget.tokens_max = Some(1);
+        assert_eq!(key(&of_client, BudgetConfig::default()), Some("model.server.budget"));
+    }
 }

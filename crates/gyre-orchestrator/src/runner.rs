@@ -1,7 +1,7 @@
 //! The driver: folds what is recorded, executes what is outstanding, records it.
 
-use gyre_lineage::{NewRun, RunRow, TickLease};
-use gyre_round::{Action, RoundEvent, RoundState, Stage};
+use gyre_lineage::{NewRun, RunRow, RunStatus, TickLease};
+use gyre_round::{Action, BudgetScope, ModelUsage, RoundEvent, RoundState, Stage};
 
 use crate::cancel::Cancel;
 use crate::clock::Clock;
@@ -15,7 +15,9 @@ use crate::project::Project;
 use crate::run::attempts::attempter::Attempter;
 use crate::run::attempts::phase::open_phase;
 use crate::run::attempts::sample::Sampler;
-use crate::run::budget::{RoundLimit, give_up, over_budget, within_budget};
+use crate::run::budget::{
+    RoundLimit, failed, give_up, model_budget_spent, over_budget, within_budget,
+};
 use crate::run::context::RunContext;
 use crate::run::correction::check_not_revoked;
 use crate::run::evaluate::evaluate;
@@ -162,17 +164,39 @@ impl<'o> Runner<'o> {
         if self.fleet.is_none() && self.run.config.workers.mode == WorkerMode::Queue {
             self.fleet = Some(Fleet::open(&self.run, self.log.epoch())?);
         }
+        let mut asked = ModelUsage::default();
+        let mut ended = None;
         for round in 0..=last {
-            self.drive_round(round)?;
+            let state = self.drive_round(round, asked)?;
+            asked = asked.plus(state.usage);
+            if state.budget_spent == Some(BudgetScope::Run) {
+                ended = Some(state);
+                break;
+            }
         }
         if self.publisher().objects()?.is_some() {
             // A process that ended between commit and store left it for this one.
             self.publisher().write_index()?;
         }
-        if last == self.run.config.rounds {
-            self.log.finish(&self.run)?;
+        match ended {
+            Some(state) => self.end_by_budget(&state),
+            None if last == self.run.config.rounds => self.log.end(&self.run, RunStatus::Finished),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Ends a run whose budget is spent. It is finished with the champion that it has;
+    /// before its first, there is nothing to show for it.
+    fn end_by_budget(&mut self, state: &RoundState) -> Result<(), Error> {
+        if !state.is_base() {
+            return self.log.end(&self.run, RunStatus::Finished);
+        }
+        self.log.end(&self.run, RunStatus::Failed)?;
+        let cause = match &state.stage {
+            Stage::Failed { cause, .. } => cause.clone(),
+            stage => stage.name().to_owned(),
+        };
+        Err(Error::BudgetSpent { run: self.run.id().clone(), round: 0, cause })
     }
 
     /// The first round that is not over; none where all are.
@@ -193,7 +217,9 @@ impl<'o> Runner<'o> {
         self.run.config.rounds
     }
 
-    fn drive_round(&mut self, round: u32) -> Result<(), Error> {
+    /// Drives a round to its end, and gives the state that it ended in. `asked` is what
+    /// the rounds before asked of the model.
+    fn drive_round(&mut self, round: u32, asked: ModelUsage) -> Result<RoundState, Error> {
         let mut state = recorded_state(&self.run, round)?;
         let was_over = state.stage.is_terminal();
         let _round = (!was_over).then(|| {
@@ -202,16 +228,17 @@ impl<'o> Runner<'o> {
         });
         while let Some(action) = state.outstanding().first().copied() {
             self.run.check_cancelled()?;
-            let ended = match over_budget(self.limit.as_ref(), &state) {
-                Some(over) => Some(give_up(&self.run, over)),
-                None => lost_too_many(&self.run, &state)?,
-            };
-            let entry = match ended {
-                Some(entry) => entry,
-                None => self.execute(round, &state, action)?,
+            let over = over_budget(self.limit.as_ref(), &state).map(|over| failed(&over));
+            let spent = || model_budget_spent(&self.run, &state, action, asked);
+            let entry = match over.or_else(spent) {
+                Some(event) => give_up(&self.run, &state, event)?,
+                None => match lost_too_many(&self.run, &state)? {
+                    Some(entry) => entry,
+                    None => self.execute(round, &state, action)?,
+                },
             };
             require_base(&self.run, &state, &entry)?;
-            let entry = within_budget(&self.run, self.limit.as_ref(), &state, entry);
+            let entry = within_budget(&self.run, self.limit.as_ref(), &state, entry)?;
             state = self.record(round, &state, entry)?;
         }
         // After the last round there is no next one to sweep what a killed process
@@ -226,11 +253,12 @@ impl<'o> Runner<'o> {
             let run = self.run.id();
             self.observer.observe(&Progress::RoundFinished { run, summary: &summary });
         }
-        match state.stage {
+        match &state.stage {
             Stage::Failed { cause, .. } if state.ends_run => {
-                Err(Error::Untrusted { run: self.run.id().clone(), round, cause })
+                let (run, cause) = (self.run.id().clone(), cause.clone());
+                Err(Error::Untrusted { run, round, cause })
             }
-            _ => Ok(()),
+            _ => Ok(state),
         }
     }
 
@@ -276,7 +304,9 @@ impl<'o> Runner<'o> {
         let next = self.log.append(&self.run, round, state, (&event, rows))?;
         match event {
             RoundEvent::Curated { .. } => self.publisher().write_index()?,
-            RoundEvent::Failed { .. } => self.publisher().drop_unpublished()?,
+            RoundEvent::Failed { .. } | RoundEvent::BudgetSpent { .. } => {
+                self.publisher().drop_unpublished()?
+            }
             _ => {}
         }
         let (run, seq) = (self.run.id(), self.log.seq());

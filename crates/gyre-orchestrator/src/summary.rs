@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gyre_round::{Estimate, Rechecked, RejectReason, VerdictCounts};
+use gyre_round::{
+    Cost, Estimate, ModelUsage, PublishedGroups, Rechecked, RejectReason, VerdictCounts,
+};
 use gyre_types::{CheckpointId, RunId, Seed};
 use serde::Serialize;
 
@@ -26,6 +28,13 @@ pub struct RunSummary {
     pub factor: Option<f64>,
     /// The rounds after the cold start.
     pub rounds: Vec<RoundSummary>,
+    /// What the model's server was asked for over all of them; none of the embedded
+    /// model.
+    pub usage: Option<ModelUsage>,
+    /// What that cost; none without prices.
+    pub cost: Option<Cost>,
+    /// The budget that ended it before its last round, if one did.
+    pub ended_by: Option<String>,
     /// From the first event to the last, without the time between a stop and a resume.
     pub seconds: f64,
 }
@@ -83,6 +92,13 @@ pub struct RoundSummary {
     pub tokens: u64,
     /// Rows published.
     pub rows: u32,
+    /// Whole groups published beside them; none where they were not.
+    pub groups: Option<PublishedGroups>,
+    /// What the model's server was asked for, held-out tasks included; none of the
+    /// embedded model.
+    pub usage: Option<ModelUsage>,
+    /// What that cost; none without prices.
+    pub cost: Option<Cost>,
     /// From its plan to its end.
     pub seconds: f64,
 }

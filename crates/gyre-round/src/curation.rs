@@ -66,6 +66,15 @@ pub struct CurationConfig {
     pub family_cap: Share,
     /// The share of a round's rows that may carry one skill. Default 1.
     pub skill_cap: Share,
+    /// Whether every attempt that passed or failed is published too, with its reward,
+    /// for methods that compare attempts. Changes no accepted row. Default: true.
+    #[serde(skip_serializing_if = "is_true")]
+    pub groups: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 impl Default for CurationConfig {
@@ -76,6 +85,7 @@ impl Default for CurationConfig {
             pass_rate_band: PassRateBand::default(),
             family_cap: Share::ALL,
             skill_cap: Share::ALL,
+            groups: true,
         }
     }
 }
@@ -95,7 +105,7 @@ impl CurationConfig {
             "family_cap",
             "skill_cap",
         ];
-        Identity::of("a curation", self, &names)
+        Identity::of("a curation", self, &names)?.since("groups", &self.groups, &true)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gyre_types::{CheckpointId, Digest, ShardId, Split};
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, Rechecked, RoundPlan};
+use crate::{BudgetScope, Decision, ModelUsage, Rechecked, RoundPlan};
 
 /// One thing that happened in a round, after it is durable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub enum RoundEvent {
         /// Rollouts that a fault of the model's server or the sandbox ended.
         #[serde(default, skip_serializing_if = "is_zero")]
         faulted: u32,
+        /// What a model's server was asked for; nothing of the embedded model.
+        #[serde(default, skip_serializing_if = "ModelUsage::is_none")]
+        usage: ModelUsage,
     },
     /// A wave's rollouts were judged.
     WaveVerified {
@@ -69,6 +72,9 @@ pub enum RoundEvent {
         canaries: VerdictCounts,
         /// Alarms of the round.
         alarms: u32,
+        /// What a model's server was asked for; nothing of the embedded model.
+        #[serde(default, skip_serializing_if = "ModelUsage::is_none")]
+        usage: ModelUsage,
     },
     /// The rows to train on were chosen and published.
     Curated {
@@ -78,6 +84,9 @@ pub enum RoundEvent {
         shard: Option<ShardId>,
         /// How many candidates fell at each step, by name.
         funnel: BTreeMap<String, u32>,
+        /// The whole groups that were published beside them, if they were.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        groups: Option<PublishedGroups>,
     },
     /// A candidate was trained.
     Trained {
@@ -104,6 +113,9 @@ pub enum RoundEvent {
         /// Rollouts that were lost to a fault of the model's server or the sandbox.
         #[serde(default, skip_serializing_if = "is_zero")]
         faulted: u32,
+        /// What a model's server was asked for; nothing of the embedded model.
+        #[serde(default, skip_serializing_if = "ModelUsage::is_none")]
+        usage: ModelUsage,
     },
     /// The gate decided.
     Decided {
@@ -119,6 +131,13 @@ pub enum RoundEvent {
         /// Whether the run ends with it: who judges is not to be believed.
         #[serde(default, skip_serializing_if = "is_false")]
         ends_run: bool,
+    },
+    /// A budget for what models are asked is spent; the champion stays.
+    BudgetSpent {
+        /// Over what it holds: the run ends with that of the run.
+        scope: BudgetScope,
+        /// Which bound, for people.
+        cause: String,
     },
     /// Someone ended the round; the champion stays.
     Cancelled,
@@ -139,6 +158,7 @@ impl RoundEvent {
             Self::Evaluated { .. } => "evaluated",
             Self::Decided { .. } => "decided",
             Self::Failed { .. } => "failed",
+            Self::BudgetSpent { .. } => "budget_spent",
             Self::Cancelled => "cancelled",
         }
     }
@@ -152,6 +172,20 @@ fn is_zero(count: &u32) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+/// The attempts at a round's tasks that passed or failed, in one shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedGroups {
+    /// The shard.
+    pub shard: ShardId,
+    /// Tasks with an attempt in it.
+    pub groups: u32,
+    /// Attempts in it.
+    pub attempts: u32,
+    /// Attempts without a verdict, which have no reward and are left out.
+    pub invalid: u32,
 }
 
 /// Which wave of which phase.

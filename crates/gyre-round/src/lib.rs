@@ -18,6 +18,7 @@ mod schedule;
 mod share;
 mod state;
 mod stop;
+mod usage;
 
 pub use alarm::{AcceptCount, AlarmConfig, RateAlarm, rate_alarms};
 pub use curation::{
@@ -28,7 +29,7 @@ pub use curriculum::{
     Cell, CurriculumConfig, CurriculumState, FamilyCurriculum, FamilyState, LevelCell, Observation,
     SkillWeights, TaskSlot, plan_round, skill_weights,
 };
-pub use event::{RoundEvent, VerdictCounts, WaveIndex};
+pub use event::{PublishedGroups, RoundEvent, VerdictCounts, WaveIndex};
 pub use faults::{FaultBound, LostRollouts};
 pub use gate::{
     Breakdown, Confidence, Contest, Decision, Estimate, GATE_RECORD_VERSION, GateConfig,
@@ -48,3 +49,4 @@ pub use schedule::{
 pub use share::{Share, ShareError};
 pub use state::{Action, IllegalTransition, Phase, RoundState, Stage, fold, step};
 pub use stop::{BudgetLimit, RoundBudget, RoundOutcome, Spent, StopReason, StopRules, must_stop};
+pub use usage::{BudgetConfig, BudgetScope, Cost, ModelBudget, ModelUsage};

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gyre_types::{CheckpointId, Digest, ShardId, Split};
 
-use crate::event::{RoundEvent, VerdictCounts, WaveIndex};
+use crate::event::{PublishedGroups, RoundEvent, VerdictCounts, WaveIndex};
 use crate::plan::RoundPlan;
-use crate::{Decision, LostRollouts, Rechecked};
+use crate::{BudgetScope, Decision, LostRollouts, ModelUsage, Rechecked};
 
 /// Where a round stands. Nothing but [`step`] makes one.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -27,6 +27,9 @@ pub struct RoundState {
     pub rollouts: u32,
     /// Tokens sampled.
     pub tokens: u64,
+    /// What a model's server was asked for, over all waves, impossible tasks and
+    /// held-out parts.
+    pub usage: ModelUsage,
     /// Verdicts over all waves.
     pub counts: VerdictCounts,
     /// Rollouts lost to faults of the model's server or the sandbox, by what they were
@@ -46,6 +49,10 @@ pub struct RoundState {
     pub rows: u32,
     /// The shard that holds them.
     pub shard: Option<ShardId>,
+    /// The whole groups beside them.
+    pub groups: Option<PublishedGroups>,
+    /// The budget that ended it.
+    pub budget_spent: Option<BudgetScope>,
     /// The candidate, once trained.
     pub candidate: Option<CheckpointId>,
     /// Held-out parts on which it was evaluated.
@@ -271,36 +278,43 @@ impl RoundState {
             }
             (
                 Stage::RollingOut,
-                RoundEvent::WaveRolledOut { at, rollouts, tokens, faulted, .. },
+                RoundEvent::WaveRolledOut { at, rollouts, tokens, faulted, usage, .. },
             ) => {
                 self.roll_out(*at, *rollouts, *tokens)?;
                 self.lose(Split::Train, *faulted);
+                self.usage = self.usage.plus(*usage);
             }
             (Stage::Verifying, RoundEvent::WaveVerified { at, counts, rechecked, faulted }) => {
                 self.verify(*at, *counts)?;
                 self.rechecked = self.rechecked.plus(*rechecked);
                 self.lose(Split::Train, *faulted);
             }
-            (Stage::Checking, RoundEvent::Checked { canaries, alarms }) => {
+            (Stage::Checking, RoundEvent::Checked { canaries, alarms, usage }) => {
                 if canaries.passed > 0 {
                     return Err("an impossible task was accepted");
                 }
                 (self.canaries, self.alarms, self.checked) = (*canaries, *alarms, true);
+                self.usage = self.usage.plus(*usage);
                 self.stage = Stage::Curating;
             }
-            (Stage::Curating, RoundEvent::Curated { rows, shard, .. }) => {
+            (Stage::Curating, RoundEvent::Curated { rows, shard, groups, .. }) => {
                 self.rows = *rows;
                 self.shard.clone_from(shard);
+                self.groups.clone_from(groups);
                 self.stage = Stage::Training;
             }
             (Stage::Training, RoundEvent::Trained { candidate, .. }) => {
                 self.candidate = Some(candidate.clone());
                 self.stage = Stage::Evaluating;
             }
-            (Stage::Evaluating, RoundEvent::Evaluated { part, counts, rechecked, faulted }) => {
+            (
+                Stage::Evaluating,
+                RoundEvent::Evaluated { part, counts, rechecked, faulted, usage },
+            ) => {
                 self.evaluate(*part, *counts)?;
                 self.rechecked = self.rechecked.plus(*rechecked);
                 self.lose(*part, *faulted);
+                self.usage = self.usage.plus(*usage);
             }
             (Stage::Deciding, RoundEvent::Decided { decision, gate }) => {
                 self.gate = *gate;
@@ -313,6 +327,10 @@ impl RoundState {
             (Stage::Unplanned, _) => return Err("there is no plan yet"),
             (stage, RoundEvent::Failed { cause, ends_run }) => {
                 self.ends_run = *ends_run;
+                self.stage = Stage::Failed { at: stage.name(), cause: cause.clone() };
+            }
+            (stage, RoundEvent::BudgetSpent { scope, cause }) => {
+                self.budget_spent = Some(*scope);
                 self.stage = Stage::Failed { at: stage.name(), cause: cause.clone() };
             }
             (_, RoundEvent::Cancelled) => self.stage = Stage::Cancelled,

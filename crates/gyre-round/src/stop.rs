@@ -53,21 +53,21 @@ pub struct Spent {
     pub rows: u64,
 }
 
-/// A limit that a round went over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A limit that was reached or passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetLimit {
-    /// Which, with its unit.
-    pub what: &'static str,
-    /// What was allowed.
-    pub allowed: u64,
-    /// What was spent.
-    pub spent: u64,
+    /// Whose budget, such as `the round's budget`.
+    pub of: &'static str,
+    /// What was allowed, with its unit.
+    pub allowed: String,
+    /// What was spent, in the same unit.
+    pub spent: String,
 }
 
 impl std::fmt::Display for BudgetLimit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { what, allowed, spent } = self;
-        write!(f, "the budget of {allowed} {what} is spent ({spent})")
+        let Self { of, allowed, spent } = self;
+        write!(f, "{of} of {allowed} is spent ({spent})")
     }
 }
 
@@ -82,7 +82,8 @@ impl RoundBudget {
         ];
         limits.into_iter().find_map(|(what, allowed, spent)| {
             let allowed = allowed.filter(|allowed| spent > *allowed)?;
-            Some(BudgetLimit { what, allowed, spent })
+            let (allowed, spent) = (format!("{allowed} {what}"), spent.to_string());
+            Some(BudgetLimit { of: "the budget", allowed, spent })
         })
     }
 

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use gyre_round::{
-    Action, AlarmConfig, CanaryConfig, CurationConfig, CurriculumState, Decision, FaultBound,
-    GateConfig, GateHistory, GatePlan, GuardPlan, PhasePlan, PhaseTasks, PlanVersion,
-    RecheckConfig, Rechecked, RejectReason, RoundEvent, RoundPlan, RoundState, Stage,
+    Action, AlarmConfig, BudgetScope, CanaryConfig, CurationConfig, CurriculumState, Decision,
+    FaultBound, GateConfig, GateHistory, GatePlan, GuardPlan, ModelUsage, PhasePlan, PhaseTasks,
+    PlanVersion, RecheckConfig, Rechecked, RejectReason, RoundEvent, RoundPlan, RoundState, Stage,
     VerdictCounts, WaveIndex, fold, step,
 };
-use gyre_types::{CheckpointId, Digest, Seed, ShardId, Split};
+use gyre_types::{CheckpointId, Digest, Seed, ShardId, Split, Usage};
 use proptest::prelude::*;
 
 fn plan(round: u32, phases: usize) -> RoundPlan {
@@ -56,7 +56,15 @@ fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
             RoundEvent::PhaseOpened { phase, rollouts: 2 * (dice % 4), waves: dice % 4 }
         }
         Action::RollOut(at) => {
-            RoundEvent::WaveRolledOut { at, rollouts: 2, tokens: 9, fuel: 9, faulted: dice % 2 }
+            let usage = usage(dice);
+            RoundEvent::WaveRolledOut {
+                at,
+                rollouts: 2,
+                tokens: 9,
+                fuel: 9,
+                faulted: dice % 2,
+                usage,
+            }
         }
         Action::Verify(at) => RoundEvent::WaveVerified { at, counts, rechecked, faulted: dice % 2 },
         Action::Check if dice.is_multiple_of(5) => RoundEvent::Failed {
@@ -66,6 +74,7 @@ fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
         Action::Check => RoundEvent::Checked {
             canaries: VerdictCounts { passed: 0, failed: 3, invalid: 1 },
             alarms: dice % 2,
+            usage: usage(dice),
         },
         Action::Curate if dice.is_multiple_of(7) => {
             RoundEvent::Failed { cause: "no rollout was accepted".to_owned(), ends_run: false }
@@ -74,6 +83,7 @@ fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
             rows: dice,
             shard: Some(ShardId::from_digest(&Digest::of(b"shard"))),
             funnel: BTreeMap::new(),
+            groups: None,
         },
         Action::Train => RoundEvent::Trained {
             candidate: CheckpointId::from_digest(&Digest::of(b"candidate")),
@@ -82,8 +92,12 @@ fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
             tokens: 1,
             loss: 0.5,
         },
+        Action::Evaluate(part) if dice.is_multiple_of(11) => {
+            RoundEvent::BudgetSpent { scope: BudgetScope::Round, cause: format!("no {part} part") }
+        }
         Action::Evaluate(part) => {
-            RoundEvent::Evaluated { part, counts, rechecked, faulted: dice % 2 }
+            let usage = usage(dice);
+            RoundEvent::Evaluated { part, counts, rechecked, faulted: dice % 2, usage }
         }
         Action::Decide if dice.is_multiple_of(2) => {
             RoundEvent::Decided { decision: Decision::Promote, gate: Some(Digest::of(b"gate")) }
@@ -93,6 +107,11 @@ fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
             gate: Some(Digest::of(b"gate")),
         },
     }
+}
+
+fn usage(dice: u32) -> ModelUsage {
+    let tokens = Usage { prompt: u64::from(dice), cached: 0, completion: 1 };
+    ModelUsage { requests: u64::from(dice % 2), tokens }
 }
 
 /// Drives a round to its end, taking outstanding actions in an order that the
@@ -153,7 +172,7 @@ proptest! {
         let (stray, state) = (&events[stray % events.len()], &states[at % states.len()]);
         let belongs = state.outstanding().into_iter().any(|action| {
             carry_out(action, 3, 2).kind() == stray.kind() && same_place(action, stray)
-        }) || (matches!(stray, RoundEvent::Failed { .. })
+        }) || (matches!(stray, RoundEvent::Failed { .. } | RoundEvent::BudgetSpent { .. })
             && !state.stage.is_terminal()
             && state.stage != Stage::Unplanned);
         prop_assert_eq!(step(state, stray).is_ok(), belongs, "{} while {:?}", stray.kind(), state.stage);
@@ -194,7 +213,14 @@ fn more_verdicts_than_rollouts_are_refused() {
         RoundEvent::Planned { plan: Box::new(plan(1, 1)) },
         carry_out(Action::GenerateTasks, 1, 1),
         RoundEvent::PhaseOpened { phase: 0, rollouts: 2, waves: 1 },
-        RoundEvent::WaveRolledOut { at, rollouts: 2, tokens: 1, fuel: 1, faulted: 0 },
+        RoundEvent::WaveRolledOut {
+            at,
+            rollouts: 2,
+            tokens: 1,
+            fuel: 1,
+            faulted: 0,
+            usage: usage(0),
+        },
         RoundEvent::WaveVerified { at, counts, rechecked: Rechecked::default(), faulted: 0 },
     ];
     assert!(fold(&events[..4]).is_ok());
@@ -212,7 +238,8 @@ fn an_accepted_canary_never_lets_a_round_go_on() {
     let state = fold(&events).expect("legal");
     assert_eq!(state.outstanding(), [Action::Check]);
     let accepted = VerdictCounts { passed: 1, failed: 3, invalid: 0 };
-    let error = step(&state, &RoundEvent::Checked { canaries: accepted, alarms: 0 });
+    let error =
+        step(&state, &RoundEvent::Checked { canaries: accepted, alarms: 0, usage: usage(0) });
     assert_eq!(error.expect_err("refused").why, "an impossible task was accepted");
     let failed = RoundEvent::Failed { cause: "why".to_owned(), ends_run: true };
     let (state, outstanding) = step(&state, &failed).expect("legal");
@@ -291,4 +318,40 @@ fn what_older_runs_recorded_still_folds() {
     }
     let guards = serde_json::to_value(plan(1, 2).guards).expect("JSON");
     assert!(guards.get("faults").is_none(), "the default stays absent: {guards}");
+    let written = serde_json::to_value(&events[3]).expect("JSON");
+    assert!(written.get("usage").is_none(), "absent stays absent: {written}");
+    assert_eq!(end.usage, ModelUsage::default());
+}
+
+#[test]
+fn what_models_were_asked_for_is_added_up_over_waves_and_held_out_parts() {
+    let at = WaveIndex { phase: 0, wave: 0 };
+    let counts = VerdictCounts { passed: 1, failed: 1, invalid: 0 };
+    let rechecked = Rechecked::default();
+    let events = [
+        RoundEvent::Planned { plan: Box::new(plan(1, 1)) },
+        carry_out(Action::GenerateTasks, 1, 1),
+        RoundEvent::PhaseOpened { phase: 0, rollouts: 2, waves: 1 },
+        RoundEvent::WaveRolledOut {
+            at,
+            rollouts: 2,
+            tokens: 1,
+            fuel: 1,
+            faulted: 0,
+            usage: usage(3),
+        },
+        RoundEvent::WaveVerified { at, counts, rechecked, faulted: 0 },
+        carry_out(Action::Curate, 1, 1),
+        carry_out(Action::Train, 1, 1),
+        RoundEvent::Evaluated { part: Split::Gate, counts, rechecked, faulted: 0, usage: usage(5) },
+    ];
+    let state = fold(&events).expect("legal");
+    let tokens = Usage { prompt: 8, cached: 0, completion: 2 };
+    assert_eq!(state.usage, ModelUsage { requests: 2, tokens });
+    let cause = "the run's budget of 2 requests is spent (2)".to_owned();
+    let spent = RoundEvent::BudgetSpent { scope: BudgetScope::Run, cause: cause.clone() };
+    let (ended, outstanding) = step(&state, &spent).expect("legal");
+    assert_eq!(outstanding, []);
+    assert_eq!(ended.budget_spent, Some(BudgetScope::Run));
+    assert_eq!(ended.stage, Stage::Failed { at: "evaluating", cause });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use gyre_dataset::{DatasetRow, Stats, head, stats};
-use gyre_lineage::{CellRate, RunRow};
+use gyre_lineage::{CellRate, RunRow, ShardKind};
 use gyre_orchestrator::{Clock, Error, Project, RoundSummary, inspect};
 use gyre_types::{Digest, RunId};
 use tokio::sync::Semaphore;
@@ -139,11 +139,11 @@ impl App {
     /// changed.
     pub(crate) fn dataset(&self, run: &RunRow) -> Result<Option<Arc<Published>>, Failure> {
         let shards = inspect::shards(&self.project, &run.id)?;
-        let published = shards.iter().filter(|shard| !shard.superseded);
-        let digests: Vec<_> = published.map(|shard| shard.sha256).collect();
-        if digests.is_empty() {
+        if !shards.iter().any(|shard| shard.is_current(ShardKind::Accepted)) {
             return Ok(None);
         }
+        let published = shards.iter().filter(|shard| !shard.superseded);
+        let digests: Vec<_> = published.map(|shard| shard.sha256).collect();
         let digest = Digest::of_json(&digests);
         let all = || self.datasets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, published)) = all().get(&run.id)

@@ -8,6 +8,9 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use gyre_lineage::{RunStatus, WorkerStatus};
+use gyre_orchestrator::RoundSummary;
+use gyre_round::{Cost, ModelUsage};
+use gyre_types::{RunId, Usage};
 use serde_json::json;
 
 use crate::answer::{answer, problem};
@@ -106,8 +109,36 @@ fn measure(app: &App) -> Result<String, Failure> {
                 text.sample(name, &labels, value);
             }
         }
+        measure_models(&mut text, &run.id, &figures.rounds);
     }
     Ok(text.finish())
+}
+
+/// What the newest run asked of its model's server: nothing where it has none.
+const MODEL_FAMILIES: [(&str, &str); 4] = [
+    ("gyre_run_model_requests_total", "Requests that gave a turn, over the run."),
+    ("gyre_run_model_prompt_tokens_total", "Tokens of prompts, over the run."),
+    ("gyre_run_model_cached_tokens_total", "Tokens of prompts that the server had cached."),
+    ("gyre_run_model_completion_tokens_total", "Tokens sampled, over the run."),
+];
+
+fn measure_models(text: &mut Exposition, run: &RunId, rounds: &[RoundSummary]) {
+    let usage = rounds.iter().filter_map(|round| round.usage).reduce(ModelUsage::plus);
+    let Some(usage) = usage else { return };
+    let Usage { prompt, cached, completion } = usage.tokens;
+    for ((name, help), value) in
+        MODEL_FAMILIES.iter().zip([usage.requests, prompt, cached, completion])
+    {
+        text.family(name, "counter", help);
+        text.sample(name, &[("run", run.as_str())], value as f64);
+    }
+    let cost = rounds.iter().filter_map(|round| round.cost.clone()).reduce(Cost::plus);
+    if let Some(cost) = cost {
+        let name = "gyre_run_model_cost_total";
+        text.family(name, "counter", "What these tokens cost, in the currency of the label.");
+        let labels = [("run", run.as_str()), ("currency", cost.currency.as_str())];
+        text.sample(name, &labels, cost.amount);
+    }
 }
 
 /// Figures of each round of the newest run.

@@ -92,8 +92,8 @@ pub(crate) fn verdict(row: &VerdictRow) -> Value {
 
 pub(crate) fn shard(row: &ShardRow) -> Value {
     json!({
-        "id": row.id, "round": row.round, "path": row.path, "sha256": row.sha256,
-        "bytes": row.bytes, "rows": row.rows, "superseded": row.superseded,
+        "id": row.id, "kind": row.kind.as_str(), "round": row.round, "path": row.path,
+        "sha256": row.sha256, "bytes": row.bytes, "rows": row.rows, "superseded": row.superseded,
     })
 }
 

@@ -1,9 +1,10 @@
-use gyre_dataset::{Layout, Quantiles, head, stats};
+use gyre_dataset::{GroupRow, Layout, Quantiles, head, head_of_groups, stats};
+use gyre_lineage::{ShardKind, ShardRow};
 use gyre_orchestrator::{Error, Project, inspect};
 use gyre_types::RunId;
 use serde_json::json;
 
-use crate::args::{DatasetCommand, Global, OfRun};
+use crate::args::{DatasetCommand, DatasetConfigArg, Global, OfRun};
 use crate::{output, session};
 
 pub(crate) fn dataset(global: &Global, command: DatasetCommand) -> anyhow::Result<()> {
@@ -11,7 +12,13 @@ pub(crate) fn dataset(global: &Global, command: DatasetCommand) -> anyhow::Resul
     let project = session::open_existing(global, &runtime)?;
     match command {
         DatasetCommand::Ls(OfRun { run }) => ls(global, &project, run.as_ref()),
-        DatasetCommand::Head { run, rows } => print_head(global, &project, run.as_ref(), rows),
+        DatasetCommand::Head { run, rows, config } => {
+            let layout = layout(&project, run.as_ref())?;
+            match config {
+                DatasetConfigArg::Records => print_head(global, &layout, rows),
+                DatasetConfigArg::Groups => print_head_of_groups(global, &layout, rows),
+            }
+        }
         DatasetCommand::Stats(OfRun { run }) => print_stats(global, &project, run.as_ref()),
     }
 }
@@ -24,7 +31,8 @@ fn ls(global: &Global, project: &Project, run: Option<&RunId>) -> anyhow::Result
             .iter()
             .map(|shard| {
                 json!({
-                    "id": shard.id, "round": shard.round, "rows": shard.rows, "bytes": shard.bytes,
+                    "id": shard.id, "kind": shard.kind.as_str(), "round": shard.round,
+                    "rows": shard.rows, "bytes": shard.bytes,
                     "sha256": shard.sha256, "file": project.data.shown(&shard.path),
                     "superseded": shard.superseded,
                 })
@@ -32,10 +40,11 @@ fn ls(global: &Global, project: &Project, run: Option<&RunId>) -> anyhow::Result
             .collect();
         return output::json_pretty(&shards);
     }
-    let mut table = output::table(["shard", "round", "rows", "size", "file"]);
+    let mut table = output::table(["shard", "kind", "round", "rows", "size", "file"]);
     for shard in &shards {
         table.add_row([
             shard.id.to_string(),
+            shard.kind.to_string(),
             shard.round.to_string(),
             shard.rows.to_string(),
             output::bytes(shard.bytes),
@@ -43,9 +52,15 @@ fn ls(global: &Global, project: &Project, run: Option<&RunId>) -> anyhow::Result
         ]);
     }
     output::print(&table);
-    let rows: u64 = shards.iter().map(|shard| u64::from(shard.rows)).sum();
+    let rows = |kind| {
+        let current = |shard: &&ShardRow| shard.is_current(kind);
+        let rows = shards.iter().filter(current).map(|shard| u64::from(shard.rows));
+        output::count(rows.sum())
+    };
+    let (accepted, attempts) = (rows(ShardKind::Accepted), rows(ShardKind::Groups));
     let folder = project.data.dataset(&run.id);
-    output::line(format!("\n{} rows in {}", output::count(rows), folder.root().display()));
+    let folder = folder.root().display();
+    output::line(format!("\n{accepted} rows in {folder}, and {attempts} attempts in whole groups"));
     Ok(())
 }
 
@@ -54,14 +69,8 @@ fn layout(project: &Project, run: Option<&RunId>) -> Result<Layout, Error> {
     Ok(project.data.dataset(&run.id))
 }
 
-fn print_head(
-    global: &Global,
-    project: &Project,
-    run: Option<&RunId>,
-    rows: usize,
-) -> anyhow::Result<()> {
-    let layout = layout(project, run)?;
-    for row in head(&layout, rows).map_err(Error::from)? {
+fn print_head(global: &Global, layout: &Layout, rows: usize) -> anyhow::Result<()> {
+    for row in head(layout, rows).map_err(Error::from)? {
         if global.json {
             output::json(&row)?;
             continue;
@@ -79,12 +88,36 @@ fn print_head(
     Ok(())
 }
 
+fn print_head_of_groups(global: &Global, layout: &Layout, rows: usize) -> anyhow::Result<()> {
+    for row in head_of_groups(layout, rows).map_err(Error::from)? {
+        if global.json {
+            output::json(&row)?;
+            continue;
+        }
+        let GroupRow { rollout_id, group, sample, reward, .. } = &row;
+        let (verdict, messages) = (row.verdict.name(), row.messages.len());
+        output::line(format!(
+            "{rollout_id} · {group} · sample {sample} · {verdict}, reward {reward}, {messages} \
+             messages, {} turns",
+            row.turns.len()
+        ));
+    }
+    Ok(())
+}
+
 fn print_stats(global: &Global, project: &Project, run: Option<&RunId>) -> anyhow::Result<()> {
     let stats = stats(&layout(project, run)?).map_err(Error::from)?;
     if global.json {
         return output::json_pretty(&stats);
     }
     output::line(format!("{} rows, {}", output::count(stats.rows), output::bytes(stats.bytes)));
+    if stats.attempts > 0 {
+        output::line(format!(
+            "{} attempts in whole groups, {}",
+            output::count(stats.attempts),
+            output::bytes(stats.attempts_bytes)
+        ));
+    }
     output::line(format!(
         "{} distinct tasks, {} distinct answers",
         output::count(stats.distinct_tasks),

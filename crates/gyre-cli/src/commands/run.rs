@@ -146,6 +146,16 @@ fn print_run(summary: &RunSummary) {
         100.0 * gain.interval.high,
         output::seconds(summary.seconds),
     ));
+    if let Some(usage) = &summary.usage {
+        let requests = output::count(usage.requests);
+        let usage = output::usage(usage, summary.cost.as_ref());
+        output::line(format!("the model answered {requests} requests: {usage}"));
+    }
+    if let Some(cause) = &summary.ended_by {
+        let (last, asked) = (summary.rounds.last(), "the run ended before its last round");
+        let round = last.map_or(0, |round| round.round);
+        output::line(format!("{asked}, in round {round}: {}", output::visible(cause)));
+    }
     let mut table = output::table(["level", "base", "champion", "tasks"]);
     for (name, champion) in &summary.champion.levels {
         let base = summary.base.levels.get(name).copied().unwrap_or_default();

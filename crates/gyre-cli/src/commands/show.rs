@@ -214,6 +214,7 @@ fn describe(project: &Project, run: &RunRow, found: &Found) -> anyhow::Result<Va
                 "kind": "shard",
                 "run": run.id,
                 "id": shard.id,
+                "rows_are": shard.kind.as_str(),
                 "round": shard.round,
                 "file": project.data.shown(&shard.path),
                 "sha256": shard.sha256,

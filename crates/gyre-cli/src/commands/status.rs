@@ -87,25 +87,39 @@ pub(crate) fn rounds(global: &Global, run: Option<&RunId>) -> anyhow::Result<()>
 
 /// The table of rounds.
 pub(crate) fn print_rounds<'a>(rounds: impl IntoIterator<Item = &'a RoundSummary>) {
-    let mut table = output::table([
-        "round",
-        "held-out pass@1 (95%)",
-        "outcome",
-        "rollouts",
-        "passed",
-        "invalid",
-        "rows",
-        "time",
-        "checkpoint",
-    ]);
     let rounds: Vec<_> = rounds.into_iter().collect();
+    // Of a model that runs in this process nobody counts what is asked.
+    let has_usage = rounds.iter().any(|round| round.usage.is_some());
+    let has_cost = rounds.iter().any(|round| round.cost.is_some());
+    let columns = [
+        ("round", true),
+        ("held-out pass@1 (95%)", true),
+        ("outcome", true),
+        ("rollouts", true),
+        ("passed", true),
+        ("invalid", true),
+        ("rows", true),
+        ("requests", has_usage),
+        ("tokens in", has_usage),
+        ("tokens out", has_usage),
+        ("cost", has_cost),
+        ("time", true),
+        ("checkpoint", true),
+    ];
+    let shown = |cells: [String; 13]| {
+        let cells = cells.into_iter().zip(columns);
+        cells.filter_map(|(cell, (_, is_shown))| is_shown.then_some(cell)).collect::<Vec<_>>()
+    };
+    let mut table = output::table([""; 0]);
+    table.set_header(shown(columns.map(|(name, _)| name.to_owned())));
     for round in &rounds {
         let figure = match (round.pass_at_1, round.interval) {
             (Some(rate), Some(interval)) => output::percent_with(rate, interval),
             _ => "-".to_owned(),
         };
         let passed = round.verdicts.pass_rate().map_or("-".to_owned(), output::percent);
-        table.add_row([
+        let usage = round.usage.unwrap_or_default();
+        table.add_row(shown([
             if round.round == 0 { "base".to_owned() } else { round.round.to_string() },
             figure,
             round.stage.clone(),
@@ -113,9 +127,13 @@ pub(crate) fn print_rounds<'a>(rounds: impl IntoIterator<Item = &'a RoundSummary
             passed,
             invalid(&round.invalid),
             round.rows.to_string(),
+            output::count(usage.requests),
+            output::count(usage.tokens.prompt),
+            output::count(usage.tokens.completion),
+            round.cost.as_ref().map_or("-".to_owned(), ToString::to_string),
             output::seconds(round.seconds),
             round.checkpoint.as_ref().map_or("-".to_owned(), ToString::to_string),
-        ]);
+        ]));
     }
     output::print(&table);
     for round in rounds {

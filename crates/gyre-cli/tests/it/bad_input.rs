@@ -51,6 +51,8 @@ fn a_value_out_of_its_bounds() {
     // A later command would look for it from elsewhere.
     let words = &["workers.store", "whole path"];
     refused(|text| format!("{text}\n[workers]\nstore = \"my/store\"\n"), 12, words);
+    let budget = "\n[budget]\nrun = { tokens_max = 5 }\n";
+    refused(|text| format!("{text}{budget}"), 12, &["`budget`", "embedded"]);
 }
 
 #[test]

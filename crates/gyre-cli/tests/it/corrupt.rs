@@ -17,9 +17,15 @@ fn shard(data: &Path) -> PathBuf {
     shard_of(data, 1)
 }
 
-/// The file of a round's shard, as the lineage names it.
+/// The file of a round's shard of accepted rows, as the lineage names it.
 fn shard_of(data: &Path, round: u32) -> PathBuf {
-    let path = sql(data, &format!("SELECT path FROM shards WHERE round = {round}"));
+    let path = sql(data, &format!("SELECT path FROM gyre_v1_shards WHERE round = {round}"));
+    data.join(path.trim())
+}
+
+/// The file of a round's whole groups.
+fn groups_of(data: &Path, round: u32) -> PathBuf {
+    let path = sql(data, &format!("SELECT path FROM gyre_v1_group_shards WHERE round = {round}"));
     data.join(path.trim())
 }
 
@@ -32,6 +38,46 @@ fn a_truncated_shard() {
     finds("file_changed", |data| {
         let whole = fs::read(shard(data)).unwrap();
         fs::write(shard(data), &whole[..whole.len() / 2]).unwrap();
+    });
+}
+
+#[test]
+fn whole_groups_that_are_cut_off_or_those_of_another_round() {
+    finds("file_changed", |data| {
+        let whole = fs::read(groups_of(data, 1)).unwrap();
+        fs::write(groups_of(data, 1), &whole[..whole.len() / 2]).unwrap();
+    });
+    finds("rows_differ", |data| {
+        fs::copy(groups_of(data, 2), groups_of(data, 1)).unwrap();
+        sql(
+            data,
+            "UPDATE shards SET sha256 = (SELECT o.sha256 FROM shards o WHERE o.round = 2 \
+             AND o.kind = 'groups') WHERE round = 1 AND kind = 'groups'",
+        );
+    });
+}
+
+/// An attempt that failed is a pass in the lineage, and no longer so in its file.
+#[test]
+fn a_group_with_another_reward_than_its_verdict() {
+    finds("reward_differs", |data| {
+        sql(
+            data,
+            "UPDATE verdicts SET verdict = 'pass', score = 1.0 WHERE rollout = \
+             (SELECT MIN(v.rollout) FROM verdicts v JOIN gyre_v1_group_rows g \
+             ON g.rollout = v.rollout WHERE v.verdict = 'fail')",
+        );
+    });
+}
+
+#[test]
+fn a_group_that_lacks_an_attempt() {
+    finds("group_incomplete", |data| {
+        sql(
+            data,
+            "DELETE FROM shard_rows WHERE rollout = (SELECT MIN(rollout) FROM gyre_v1_group_rows) \
+             AND shard IN (SELECT shard FROM gyre_v1_group_shards)",
+        );
     });
 }
 
@@ -98,7 +144,7 @@ fn an_index_of_other_shards() {
 fn a_doubled_row() {
     let doubled = "INSERT INTO shard_rows SELECT s.run, s.shard, h.row_count, s.rollout \
                    FROM shard_rows s JOIN shards h ON h.run = s.run AND h.id = s.shard \
-                   WHERE s.row_index = 0 AND h.round = 1";
+                   WHERE s.row_index = 0 AND h.round = 1 AND h.kind = 'accepted'";
     finds("doubled_row", |data| drop(sql(data, doubled)));
     // Its file does not hold it twice.
     finds("rows_differ", |data| drop(sql(data, doubled)));
@@ -111,8 +157,8 @@ fn a_shard_with_the_rows_of_another() {
         fs::copy(shard_of(data, 2), shard(data)).unwrap();
         sql(
             data,
-            "UPDATE shards SET sha256 = (SELECT o.sha256 FROM shards o WHERE o.round = 2) \
-             WHERE round = 1",
+            "UPDATE shards SET sha256 = (SELECT o.sha256 FROM shards o WHERE o.round = 2 \
+             AND o.kind = 'accepted') WHERE round = 1 AND kind = 'accepted'",
         );
     });
 }

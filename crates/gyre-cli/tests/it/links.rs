@@ -19,7 +19,7 @@ fn others() -> (tempfile::TempDir, PathBuf) {
 fn a_backup_that_is_put_back_leads_nowhere_else() {
     let source = finished_copy();
     let (_others, secret) = others();
-    let shard = sql(source.path(), "SELECT id FROM shards LIMIT 1").trim().to_owned();
+    let shard = sql(source.path(), "SELECT shard FROM gyre_v1_shards LIMIT 1").trim().to_owned();
     let part = sql(source.path(), "SELECT id FROM parts LIMIT 1").trim().to_owned();
     let linked = format!("datasets/{RUN}/data/linked.parquet");
     for path in ["../../../../../../../../etc/passwd", secret.to_str().unwrap(), &linked] {

@@ -47,13 +47,17 @@ fn what_a_run_left_is_sound_and_can_be_looked_at() {
     let rounds = on(data, ["rounds", "--json"]).ok().json();
     assert_eq!(rounds.as_array().unwrap().len(), 3);
     let shards = on(data, ["dataset", "ls", "--json"]).ok().json();
-    let in_shards: u64 = shards.as_array().unwrap().iter().map(rows_of).sum();
-    assert_eq!(in_shards, rows);
+    let of_kind = |kind: &str| -> u64 {
+        let shards = shards.as_array().unwrap().iter();
+        shards.filter(|shard| shard["kind"] == kind).map(rows_of).sum()
+    };
+    assert_eq!(of_kind("accepted"), rows);
     let head = on(data, ["dataset", "head", "-n", "3", "--json"]).ok().json_lines();
     assert_eq!(head.len(), 3);
     assert_eq!(head[0]["split"], "train");
     let stats = on(data, ["dataset", "stats", "--json"]).ok().json();
     assert_eq!(stats["rows"].as_u64(), Some(rows));
+    assert_eq!(stats["attempts"].as_u64(), Some(of_kind("groups")));
 
     let replays = on(data, ["replay", "--sample", "50", "--json"]).ok().json_lines();
     assert_eq!(replays.len(), 50);
@@ -67,7 +71,9 @@ fn everything_recorded_is_shown_with_what_it_came_from() {
     let run = finished();
     let data = run.data.as_path();
     let row = on(data, ["dataset", "head", "-n", "1", "--json"]).ok().json();
-    let shard = on(data, ["dataset", "ls", "--json"]).ok().json()[0].clone();
+    let shards = on(data, ["dataset", "ls", "--json"]).ok().json();
+    let shard = shards.as_array().unwrap().iter().find(|shard| shard["kind"] == "accepted");
+    let shard = shard.unwrap().clone();
     let last = run.events.last().unwrap();
     let (task, rollout, shard) =
         (text(&row, "task_id"), text(&row, "rollout_id"), text(&shard, "id"));
@@ -106,6 +112,7 @@ fn people_get_tables() {
         (&["audit"], &["clean"]),
         (&["dataset", "ls"], &["train-r0001-", "rows in"]),
         (&["dataset", "head"], &["roll-", "round 1"]),
+        (&["dataset", "head", "--config", "groups"], &["roll-", "sample 0", "reward"]),
         (&["dataset", "stats"], &["distinct tasks", "fuel"]),
         (&["task", "ls", "--run", RUN, "--split", "gate"], &["task-", "gate"]),
     ] {

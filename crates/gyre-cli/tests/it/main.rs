@@ -12,6 +12,7 @@ mod corrupt;
 mod crash;
 mod faults;
 mod gc;
+mod groups;
 mod hostile;
 mod hosts;
 mod http;

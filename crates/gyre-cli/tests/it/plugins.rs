@@ -108,7 +108,7 @@ fn a_run_goes_on_with_bad_components_where_it_is_told_to() {
         );
         assert_eq!(counted, "1|1|1|0\n", "{name}");
     }
-    let trained = "SELECT COUNT(*) FROM shard_rows s JOIN verdicts v USING (run, rollout) \
+    let trained = "SELECT COUNT(*) FROM gyre_v1_shard_rows s JOIN verdicts v USING (run, rollout) \
                    WHERE v.verdict <> 'pass'";
     assert_eq!(sql(&data, trained), "0\n");
     let status = on(&data, ["status", "--json"]).ok().json();

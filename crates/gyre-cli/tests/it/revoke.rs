@@ -180,7 +180,7 @@ fn lines(planted: &Planted, query: &str) -> BTreeSet<String> {
 fn oracle(planted: &Planted, verifier: &str) -> Oracle {
     let by = format!("v.verifier_digest = '{verifier}'");
     let rows = format!(
-        "SELECT s.shard || ' ' || s.row_index || ' ' || s.rollout FROM shard_rows s \
+        "SELECT s.shard || ' ' || s.row_index || ' ' || s.rollout FROM gyre_v1_shard_rows s \
          JOIN verdicts v USING (run, rollout) WHERE v.revision = 0 AND {by}"
     );
     let tainted = format!(
@@ -271,13 +271,20 @@ fn revoked_rows_leave_the_object_store() {
 
     run(&mut planted.revoking(&wrong_verifier(&planted)[..8])).ok();
     let stale = planted.sql("SELECT path FROM shards WHERE superseded = 1");
-    assert!(!stale.trim().is_empty());
+    for kind in ["/data/", "/groups/"] {
+        let was_published = |file: &PathBuf| {
+            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            format!("/{}", file.display()).contains(kind) && stale.contains(name)
+        };
+        assert!(before.iter().any(was_published), "none of {kind} was taken out: {stale}");
+    }
     for path in stale.lines() {
         let name = Path::new(path).file_name().unwrap();
-        let poisoned = Path::new("data").join(name);
-        assert!(before.contains(&poisoned), "{path} was published");
-        assert!(!files(&stored).contains(&poisoned), "{path} is in the store");
-        assert!(!files(&published).contains(&poisoned), "{path} is published");
+        let poisoned = ["data", "groups"].map(|folder| Path::new(folder).join(name));
+        let is_among = |files: &BTreeSet<PathBuf>| poisoned.iter().any(|path| files.contains(path));
+        assert!(is_among(&before), "{path} was published");
+        assert!(!is_among(&files(&stored)), "{path} is in the store");
+        assert!(!is_among(&files(&published)), "{path} is published");
         let card = fs::read_to_string(stored.join("README.md")).unwrap();
         assert!(!card.contains(name.to_str().unwrap()), "{card}");
     }
@@ -316,7 +323,8 @@ fn revoked_to_the_last_row(planted: &Planted, replacement: &str) {
     let verifier = wrong_verifier(planted);
     let expected = oracle(planted, &verifier);
     assert!(!expected.rows.is_empty() && expected.promotions.contains("2"), "{expected:#?}");
-    let all_rows = planted.sql("SELECT COUNT(*) FROM shard_rows").trim().parse::<usize>().unwrap();
+    let all_rows =
+        planted.sql("SELECT COUNT(*) FROM gyre_v1_shard_rows").trim().parse::<usize>().unwrap();
     assert!(expected.rows.len() < all_rows, "the other family's rows are not touched");
 
     // Asking changes nothing.
@@ -334,7 +342,12 @@ fn revoked_to_the_last_row(planted: &Planted, replacement: &str) {
     planted.clean_state();
     let shards: BTreeSet<_> =
         expected.rows.iter().map(|row| row.split(' ').next().unwrap().to_owned()).collect();
-    assert_eq!(lines(planted, "SELECT id FROM shards WHERE superseded = 1"), shards);
+    assert_eq!(lines(planted, "SELECT shard FROM gyre_v1_shards WHERE superseded = 1"), shards);
+    let groups = report["runs"][0]["groups"].as_array().unwrap();
+    let groups: BTreeSet<_> = groups.iter().map(|shard| text(shard, "shard").to_owned()).collect();
+    assert!(!groups.is_empty(), "{report:#}");
+    let superseded = "SELECT shard FROM gyre_v1_group_shards WHERE superseded = 1";
+    assert_eq!(lines(planted, superseded), groups);
     let stale = planted.sql("SELECT path FROM shards WHERE superseded = 1");
     for path in stale.lines() {
         assert!(path.contains("/superseded/") && data.join(path).is_file(), "{path}");
@@ -347,11 +360,11 @@ fn revoked_to_the_last_row(planted: &Planted, replacement: &str) {
     let standing = "SELECT COUNT(*) FROM shard_rows s JOIN shards h ON h.id = s.shard \
                     AND h.superseded = 0 JOIN verdicts v ON v.rollout = s.rollout \
                     AND v.revision = (SELECT MAX(revision) FROM verdicts w \
-                    WHERE w.rollout = s.rollout) WHERE v.verdict <> 'pass' \
-                    OR v.verifier_digest = ";
+                    WHERE w.rollout = s.rollout) WHERE v.verdict = 'invalid' \
+                    OR (v.verdict <> 'pass' AND h.kind = 'accepted') OR v.verifier_digest = ";
     assert_eq!(planted.sql(&format!("{standing}'{verifier}'")).trim(), "0");
     let stats = planted.on(["dataset", "stats", "--json"]).ok().json();
-    let current = "SELECT SUM(row_count) FROM shards WHERE superseded = 0";
+    let current = "SELECT SUM(row_count) FROM gyre_v1_shards WHERE superseded = 0";
     assert_eq!(stats["rows"].to_string(), planted.sql(current).trim());
 
     // Said again, it is the same; and nobody is judged by it any more.
@@ -504,11 +517,13 @@ fn registering_and_revoking_with_every_fault_end_as_if_nothing_had_happened() {
 fn a_revoked_task_leaves_the_dataset() {
     let planted = Planted::ran(None);
     let data = planted.data();
-    let task =
-        sql(&data, "SELECT r.task FROM shard_rows s JOIN rollouts r ON r.id = s.rollout LIMIT 1");
+    let task = sql(
+        &data,
+        "SELECT r.task FROM gyre_v1_shard_rows s JOIN rollouts r ON r.id = s.rollout LIMIT 1",
+    );
     let task = task.trim();
     let expected = format!(
-        "SELECT s.shard || ' ' || s.row_index || ' ' || s.rollout FROM shard_rows s \
+        "SELECT s.shard || ' ' || s.row_index || ' ' || s.rollout FROM gyre_v1_shard_rows s \
          JOIN rollouts r ON r.id = s.rollout WHERE r.task = '{task}'"
     );
     let expected = lines(&planted, &expected);

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::faults::{Place, each_round_once, every_second, has_ended, serve};
-use crate::support::{Running, SMALL, clean_state, finished, repository, run, text};
+use crate::support::{Running, SMALL, clean_state, finished, repository, run, sql, text};
 
 /// A schedule that ticks at no time that this test sees, with more keys.
 pub(crate) fn never(place: &Place, more: &str) -> PathBuf {
@@ -104,6 +104,33 @@ fn a_round_is_made_when_asked_for_and_not_while_paused() {
     place.clean();
     let unknown = run(place.gyre().args(["schedule", "run-now", "other"]));
     unknown.fails(60, &["other", "gyre schedule ls"]);
+}
+
+/// A round that is given up between its waves and their verdicts leaves none open:
+/// what was not judged is invalid, and says why.
+#[test]
+fn a_round_that_is_over_its_budget_leaves_no_attempt_without_a_verdict() {
+    let place = Place::sqlite();
+    let config = never(&place, "budget = { tokens = 1 }");
+    let mut running = serve(&place, &config, "");
+    until(&mut running, "serving");
+    for (round, ended) in
+        ["promoted", "the budget of 1 tokens", "the budget of 1 tokens"].into_iter().enumerate()
+    {
+        schedule(&place, &["run-now", "never"]);
+        let settled = until(&mut running, "tick_settled");
+        let detail = text(&settled, "detail");
+        let round = format!("round {round} of small-1");
+        assert!(detail.contains(&round) && detail.contains(ended), "{settled:#}");
+    }
+    signal(&running, "-TERM");
+    running.wait().ok();
+    place.clean();
+    let open = "SELECT COUNT(*), SUM(v.reason LIKE '%not judged: the budget of 1 tokens%') \
+        FROM rollouts r LEFT JOIN verdicts v ON v.rollout = r.id WHERE r.purpose = 'train'";
+    let counted = sql(&place.folder().join("data"), open);
+    let (all, invalid) = counted.trim().split_once('|').unwrap();
+    assert!(all == invalid && all != "0", "{counted}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ const TAMPERINGS: &[(&str, &str)] = &[
     (
         "UPDATE verdicts SET verdict = 'pass', score = 1.0, reason = NULL WHERE rollout = \
          (SELECT MIN(rollout) FROM verdicts WHERE verdict = 'fail' AND rollout NOT IN \
-         (SELECT rollout FROM shard_rows))",
+         (SELECT rollout FROM gyre_v1_shard_rows))",
         "row_changed",
     ),
     ("UPDATE checkpoints SET parent = NULL", "row_changed"),

@@ -56,7 +56,15 @@ fn the_api_tells_what_is_recorded() {
     assert!(task["key"]["reference"].is_string());
     assert!(!served.get(&format!("{base}/tasks?limit=500")).text().contains("\"reference\""));
 
-    let shard = items(&served.json(&format!("{base}/shards")))[0].clone();
+    let shards = served.json(&format!("{base}/shards"));
+    let of_kind = |kind: &str| {
+        let found = items(&shards).iter().find(|shard| shard["kind"] == kind);
+        found.unwrap_or_else(|| panic!("no shard of {kind} in {shards:#}")).clone()
+    };
+    let groups = of_kind("groups");
+    let file = served.get(&format!("{base}/shards/{}/file", text(&groups, "id")));
+    assert!(file.body.starts_with(b"PAR1"));
+    let shard = of_kind("accepted");
     let file = served.get(&format!("{base}/shards/{}/file", text(&shard, "id")));
     assert_eq!(file.body.len() as u64, shard["bytes"].as_u64().unwrap());
     assert!(file.body.starts_with(b"PAR1"));
@@ -65,7 +73,7 @@ fn the_api_tells_what_is_recorded() {
     assert!(!lineage["downstream"].as_array().unwrap().is_empty());
     let rows = served.get(&format!("{base}/dataset/rows"));
     assert!(rows.header("content-disposition").unwrap().starts_with("attachment"));
-    let published = sql(&data, "SELECT SUM(row_count) FROM shards WHERE superseded = 0");
+    let published = sql(&data, "SELECT SUM(row_count) FROM gyre_v1_shards WHERE superseded = 0");
     assert_eq!(rows.text().lines().count().to_string(), published.trim());
     let first: Value = serde_json::from_str(rows.text().lines().next().unwrap()).unwrap();
     assert!(first["messages"].is_array() && first["turns"][0]["loss_mask"].is_array());
@@ -84,6 +92,7 @@ fn the_api_tells_what_is_recorded() {
         assert!(!items(&served.json(&format!("{base}/{path}"))).is_empty(), "{path}");
     }
     let metrics = served.page("/metrics");
+    assert!(!metrics.contains("gyre_run_model_"), "the embedded model is no server: {metrics}");
     assert!(metrics.contains("gyre_round_pass_at_1{run=\"small-1\",round=\"2\"}"), "{metrics}");
     assert_eq!(served.stop(), Some(0));
 }

@@ -18,7 +18,8 @@ const SHARDS: usize = 400;
 fn large_run() -> tempfile::TempDir {
     let folder = finished_copy();
     let data = folder.path();
-    let largest = "FROM shards WHERE superseded = 0 ORDER BY bytes DESC LIMIT 1";
+    let largest =
+        "FROM shards WHERE superseded = 0 AND kind = 'accepted' ORDER BY bytes DESC LIMIT 1";
     let path = sql(data, &format!("SELECT path {largest}"));
     let file = data.join(path.trim());
     for copy in 1..=SHARDS {
@@ -143,7 +144,7 @@ fn a_shard_whose_path_leads_out_of_the_data_folder_is_not_served() {
         format!("{linked}/linked/secret"),
     ];
     let served = Served::start(folder.path());
-    let shard = sql(folder.path(), "SELECT id FROM shards LIMIT 1");
+    let shard = sql(folder.path(), "SELECT shard FROM gyre_v1_shards LIMIT 1");
     let shard = shard.trim();
     for path in paths {
         sql(folder.path(), &format!("UPDATE shards SET path = '{path}' WHERE id = '{shard}'"));

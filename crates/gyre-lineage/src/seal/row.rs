@@ -55,25 +55,21 @@ pub(crate) struct RowDigest(pub(crate) u128);
 
 impl RowDigest {
     /// Digests a row, read or to be written: its cells in the order of the table's
-    /// columns, each with its type, so that no two rows are written alike.
+    /// columns, each with its type, so that no two rows are written alike. A column
+    /// of [`Table::added`] is written with its name, and only where it holds another
+    /// value than rows of before: what was sealed without it stays as it was sealed.
     pub(crate) fn of(table: &Table, cells: &[Cell]) -> Self {
         let mut bytes = Vec::with_capacity(256);
         bytes.extend_from_slice(table.name.as_bytes());
-        for cell in cells {
-            match cell {
-                Cell::Null => bytes.push(b'n'),
-                Cell::Int(value) => {
-                    bytes.push(b'i');
-                    bytes.extend_from_slice(&value.to_le_bytes());
-                }
-                Cell::Real(value) => {
-                    bytes.push(b'r');
-                    bytes.extend_from_slice(&value.to_bits().to_le_bytes());
-                }
-                Cell::Text(text) => {
-                    bytes.push(b't');
-                    bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
-                    bytes.extend_from_slice(text.as_bytes());
+        for (at, cell) in cells.iter().enumerate() {
+            let column = table.columns.get(at).map_or("", |(name, _)| name);
+            match table.added.iter().find(|(name, _)| *name == column) {
+                None => write(&mut bytes, cell),
+                Some((_, before)) if matches!(cell, Cell::Text(text) if text == before) => {}
+                Some((name, _)) => {
+                    bytes.push(b'+');
+                    write(&mut bytes, &Cell::Text((*name).to_owned()));
+                    write(&mut bytes, cell);
                 }
             }
         }
@@ -84,6 +80,26 @@ impl RowDigest {
         let mut half = [0; 16];
         half.copy_from_slice(&digest.as_bytes()[..16]);
         Self(u128::from_be_bytes(half))
+    }
+}
+
+/// Writes a cell with its type and length.
+fn write(bytes: &mut Vec<u8>, cell: &Cell) {
+    match cell {
+        Cell::Null => bytes.push(b'n'),
+        Cell::Int(value) => {
+            bytes.push(b'i');
+            bytes.extend_from_slice(&value.to_le_bytes());
+        }
+        Cell::Real(value) => {
+            bytes.push(b'r');
+            bytes.extend_from_slice(&value.to_bits().to_le_bytes());
+        }
+        Cell::Text(text) => {
+            bytes.push(b't');
+            bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
     }
 }
 
@@ -319,5 +335,21 @@ mod tests {
         assert_eq!(digests.len(), rows.len());
         let other = RowDigest::of(&schema::SHARD_ROWS, &rows[0]);
         assert!(!digests.contains(&other));
+    }
+
+    #[test]
+    fn a_column_that_came_later_changes_no_digest_of_before() {
+        let before: Vec<_> = (0..schema::SHARDS.columns.len() - 1)
+            .map(|at| Cell::Int(i64::try_from(at).unwrap()))
+            .collect();
+        let digest = |kind: Option<&str>| {
+            let kind = kind.map(|kind| Cell::Text(kind.to_owned()));
+            let cells: Vec<_> = before.iter().cloned().chain(kind).collect();
+            RowDigest::of(&schema::SHARDS, &cells)
+        };
+        assert_eq!(digest(Some("accepted")), digest(None));
+        let others: HashSet<_> = ["groups", "accepted ", ""].map(|kind| digest(Some(kind))).into();
+        assert_eq!(others.len(), 3);
+        assert!(!others.contains(&digest(None)));
     }
 }

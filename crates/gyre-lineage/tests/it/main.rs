@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod conformance;
 mod errors;
+mod groups;
 mod listing;
 mod migrations;
 mod pooler;

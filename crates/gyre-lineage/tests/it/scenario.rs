@@ -2,7 +2,7 @@
 
 use gyre_lineage::{
     CheckpointRow, Commit, GateDecision, GateRow, Lease, NewEvent, NewRun, NewTask, PartRow,
-    Promotion, RolloutRow, ShardRow, ShardRowRef, Store, VerdictRow,
+    Promotion, RolloutRow, ShardKind, ShardRow, ShardRowRef, Store, VerdictRow,
 };
 use gyre_types::{
     CheckResult, CheckpointId, Composition, Digest, Interface, InvalidReason, Judgement, Limits,
@@ -146,7 +146,14 @@ pub(crate) fn shard(name: &str, round: u32, rows: usize) -> ShardRow {
         bytes: 999,
         rows: rows.try_into().unwrap(),
         superseded: false,
+        kind: ShardKind::Accepted,
     }
+}
+
+/// A shard of whole groups, which lies in a folder of its own.
+pub(crate) fn group_shard(name: &str, round: u32, rows: usize) -> ShardRow {
+    let path = StoredPath::new(format!("runs/r-1/dataset/groups/{name}.parquet"));
+    ShardRow { path, kind: ShardKind::Groups, ..shard(&format!("groups {name}"), round, rows) }
 }
 
 pub(crate) fn rows_of(shard: &ShardRow, rollouts: &[&RolloutRow]) -> Vec<ShardRowRef> {

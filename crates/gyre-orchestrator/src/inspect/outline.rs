@@ -1,7 +1,10 @@
 //! What a summary needs of a round's events.
 
 use gyre_lineage::{EventRow, RunRow};
-use gyre_round::{Decision, Rechecked, RejectReason, RoundEvent, RoundState, Stage, VerdictCounts};
+use gyre_round::{
+    Decision, ModelUsage, PublishedGroups, Rechecked, RejectReason, RoundEvent, RoundState, Stage,
+    VerdictCounts,
+};
 use gyre_types::{CheckpointId, Split};
 
 use super::state::round_state;
@@ -23,6 +26,8 @@ pub(super) struct Outline {
     pub(super) rollouts: u32,
     pub(super) tokens: u64,
     pub(super) rows: u32,
+    pub(super) groups: Option<PublishedGroups>,
+    pub(super) usage: ModelUsage,
     /// From the first event to the last.
     pub(super) seconds: f64,
 }
@@ -55,6 +60,8 @@ impl Outline {
             rollouts: state.rollouts,
             tokens: state.tokens,
             rows: state.rows,
+            groups: state.groups.clone(),
+            usage: state.usage,
             seconds: 0.0,
         }
     }
@@ -73,17 +80,20 @@ impl Outline {
 
     fn add(&mut self, event: RoundEvent) {
         match event {
-            RoundEvent::WaveRolledOut { rollouts, tokens, .. } => {
+            RoundEvent::WaveRolledOut { rollouts, tokens, usage, .. } => {
                 self.rollouts += rollouts;
                 self.tokens += tokens;
+                self.usage = self.usage.plus(usage);
             }
+            RoundEvent::Checked { usage, .. } => self.usage = self.usage.plus(usage),
             RoundEvent::WaveVerified { counts, rechecked, .. } => {
                 self.verdicts = self.verdicts.plus(counts);
                 self.rechecked = self.rechecked.plus(rechecked);
             }
-            RoundEvent::Curated { rows, .. } => self.rows = rows,
+            RoundEvent::Curated { rows, groups, .. } => (self.rows, self.groups) = (rows, groups),
             RoundEvent::Trained { candidate, .. } => self.candidate = Some(candidate),
-            RoundEvent::Evaluated { part, rechecked, .. } => {
+            RoundEvent::Evaluated { part, rechecked, usage, .. } => {
+                self.usage = self.usage.plus(usage);
                 self.is_measured |= part == Split::Test;
                 self.rechecked = self.rechecked.plus(rechecked);
             }
@@ -94,7 +104,7 @@ impl Outline {
                 self.stage = Stage::Rejected.name();
                 self.reasons = reasons;
             }
-            RoundEvent::Failed { cause, .. } => {
+            RoundEvent::Failed { cause, .. } | RoundEvent::BudgetSpent { cause, .. } => {
                 let failed = Stage::Failed { at: "", cause: String::new() };
                 self.stage = failed.name();
                 self.cause = Some(cause);
@@ -102,8 +112,7 @@ impl Outline {
             RoundEvent::Cancelled => self.stage = Stage::Cancelled.name(),
             RoundEvent::Planned { .. }
             | RoundEvent::TasksGenerated { .. }
-            | RoundEvent::PhaseOpened { .. }
-            | RoundEvent::Checked { .. } => {}
+            | RoundEvent::PhaseOpened { .. } => {}
         }
     }
 }

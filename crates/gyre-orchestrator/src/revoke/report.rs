@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::project::Project;
 
-/// Rows per page when the lineage is read.
 /// What a revocation touched and came to, run by run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RevocationReport {
@@ -37,10 +36,14 @@ pub struct RunRevocation {
     pub verdicts: u64,
     /// What was said before and is said now, such as `pass to fail`, with counts.
     pub corrected: BTreeMap<String, u64>,
-    /// Published rows touched.
+    /// Accepted rows touched.
     pub rows: Vec<TouchedRow>,
     /// Their shards.
     pub shards: Vec<TouchedShard>,
+    /// Shards of whole groups; `touched` counts attempts of their rounds, those that
+    /// had no verdict included.
+    #[serde(default)]
+    pub groups: Vec<TouchedShard>,
     /// Checkpoints trained on them, and all that came of these.
     pub checkpoints: Vec<CheckpointId>,
     /// Gates that compared such checkpoints or rest on such verdicts.
@@ -153,6 +156,7 @@ pub(super) fn describe(
                 || now.get(&promotion.round) != Some(&GateDecision::Rejected),
             champion: promotion.champion,
         });
+    let (shards, groups) = shards(project, run, touched)?;
     Ok(RunRevocation {
         run: run.clone(),
         verdicts: touched.verdicts.iter().map(|count| count.verdicts).sum(),
@@ -161,14 +165,20 @@ pub(super) fn describe(
             .map(|((before, now), n)| (format!("{before} to {now}"), n))
             .collect(),
         rows: touched.rows.iter().map(TouchedRow::of).collect(),
-        shards: shards(project, run, touched)?,
+        shards,
+        groups,
         checkpoints: touched.checkpoints.iter().map(|c| c.id.clone()).collect(),
         gates: touched.gates.iter().filter_map(reviewed).collect(),
         promotions: promotions.collect(),
     })
 }
 
-fn shards(project: &Project, run: &RunId, touched: &Touched) -> Result<Vec<TouchedShard>, Error> {
+/// The shards of accepted rows, and those of whole groups.
+fn shards(
+    project: &Project,
+    run: &RunId,
+    touched: &Touched,
+) -> Result<(Vec<TouchedShard>, Vec<TouchedShard>), Error> {
     let rows: BTreeMap<ShardId, u32> = crate::inspect::shards(project, run)?
         .into_iter()
         .map(|shard| (shard.id, shard.rows))
@@ -179,17 +189,21 @@ fn shards(project: &Project, run: &RunId, touched: &Touched) -> Result<Vec<Touch
         .map(|(shard, successor, _)| (shard, successor))
         .collect();
     let rows_of = |shard: &ShardId| rows.get(shard).copied().unwrap_or(0);
-    let shard = |shard: &ShardId| {
+    let shard = |shard: &ShardId, touched: u32| {
         let successor = successors.get(shard).cloned().flatten();
         TouchedShard {
             shard: shard.clone(),
             rows: rows_of(shard),
-            touched: touched.rows.iter().filter(|row| row.shard == *shard).count() as u32,
+            touched,
             successor_rows: successor.as_ref().map_or(0, rows_of),
             successor,
         }
     };
-    Ok(touched.shards.iter().map(shard).collect())
+    let rows_touched =
+        |id: &ShardId| touched.rows.iter().filter(|row| row.shard == *id).count() as u32;
+    let accepted = touched.shards.iter().map(|id| shard(id, rows_touched(id)));
+    let groups = touched.groups.iter().map(|(id, count)| shard(id, *count as u32));
+    Ok((accepted.collect(), groups.collect()))
 }
 
 impl TouchedRow {

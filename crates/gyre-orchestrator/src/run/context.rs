@@ -2,7 +2,8 @@
 
 use gyre_env::EpisodeSpec;
 use gyre_lineage::{Commit, RunRow, Store};
-use gyre_types::{Digest, Purpose, RolloutId, RunId, Seed, Split, Task};
+use gyre_round::ModelUsage;
+use gyre_types::{Digest, Purpose, RolloutId, RolloutRecord, RunId, Seed, Split, Task};
 
 use crate::cancel::Cancel;
 use crate::clock::Clock;
@@ -45,6 +46,18 @@ impl RunContext {
     /// [`Error::Interrupted`].
     pub(crate) fn check_cancelled(&self) -> Result<(), Error> {
         if self.cancel.is_cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// What the model's server was asked for to make some rollouts; nothing of the
+    /// embedded model.
+    pub(crate) fn usage<'r>(
+        &self,
+        records: impl IntoIterator<Item = &'r RolloutRecord>,
+    ) -> ModelUsage {
+        match self.config.model.is_server() {
+            true => ModelUsage::of(records),
+            false => ModelUsage::default(),
+        }
     }
 
     /// A commit without rows. The event log fills in who commits, after what and when.

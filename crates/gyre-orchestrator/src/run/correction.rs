@@ -91,7 +91,9 @@ impl<'a> Correction<'a> {
         let Self { run, log, revocation, .. } = self;
         let publisher = Publisher { run, of_workers: None };
         for shard in inspect::shards(&run.project, run.id())? {
-            if shard.superseded || !touched.shards.contains(&shard.id) {
+            let id = &shard.id;
+            let is_touched = touched.shards.contains(id) || touched.groups.contains_key(id);
+            if shard.superseded || !is_touched {
                 continue;
             }
             if let Some(rewrite) = rewrite_shard(run, revocation, shard)? {

@@ -38,7 +38,8 @@ pub(crate) fn evaluate(
     let counts = recheck.correct(count(&stored.records, &verdicts));
     let rechecked = recheck.rechecked;
     let faulted = stored.faulted.len() as u32 + count_faults(&verdicts);
-    let event = RoundEvent::Evaluated { part, counts, rechecked, faulted };
+    let usage = run.usage(&stored.records);
+    let event = RoundEvent::Evaluated { part, counts, rechecked, faulted, usage };
     let mut entry = LogEntry::new(run, event);
     entry.rows.rollout_parts.push(stored.part);
     entry.rows.rollouts = stored.rows;

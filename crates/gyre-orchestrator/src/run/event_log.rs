@@ -97,16 +97,15 @@ impl EventLog {
         anchor::renew(&run.project, &SealChain::Run(run.id().clone()))
     }
 
-    /// Records that the run is finished, unless it is over already.
+    /// Records how the run ended, unless it is over already.
     ///
     /// # Errors
     ///
     /// As [`EventLog::commit`].
-    pub(crate) fn finish(&mut self, run: &RunContext) -> Result<(), Error> {
+    pub(crate) fn end(&mut self, run: &RunContext, status: RunStatus) -> Result<(), Error> {
         if self.status == RunStatus::Active {
-            let finished = Some(RunStatus::Finished);
-            self.commit(run, Commit { run_status: finished, ..run.no_rows() })?;
-            self.status = RunStatus::Finished;
+            self.commit(run, Commit { run_status: Some(status), ..run.no_rows() })?;
+            self.status = status;
         }
         Ok(())
     }

@@ -95,7 +95,7 @@ fn a_budget_may_be_spent_and_not_overspent() {
     let over = budget.exceeded(&Spent { wall_ms: 2_001, ..spent }).unwrap();
     assert_eq!(over.to_string(), "the budget of 2 seconds is spent (3)");
     let over = budget.exceeded(&Spent { tokens: 11, ..spent }).unwrap();
-    assert_eq!((over.what, over.allowed, over.spent), ("tokens", 10, 11));
+    assert_eq!(over.to_string(), "the budget of 10 tokens is spent (11)");
 }
 
 #[test]

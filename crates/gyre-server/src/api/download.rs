@@ -6,6 +6,7 @@ use axum::http::Uri;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use axum::response::Response;
 use gyre_dataset::{RowReader, read_shard};
+use gyre_lineage::ShardKind;
 use gyre_orchestrator::{DataDir, inspect};
 use gyre_types::StoredPath;
 use tokio::io::AsyncReadExt;
@@ -68,7 +69,7 @@ fn permit(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
     })
 }
 
-/// All published rows, a JSON object a line, read as they are sent.
+/// All accepted rows, a JSON object a line, read as they are sent.
 pub(crate) async fn rows(State(app): State<Arc<App>>, path: PathParts, uri: Uri) -> Response {
     match open_rows(&app, path, &uri).await {
         Ok(response) => response,
@@ -83,7 +84,7 @@ async fn open_rows(app: &Arc<App>, path: PathParts, uri: &Uri) -> Result<Respons
         .read(move |app| {
             let run = asked.run(app)?.id;
             let shards = inspect::shards(&app.project, &run)?;
-            let published = shards.iter().filter(|shard| !shard.superseded);
+            let published = shards.iter().filter(|shard| shard.is_current(ShardKind::Accepted));
             let paths: Vec<_> = published.map(|shard| shard.path.clone()).collect();
             Ok((run, paths))
         })

@@ -147,6 +147,9 @@ pub(super) fn all() -> Map<String, Value> {
                 ("rollouts", count()),
                 ("tokens", count()),
                 ("rows", count()),
+                ("groups", or_null(any())),
+                ("usage", or_null(any())),
+                ("cost", or_null(any())),
                 ("seconds", number()),
             ]),
         ),
@@ -242,6 +245,7 @@ pub(super) fn all() -> Map<String, Value> {
             "Shard",
             object([
                 ("id", id("shard")),
+                ("kind", one_of(&["accepted", "groups"])),
                 ("round", count()),
                 ("path", text()),
                 ("sha256", digest()),

@@ -29,21 +29,22 @@ pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
             None => p.notice { "Nothing is published yet." },
         }
         @if figures.is_some() {
-            p { a href=(format!("/api/v1/runs/{}/dataset/rows", run.id)) download { "Download all rows as JSON Lines" } "; the shards below are Parquet." }
+            p { a href=(format!("/api/v1/runs/{}/dataset/rows", run.id)) download { "Download all accepted rows as JSON Lines" } "; the shards below are Parquet." }
         }
         h2 { "Shards" }
         div.scroll tabindex="0" role="region" aria-label="Shards" { table {
-            thead { tr { th scope="col" { "Shard" } th.n scope="col" { "Round" } th.n scope="col" { "Rows" } th.n scope="col" { "Size" } th scope="col" { "Parquet" } th scope="col" { "SHA-256" } } }
+            thead { tr { th scope="col" { "Shard" } th scope="col" { "Rows are" } th.n scope="col" { "Round" } th.n scope="col" { "Rows" } th.n scope="col" { "Size" } th scope="col" { "Parquet" } th scope="col" { "SHA-256" } } }
             tbody {
                 @for shard in &shards.rows { tr {
                     th scope="row" { (link(&run.id, "lineage", shard.id.as_str())) @if shard.superseded { " " span.tag.invalid { "superseded" } } }
+                    td { (shard.kind) }
                     td.n { (shard.round) }
                     td.n { (count(shard.rows.into())) }
                     td.n { (bytes(shard.bytes)) }
                     td { @if !shard.superseded { a href=(format!("/api/v1/runs/{}/shards/{}/file", run.id, shard.id)) download { "download" } } }
                     td.id { (shard.sha256) }
                 } }
-                @if shards.rows.is_empty() { tr { td colspan="6" { "No shard yet." } } }
+                @if shards.rows.is_empty() { tr { td colspan="7" { "No shard yet." } } }
             }
         } }
         @if !rows.is_empty() {
@@ -64,6 +65,7 @@ fn described(stats: &Stats) -> Markup {
     html! {
         dl.figures {
             (figure("Rows", &count(stats.rows), &bytes(stats.bytes)))
+            @if stats.attempts > 0 { (figure("Attempts in groups", &count(stats.attempts), &bytes(stats.attempts_bytes))) }
             (figure("Distinct tasks", &count(stats.distinct_tasks), ""))
             (figure("Distinct answers", &count(stats.distinct_answers), ""))
         }

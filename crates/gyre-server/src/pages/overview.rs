@@ -1,10 +1,11 @@
 use gyre_lineage::RunRow;
 use gyre_orchestrator::RoundSummary;
+use gyre_round::{Cost, ModelUsage};
 use maud::{Markup, html};
 
 use super::chart::{self, Bar, Point, count};
 use super::layout::Page;
-use super::parts::{export, figure, pages, rate, seconds, time};
+use super::parts::{export, figure, pages, rate, seconds, time, usage};
 use super::text::hostile;
 use crate::api::Asked;
 use crate::app::App;
@@ -77,6 +78,8 @@ fn headline(rounds: &[RoundSummary]) -> Markup {
     let rows: u64 = rounds.iter().map(|round| u64::from(round.rows)).sum();
     let tokens: u64 = rounds.iter().map(|round| round.tokens).sum();
     let time: f64 = rounds.iter().map(|round| round.seconds).sum();
+    let asked = rounds.iter().filter_map(|round| round.usage).reduce(ModelUsage::plus);
+    let cost = rounds.iter().filter_map(|round| round.cost.clone()).reduce(Cost::plus);
     let yielded = if rollouts == 0 { 0.0 } else { rows as f64 / rollouts as f64 };
     let invalid_share = if rollouts == 0 { 0.0 } else { invalid as f64 / rollouts as f64 };
     let held_out =
@@ -89,6 +92,7 @@ fn headline(rounds: &[RoundSummary]) -> Markup {
         (figure("Rollouts", &count(rollouts), &format!("{} tokens", count(tokens))))
         (figure("Yield", &chart::percent(yielded), &format!("{} rows published", count(rows))))
         (figure("Invalid", &chart::percent(invalid_share), &format!("{} rollouts", count(invalid))))
+        @if let Some(asked) = &asked { (usage(asked, cost.as_ref())) }
         (figure("Time", &seconds(time), "plan to end, all rounds"))
     }
 }

@@ -3,6 +3,7 @@
 use gyre_lineage::{RolloutWithVerdict, RunRow};
 use gyre_orchestrator::shown;
 pub(crate) use gyre_orchestrator::shown::{bytes, seconds};
+use gyre_round::{Cost, ModelUsage};
 use gyre_types::{RunId, Verdict};
 use maud::{Markup, html};
 
@@ -62,6 +63,16 @@ pub(crate) fn export(params: &Params) -> Markup {
 /// A figure with its name.
 pub(crate) fn figure(name: &str, value: &str, note: &str) -> Markup {
     html! { div { dt { (name) } dd { (value) @if !note.is_empty() { small { (note) } } } } }
+}
+
+/// What a model's server was asked for, and what that cost.
+pub(crate) fn usage(usage: &ModelUsage, cost: Option<&Cost>) -> Markup {
+    let (read, sampled) = (count(usage.tokens.prompt), count(usage.tokens.completion));
+    let requests = format!("{} requests", count(usage.requests));
+    html! {
+        (figure("Tokens in / out", &format!("{read} / {sampled}"), &requests))
+        @if let Some(cost) = cost { (figure("Cost", &cost.to_string(), "by the configured prices")) }
+    }
 }
 
 /// `41.2% [38.0, 44.4]`, or a dash.

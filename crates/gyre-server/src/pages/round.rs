@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::chart::{self, count};
 use super::layout::Page;
-use super::parts::{export, figure, link, rate, seconds, time, trail};
+use super::parts::{export, figure, link, rate, seconds, time, trail, usage};
 use super::text::hostile;
 use crate::api::Asked;
 use crate::app::App;
@@ -49,11 +49,15 @@ fn headline(summary: &RoundSummary) -> Markup {
         .interval
         .map(|[low, high]| format!("95%: {:.1} to {:.1}", 100.0 * low, 100.0 * high));
     let pass = summary.pass_at_1.map_or("–".to_owned(), chart::percent);
+    let groups = summary.groups.as_ref().map_or(String::new(), |groups| {
+        format!("and {} attempts in groups", count(groups.attempts.into()))
+    });
     html! {
         (figure("Held-out pass@1", &pass, &interval.unwrap_or_default()))
         (figure("Rollouts", &count(summary.rollouts.into()), &format!("{} tokens", count(summary.tokens))))
         (figure("Passed", &rate(summary.verdicts.pass_rate(), None), "of those with a verdict"))
-        (figure("Rows published", &count(summary.rows.into()), ""))
+        (figure("Rows published", &count(summary.rows.into()), &groups))
+        @if let Some(asked) = &summary.usage { (usage(asked, summary.cost.as_ref())) }
         (figure("Time", &seconds(summary.seconds), ""))
     }
 }
@@ -229,12 +233,15 @@ fn what(event: &RoundEvent) -> Markup {
         RoundEvent::PhaseOpened { phase, rollouts, waves } => { "phase " (phase) ": " (rollouts) " rollouts in " (waves) " waves" }
         RoundEvent::WaveRolledOut { at, rollouts, tokens, .. } => { "phase " (at.phase) " wave " (at.wave) ": " (rollouts) " rollouts, " (count(*tokens)) " tokens" }
         RoundEvent::WaveVerified { at, counts, .. } => { "phase " (at.phase) " wave " (at.wave) ": " (counts.passed) " passed, " (counts.failed) " failed, " (counts.invalid) " invalid" }
-        RoundEvent::Checked { canaries, alarms } => { (canaries.total()) " impossible tasks, " (alarms) " alarms" }
-        RoundEvent::Curated { rows, .. } => { (rows) " rows" }
+        RoundEvent::Checked { canaries, alarms, .. } => { (canaries.total()) " impossible tasks, " (alarms) " alarms" }
+        RoundEvent::Curated { rows, groups, .. } => {
+            (rows) " rows"
+            @if let Some(groups) = groups { ", " (groups.attempts) " attempts in " (groups.groups) " groups, " (groups.invalid) " without a verdict left out" }
+        }
         RoundEvent::Trained { steps, tokens, loss, .. } => { (steps) " steps, " (count(*tokens)) " tokens, loss " (format!("{loss:.4}")) }
         RoundEvent::Evaluated { part, counts, .. } => { (part) " part: " (counts.passed) " of " (counts.total()) " passed" }
         RoundEvent::Decided { decision, .. } => { @if decision.is_promotion() { "promoted" } @else { "rejected" } }
-        RoundEvent::Failed { cause, .. } => { (hostile(cause)) }
+        RoundEvent::Failed { cause, .. } | RoundEvent::BudgetSpent { cause, .. } => { (hostile(cause)) }
         RoundEvent::Cancelled => { "stopped" }
     } }
 }

@@ -3,6 +3,7 @@
 use gyre_lineage::RevocationTarget;
 use gyre_orchestrator::{
     Cancel, Project, Replacement, RevocationReport, RevokeRequest, Revoker, RunRevocation,
+    TouchedShard,
 };
 use gyre_types::Digest;
 
@@ -108,6 +109,13 @@ fn print(global: &Global, report: &RevocationReport, dry_run: bool) -> anyhow::R
     Ok(())
 }
 
+fn successor(shard: &TouchedShard) -> String {
+    match &shard.successor {
+        Some(successor) => format!("{successor} with {} rows", shard.successor_rows),
+        None => "nothing".to_owned(),
+    }
+}
+
 fn print_run(run: &RunRevocation) {
     output::line(format!("\n{}", run.run));
     let corrected: Vec<_> = run.corrected.iter().map(|(what, n)| format!("{n} {what}")).collect();
@@ -118,13 +126,13 @@ fn print_run(run: &RunRevocation) {
     output::line(format!("  {} verdicts touched: {corrected}", run.verdicts));
     for shard in &run.shards {
         let (touched, rows) = (shard.touched, shard.rows);
-        let now = match &shard.successor {
-            Some(successor) => format!("{successor} with {} rows", shard.successor_rows),
-            None => "nothing".to_owned(),
-        };
+        let (id, now) = (&shard.shard, successor(shard));
+        output::line(format!("  {id}: {touched} of {rows} rows touched; in its place: {now}"));
+    }
+    for shard in &run.groups {
+        let (id, touched, now) = (&shard.shard, shard.touched, successor(shard));
         output::line(format!(
-            "  {}: {touched} of {rows} rows touched; in its place: {now}",
-            shard.shard
+            "  {id}: {touched} attempts of its groups touched; in its place: {now}"
         ));
     }
     for checkpoint in &run.checkpoints {

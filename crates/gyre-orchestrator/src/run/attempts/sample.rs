@@ -42,6 +42,7 @@ impl Sampler<'_> {
             tokens: stored.rows.iter().map(|row| row.tokens).sum(),
             fuel: stored.rows.iter().map(|row| row.fuel).sum(),
             faulted: stored.faulted.len() as u32,
+            usage: self.run.usage(&stored.records),
         };
         let mut entry = LogEntry::new(self.run, event);
         entry.rows.rollout_parts.push(stored.part);

@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use gyre_lineage::{Commit, CorrectionStep, RevocationRow, ShardRewrite, ShardRow};
-use gyre_types::StoredPath;
+use gyre_lineage::{Commit, CorrectionStep, RevocationRow, ShardKind, ShardRewrite, ShardRow};
+use gyre_round::RoundPlan;
+use gyre_types::{Split, StoredPath};
 
+use super::groups::write_groups;
 use super::selection::select;
-use super::shard::write_shard;
+use super::shard::{WrittenShard, write_shard};
 use crate::error::Error;
 use crate::project::io;
 use crate::run::context::RunContext;
 use crate::run::recorded::recorded_state;
+use crate::run::tasks::store::load_tasks;
 
 /// A shard that is to be replaced.
 pub(crate) struct Rewrite {
@@ -35,12 +38,8 @@ pub(crate) fn rewrite_shard(
     let Some(plan) = state.plan else {
         return Err(run.unreadable(old.id.to_string(), "its round has no plan"));
     };
-    let selection = select(run, &plan)?;
-    let successor = match selection.chosen.accepted.is_empty() {
-        true => None,
-        false => Some(write_shard(run, old.round, &selection)?),
-    };
-    if successor.as_ref().is_some_and(|(shard, _)| shard.id == old.id) {
+    let successor = successor(run, &plan, old.kind)?;
+    if successor.as_ref().is_some_and(|written| written.shard.id == old.id) {
         return Ok(None);
     }
     let resolved = run.project.data.resolve(&old.path);
@@ -49,7 +48,7 @@ pub(crate) fn rewrite_shard(
     gyre_fault::io_point("revoke::set_aside").map_err(io("set aside", &file))?;
     let mut rows = run.no_rows();
     let mut rewrite = ShardRewrite { shard: old.id, moved_to, successor: None };
-    if let Some((shard, shard_rows)) = successor {
+    if let Some(WrittenShard { shard, rows: shard_rows }) = successor {
         rewrite.successor = Some(shard.id.clone());
         rows.shards.push(shard);
         rows.shard_rows = shard_rows;
@@ -58,6 +57,29 @@ pub(crate) fn rewrite_shard(
     step.rewrites.push(rewrite);
     rows.correction = Some(step);
     Ok(Some(Rewrite { rows, replaced: file }))
+}
+
+/// What a round publishes of a kind by the verdicts of today; nothing where no row is
+/// left.
+fn successor(
+    run: &RunContext,
+    plan: &RoundPlan,
+    kind: ShardKind,
+) -> Result<Option<WrittenShard>, Error> {
+    match kind {
+        ShardKind::Accepted => {
+            let selection = select(run, plan)?;
+            match selection.chosen.accepted.is_empty() {
+                true => Ok(None),
+                false => write_shard(run, plan.round, &selection).map(Some),
+            }
+        }
+        ShardKind::Groups => {
+            let tasks = load_tasks(run, plan.round, Split::Train)?;
+            let groups = write_groups(run, plan.round, &tasks)?;
+            Ok(groups.map(|(written, _)| written))
+        }
+    }
 }
 
 /// Removes the file of a shard that was replaced, once commit and index say so.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use gyre_dataset::{DatasetRow, DatasetWriter, RowSource};
-use gyre_lineage::{ShardRow, ShardRowRef, VerdictRow};
-use gyre_types::{Judgement, RolloutId, RolloutRecord, Task, TaskId};
+use gyre_dataset::{DatasetError, DatasetRow, DatasetWriter, PublishedShard, RowSource};
+use gyre_lineage::{ShardKind, ShardRow, ShardRowRef, VerdictRow};
+use gyre_types::{Judgement, RolloutId, Task, TaskId};
 
 use super::selection::Selection;
 use crate::error::Error;
@@ -15,6 +15,35 @@ use crate::run::recorded::rollout_records;
 /// many rows a round has.
 const ROWS_AT_A_TIME: usize = 1_000;
 
+/// A shard that lies on disk, and what its rows came from.
+pub(crate) struct WrittenShard {
+    pub(crate) shard: ShardRow,
+    pub(crate) rows: Vec<ShardRowRef>,
+}
+
+impl WrittenShard {
+    /// A shard as the lineage is to name it.
+    pub(crate) fn of(run: &RunContext, round: u32, kind: ShardKind, file: PublishedShard) -> Self {
+        let shard = ShardRow {
+            id: file.id,
+            round,
+            path: run.project.data.relative(&file.path),
+            sha256: file.sha256,
+            bytes: file.bytes,
+            rows: file.rollouts.len() as u32,
+            superseded: false,
+            kind,
+        };
+        let row_of = |(at, rollout): (usize, RolloutId)| ShardRowRef {
+            shard: shard.id.clone(),
+            row: at as u32,
+            rollout,
+        };
+        let rows = file.rollouts.into_iter().enumerate().map(row_of).collect();
+        Self { shard, rows }
+    }
+}
+
 /// Puts the shard of a selection on disk. It counts once a commit names it.
 ///
 /// # Errors
@@ -24,77 +53,58 @@ pub(crate) fn write_shard(
     run: &RunContext,
     round: u32,
     selection: &Selection,
-) -> Result<(ShardRow, Vec<ShardRowRef>), Error> {
+) -> Result<WrittenShard, Error> {
     let layout = run.project.data.dataset(run.id());
     layout.create()?;
     let mut writer = DatasetWriter::new(layout.data(), round);
-    for accepted in selection.chosen.accepted.chunks(ROWS_AT_A_TIME) {
-        for row in dataset_rows(run, accepted, &selection.tasks)? {
-            writer.push(row)?;
+    let accepted = &selection.chosen.accepted;
+    each_row(run, accepted, &selection.tasks, |source| writer.push(DatasetRow::of(source)))?;
+    let file = writer.seal()?.publish()?;
+    Ok(WrittenShard::of(run, round, ShardKind::Accepted, file))
+}
+
+/// Gives what the rows of some rollouts are made from to `push`, in order and so many
+/// at a time. Rollouts come by task, and waves are of tasks in order: those side by
+/// side lie in few parts.
+///
+/// # Errors
+///
+/// When something recorded is missing, or `push` fails.
+pub(crate) fn each_row(
+    run: &RunContext,
+    rollouts: &[RolloutId],
+    tasks: &BTreeMap<TaskId, Task>,
+    mut push: impl FnMut(RowSource<'_>) -> Result<(), DatasetError>,
+) -> Result<(), Error> {
+    let tools = gyre_env::program::tools::specs_json();
+    for rollouts in rollouts.chunks(ROWS_AT_A_TIME) {
+        let found = run.wait(run.store().rollouts_among(run.id(), rollouts))?;
+        let parts = found.iter().map(|row| &row.rollout.part);
+        let mut records = rollout_records(run, parts, &rollouts.iter().collect())?;
+        let mut verdicts: HashMap<_, _> =
+            found.into_iter().filter_map(|row| Some((row.rollout.id, row.verdict?))).collect();
+        for id in rollouts {
+            let missing = |what: &str| run.unreadable(id.to_string(), what);
+            let record = records.remove(id).ok_or_else(|| missing("its body is missing"))?;
+            let verdict = verdicts.remove(id).ok_or_else(|| missing("its verdict is missing"))?;
+            let task = tasks.get(&record.task).ok_or_else(|| missing("its task is missing"))?;
+            let (verifier_digest, judgement) = (verdict.verifier_digest, judgement(verdict));
+            // The binary verdict is the reward; per-check scores stand beside it.
+            let reward = if judgement.verdict.is_pass() { 1.0 } else { 0.0 };
+            push(RowSource {
+                record: &record,
+                task,
+                judgement: &judgement,
+                verifier_digest,
+                reward,
+                tools: &tools,
+            })?;
         }
     }
-    let file = writer.seal()?.publish()?;
-    let shard = ShardRow {
-        id: file.id,
-        round,
-        path: run.project.data.relative(&file.path),
-        sha256: file.sha256,
-        bytes: file.bytes,
-        rows: file.rollouts.len() as u32,
-        superseded: false,
-    };
-    let row_of = |(at, rollout): (usize, RolloutId)| ShardRowRef {
-        shard: shard.id.clone(),
-        row: at as u32,
-        rollout,
-    };
-    let rows = file.rollouts.into_iter().enumerate().map(row_of).collect();
-    Ok((shard, rows))
+    Ok(())
 }
 
-/// The rows of some accepted rollouts, in order. Rollouts are accepted by task,
-/// and waves are of tasks in order: those side by side lie in few parts.
-fn dataset_rows(
-    run: &RunContext,
-    accepted: &[RolloutId],
-    tasks: &BTreeMap<TaskId, Task>,
-) -> Result<Vec<DatasetRow>, Error> {
-    let found = run.wait(run.store().rollouts_among(run.id(), accepted))?;
-    let parts = found.iter().map(|row| &row.rollout.part);
-    let mut records = rollout_records(run, parts, &accepted.iter().collect())?;
-    let mut verdicts: HashMap<_, _> =
-        found.into_iter().filter_map(|row| Some((row.rollout.id, row.verdict?))).collect();
-    let tools = gyre_env::program::tools::specs_json();
-    let row = |id: &RolloutId| {
-        let missing = |what: &str| run.unreadable(id.to_string(), what);
-        let record = records.remove(id).ok_or_else(|| missing("its body is missing"))?;
-        let verdict = verdicts.remove(id).ok_or_else(|| missing("its verdict is missing"))?;
-        let task = tasks.get(&record.task).ok_or_else(|| missing("its task is missing"))?;
-        Ok(dataset_row(&record, task, &verdict, &tools))
-    };
-    accepted.iter().map(row).collect()
-}
-
-fn dataset_row(
-    record: &RolloutRecord,
-    task: &Task,
-    verdict: &VerdictRow,
-    tools: &str,
-) -> DatasetRow {
-    let judgement = Judgement {
-        verdict: verdict.verdict.clone(),
-        checks: verdict.checks.clone(),
-        fuel: verdict.fuel,
-        guests: verdict.guests,
-    };
-    // The binary verdict is the reward; per-check scores stand beside it.
-    let reward = if judgement.verdict.is_pass() { 1.0 } else { 0.0 };
-    DatasetRow::of(RowSource {
-        record,
-        task,
-        judgement: &judgement,
-        verifier_digest: verdict.verifier_digest,
-        reward,
-        tools,
-    })
+fn judgement(row: VerdictRow) -> Judgement {
+    let VerdictRow { verdict, checks, fuel, guests, .. } = row;
+    Judgement { verdict, checks, fuel, guests }
 }

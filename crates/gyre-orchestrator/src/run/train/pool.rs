@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gyre_dataset::{Layout, read_shard};
 use gyre_folder::Folder;
-use gyre_lineage::{RunRow, ShardRow};
+use gyre_lineage::{RunRow, ShardKind, ShardRow};
 use gyre_round::RoundPlan;
 use gyre_tasks::AdmittedTask;
 use gyre_train::{TrainError, TrainRow, TrainRowReader, TrainRows};
@@ -12,6 +12,7 @@ use gyre_types::{Message, Role, ShardId, Split};
 
 use crate::error::Error;
 use crate::inspect;
+use crate::policy_settings::TrainerSettings;
 use crate::project::{Project, io};
 use crate::run::context::RunContext;
 use crate::run::publish::index::published;
@@ -39,9 +40,15 @@ impl PoolRows {
             true => load_admitted(run, 0, Split::Train)?.into_values().collect(),
             false => vec![],
         };
+        // What a program reads of them is its own business: it may have learnt from all.
+        let kinds: &[ShardKind] = match run.config.trainer {
+            TrainerSettings::Embedded => &[ShardKind::Accepted],
+            TrainerSettings::Command(_) => &[ShardKind::Accepted, ShardKind::Groups],
+        };
         let oldest = (plan.round + 1).saturating_sub(run.config.pool.rounds_max);
         let mut shards = inspect::shards(&run.project, run.id())?;
-        shards.retain(|shard| !shard.superseded && (oldest..=plan.round).contains(&shard.round));
+        let is_given = |shard: &ShardRow| kinds.iter().any(|kind| shard.is_current(*kind));
+        shards.retain(|shard| is_given(shard) && (oldest..=plan.round).contains(&shard.round));
         let (project, run) = (run.project.clone(), run.row.clone());
         Ok(Self { project, run, demonstrations, shards, dataset })
     }
@@ -56,12 +63,15 @@ impl PoolRows {
         let layout = Layout::new(self.dataset.clone());
         layout.create()?;
         let own = self.project.data.dataset(&self.run.id);
-        let (card, shards) = published(&self.project, &self.run, self.shards.clone());
-        for shard in &shards {
-            let name = Path::new(&shard.path).file_name().unwrap_or_default();
-            let place = layout.data().path().join(name);
-            own.data().link(name, &layout.data(), name).map_err(io("link", &place))?;
+        for shard in &self.shards {
+            let name = Path::new(shard.path.as_text()).file_name().unwrap_or_default();
+            let (from, to) = match shard.kind {
+                ShardKind::Accepted => (own.data(), layout.data()),
+                ShardKind::Groups => (own.groups(), layout.groups()),
+            };
+            from.link(name, &to, name).map_err(io("link", &to.path().join(name)))?;
         }
+        let (card, shards) = published(&self.project, &self.run, self.shards.clone());
         layout.write_index(&card, &shards)?;
         std::path::absolute(layout.root()).map_err(io("find", layout.root()))
     }
@@ -87,7 +97,8 @@ impl TrainRows for PoolRows {
             })
         };
         let demonstrations = self.demonstrations.iter().map(demonstration);
-        Ok(Box::new(demonstrations.chain(self.shards.iter().flat_map(of_shard))))
+        let accepted = self.shards.iter().filter(|shard| shard.kind == ShardKind::Accepted);
+        Ok(Box::new(demonstrations.chain(accepted.flat_map(of_shard))))
     }
 }
 

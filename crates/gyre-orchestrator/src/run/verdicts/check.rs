@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use gyre_env::EpisodeOutcome;
 use gyre_lineage::{AlarmRow, CanaryRow, RunStatus};
-use gyre_round::{GuardPlan, RoundEvent, RoundPlan, RoundState, VerdictCounts, select_canaries};
+use gyre_round::{
+    GuardPlan, ModelUsage, RoundEvent, RoundPlan, RoundState, VerdictCounts, select_canaries,
+};
 use gyre_tasks::AdmittedTask;
 use gyre_types::{CheckpointId, RolloutRecord, Split, Verdict, to_json};
 use gyre_verify::Verifier;
@@ -46,7 +48,7 @@ impl VerifierCheck<'_> {
         let Some(guards) = &plan.guards else {
             return Err(run.unreadable("the plan", "it has no guards"));
         };
-        let canaries = self.canaries(plan, guards)?;
+        let (canaries, usage) = self.canaries(plan, guards)?;
         let mut alarms: Vec<_> = canaries.iter().filter_map(canary_alarm).collect();
         let accepted = canaries.iter().find(|canary| canary.verdict.is_pass()).map(accepted);
         alarms.extend(accept_rate_alarms(run, plan.round, guards)?);
@@ -54,7 +56,7 @@ impl VerifierCheck<'_> {
         let stopped = guards.alarms.stop.then(|| all.first().map(stopped)).flatten();
 
         let counts = count(&canaries);
-        let event = RoundEvent::Checked { canaries: counts, alarms: all.len() as u32 };
+        let event = RoundEvent::Checked { canaries: counts, alarms: all.len() as u32, usage };
         let mut entry = LogEntry::new(run, event);
         if let Some(cause) = accepted.or(stopped) {
             entry.event = RoundEvent::Failed { cause, ends_run: true };
@@ -66,10 +68,14 @@ impl VerifierCheck<'_> {
     }
 
     /// Has the champion attempt impossible tasks, as it attempted the ordinary
-    /// ones. They take no part in anything else.
-    fn canaries(&mut self, plan: &RoundPlan, guards: &GuardPlan) -> Result<Vec<CanaryRow>, Error> {
+    /// ones. They take no part in anything else but what the model was asked for.
+    fn canaries(
+        &mut self,
+        plan: &RoundPlan,
+        guards: &GuardPlan,
+    ) -> Result<(Vec<CanaryRow>, ModelUsage), Error> {
         let (Some(phase), Some(champion)) = (plan.phases.first(), &plan.champion) else {
-            return Ok(vec![]);
+            return Ok((vec![], ModelUsage::default()));
         };
         let (run, round) = (self.run, plan.round);
         let set = self.tasks.set(run, round, Split::Train)?;
@@ -78,7 +84,7 @@ impl VerifierCheck<'_> {
         drop(set);
         self.tasks.forget_set();
         if made.is_empty() {
-            return Ok(vec![]);
+            return Ok((vec![], ModelUsage::default()));
         }
         let find = || checkpoint_dir(&run.project, run.id(), champion);
         let model = self.attempter.model(champion, find, &run.cancel)?;
@@ -89,7 +95,8 @@ impl VerifierCheck<'_> {
         working(self.observer, round, "attempting impossible tasks", 0, count);
         let attempts = self.attempter.attempt(&model, &settings, &episodes);
         drop(episodes);
-        judge_canaries(run, (round, champion), made, attempts)
+        let usage = run.usage(attempts.iter().map(|attempt| &attempt.record));
+        Ok((judge_canaries(run, (round, champion), made, attempts)?, usage))
     }
 }
 
