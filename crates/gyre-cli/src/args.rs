@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 mod db;
+mod evaluate;
 mod model;
 mod query;
 mod schedule;
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use gyre_types::{RunId, Split};
 
 pub(crate) use db::{DbCommand, GcArgs};
+pub(crate) use evaluate::EvaluateArgs;
 pub(crate) use model::{CheckModelArgs, ModelCommand};
 pub(crate) use query::{DiffArgs, QueryArgs, RolloutsArgs};
 pub(crate) use schedule::ScheduleCommand;
@@ -98,6 +100,8 @@ pub(crate) enum Command {
     Gc(GcArgs),
     /// Run recorded rollouts again and compare every byte.
     Replay(ReplayArgs),
+    /// Measure a model on the held-out tasks alone, or compare two.
+    Evaluate(EvaluateArgs),
     /// Show what something came from and what came of it.
     Lineage(ById),
     /// Check rows, files and logs against the invariants of the lineage.

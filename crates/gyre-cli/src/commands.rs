@@ -8,6 +8,7 @@ mod dataset;
 mod db;
 mod diff;
 mod doctor;
+mod evaluate;
 mod gc;
 mod judge;
 mod model;
@@ -44,6 +45,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Db(command) => db::db(&global, command),
         Command::Gc(args) => gc::gc(&global, &args),
         Command::Replay(args) => replay::replay(&global, &args),
+        Command::Evaluate(args) => evaluate::evaluate(&global, &args),
         Command::Lineage(args) => show::lineage(&global, &args),
         Command::Audit(args) => audit::audit(&global, &args),
         Command::Dataset(command) => dataset::dataset(&global, command),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gyre_lineage::AlarmRow;
 use gyre_orchestrator::{Observer, Progress, RoundSummary, RunConfig, inspect};
-use gyre_round::{ModelUsage, RoundEvent, RoundState, VerdictCounts};
+use gyre_round::{ModelUsage, RoundEvent, RoundState, Stage, VerdictCounts};
 use gyre_types::RunId;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -266,7 +266,11 @@ impl Status {
     }
 
     fn text(&self, title: &str, rounds: u32, left: Option<f64>) -> String {
-        let mut text = format!("{title}/{rounds} {}", self.stage);
+        // Outside a run there are no rounds to count.
+        let mut text = match rounds {
+            0 => self.stage.clone(),
+            _ => format!("{title}/{rounds} {}", self.stage),
+        };
         if self.planned > 0 {
             text.push_str(&format!(" · {}/{} rollouts", self.rollouts, self.planned));
         }
@@ -312,7 +316,7 @@ fn told(event: &RoundEvent, state: &RoundState, beginning: &Beginning) -> Option
                 (canaries.failed, canaries.total(), state.rechecked.repeated);
             Some(format!("{refused} of {all} impossible tasks refused, {again} accepts rechecked"))
         }
-        RoundEvent::Curated { rows, groups, .. } if *rows > 0 => {
+        RoundEvent::Curated { rows, groups, .. } if *rows > 0 || state.collects_only() => {
             let groups = groups.as_ref().map_or(String::new(), |groups| {
                 let (attempts, tasks) = (groups.attempts, groups.groups);
                 format!(", and {attempts} attempts in {tasks} whole groups")
@@ -334,7 +338,11 @@ fn alarmed(title: &str, alarm: &AlarmRow) -> String {
     format!("{title}: alarm: {text}")
 }
 
-fn finished(title: &str, summary: &RoundSummary) -> String {
+pub(crate) fn finished(title: &str, summary: &RoundSummary) -> String {
+    if summary.stage == Stage::Collected.name() {
+        let rows = summary.rows;
+        return format!("{title}: collected, {rows} rows, {}", output::seconds(summary.seconds));
+    }
     let figure = match (summary.pass_at_1, summary.interval) {
         (Some(rate), Some(interval)) => output::percent_with(rate, interval),
         _ => "not measured".to_owned(),

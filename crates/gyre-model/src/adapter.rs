@@ -12,7 +12,8 @@ impl OpenAi {
     /// `model` set to it.
     ///
     /// A name stands for one adapter for ever, so that no rollout can be made by
-    /// another one than it says: give each version a name of its own.
+    /// another one than it says: give each version a name of its own. So a name that
+    /// the server lists already is not loaded again, as after a crash.
     ///
     /// vLLM needs `--enable-lora` and `VLLM_ALLOW_RUNTIME_LORA_UPDATING=True`, SGLang
     /// `--enable-lora`.
@@ -21,6 +22,10 @@ impl OpenAi {
     ///
     /// When the dialect has no such request, or the server refuses it.
     pub async fn load_adapter(&self, name: &str, folder: &Path) -> Result<(), ModelError> {
+        let listed = self.models().await.unwrap_or_default();
+        if listed.iter().any(|listed| listed == name) {
+            return Ok(());
+        }
         let body = json!({"lora_name": name, "lora_path": folder.to_string_lossy()});
         self.order("load_lora_adapter", &body).await
     }

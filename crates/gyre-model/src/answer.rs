@@ -44,7 +44,19 @@ pub(crate) fn read(
         tokens,
         logprobs,
         usage,
-        model: body["model"].as_str().map(str::to_owned),
+        model: answered_by(body),
+    })
+}
+
+/// The model that answered, by its name, and behind `@` the version of its weights where
+/// the server tells it: SGLang does, whose weights may change in place.
+fn answered_by(body: &Value) -> Option<String> {
+    let name = body["model"].as_str()?;
+    let places = [&body["metadata"], &body["choices"][0]["meta_info"]];
+    let version = places.iter().find_map(|place| place["weight_version"].as_str());
+    Some(match version.filter(|version| !matches!(*version, "" | "default")) {
+        Some(version) => format!("{name}@{version}"),
+        None => name.to_owned(),
     })
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::dialect::Dialect;
+use crate::error::{ModelError, ModelErrorKind};
 use crate::meter::{Budget, Prices};
 
 /// How a model behind an OpenAI-compatible server is reached and asked. Unknown
@@ -188,6 +189,20 @@ impl OpenAiConfig {
         }
         self.prices.validate()?;
         Ok(url)
+    }
+
+    /// The scheme, host and port of the server.
+    ///
+    /// # Errors
+    ///
+    /// When `url` is none that can be used.
+    pub fn origin(&self) -> Result<String, ModelError> {
+        let url = self.base_url().map_err(|why| ModelError {
+            origin: "model".to_owned(),
+            kind: ModelErrorKind::Configuration { why },
+            attempts: 0,
+        })?;
+        Ok(url.origin().ascii_serialization())
     }
 
     /// The base address without a slash at its end.

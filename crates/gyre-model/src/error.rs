@@ -133,6 +133,16 @@ pub enum ModelErrorKind {
         /// The model's name in this one.
         now: String,
     },
+    /// The server serves other models than the one that is asked for.
+    #[error("{}", not_served(.asked, .listed, .answers_as.as_deref()))]
+    NotServed {
+        /// The model that is asked for.
+        asked: String,
+        /// The models that the server lists.
+        listed: Vec<String>,
+        /// The model that its answer named.
+        answers_as: Option<String>,
+    },
     /// The configuration or the request cannot be used.
     #[error("{why}")]
     Configuration {
@@ -238,6 +248,7 @@ impl ModelErrorKind {
             Self::Malformed { .. } => "malformed",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::ModelChanged { .. } => "model_changed",
+            Self::NotServed { .. } => "not_served",
             Self::Configuration { .. } => "configuration",
             Self::BudgetSpent { .. } => "budget_spent",
             Self::Down { .. } => "down",
@@ -261,6 +272,7 @@ impl ModelErrorKind {
             | Self::Redirected { .. }
             | Self::BodyTooLarge { .. }
             | Self::ModelChanged { .. }
+            | Self::NotServed { .. }
             | Self::Configuration { .. }
             | Self::BudgetSpent { .. }
             | Self::Down { .. }
@@ -277,7 +289,9 @@ impl ModelErrorKind {
             | Self::ErrorBody { .. } => Billed::Unknown,
             Self::Status { status, .. } if *status >= 500 => Billed::Unknown,
             Self::Malformed { billed, .. } => *billed,
-            Self::BodyTooLarge { .. } | Self::ModelChanged { .. } => Billed::Yes,
+            Self::BodyTooLarge { .. } | Self::ModelChanged { .. } | Self::NotServed { .. } => {
+                Billed::Yes
+            }
             _ => Billed::No,
         }
     }
@@ -310,6 +324,23 @@ fn is_transient(status: u16) -> bool {
 
 fn quoted(says: &str) -> String {
     if says.is_empty() { String::new() } else { format!(": {says:?}") }
+}
+
+/// Names shown of a list: a hosted server's may have hundreds.
+const LISTED_SHOWN: usize = 8;
+
+fn not_served(asked: &str, listed: &[String], answers_as: Option<&str>) -> String {
+    let shown: Vec<_> = listed.iter().take(LISTED_SHOWN).map(|name| format!("{name:?}")).collect();
+    let more = if listed.len() > LISTED_SHOWN { ", …" } else { "" };
+    let answered = match answers_as {
+        Some(name) => format!(" and answers as {name:?}"),
+        None => String::new(),
+    };
+    format!(
+        "the server does not serve {asked:?}: it lists {}{more}{answered}; serve that model under \
+         that name, or name the one that is served",
+        shown.join(", ")
+    )
 }
 
 fn key_advice(key_env: Option<&str>) -> String {

@@ -32,6 +32,7 @@ mod probe;
 mod recorded;
 mod request;
 mod secret;
+mod serving;
 mod tokens;
 mod transport;
 

@@ -27,6 +27,8 @@ pub struct OpenAi {
     config: OpenAiConfig,
     model: String,
     checkpoint: Option<CheckpointId>,
+    /// The checkpoint below an adapter.
+    base: Option<CheckpointId>,
     transport: Transport,
     limiter: Limiter,
     circuit: Circuit,
@@ -60,6 +62,7 @@ impl OpenAi {
         Ok(Self {
             model,
             checkpoint: None,
+            base: None,
             limiter: Limiter::new(config.in_flight_max),
             circuit: Circuit::new(),
             meter,
@@ -77,6 +80,14 @@ impl OpenAi {
         self
     }
 
+    /// Says which checkpoint lies below the adapter that the server serves: it decides
+    /// answers too.
+    #[must_use]
+    pub fn on_top_of(mut self, base: CheckpointId) -> Self {
+        self.base = Some(base);
+        self
+    }
+
     /// Counts on a meter that others count on too, such as the client of the
     /// candidate beside that of the champion.
     #[must_use]
@@ -88,6 +99,11 @@ impl OpenAi {
     /// What was spent so far.
     pub fn spent(&self) -> Spent {
         self.meter.spent()
+    }
+
+    /// The server's scheme, host and port.
+    pub fn origin(&self) -> &str {
+        self.transport.origin()
     }
 
     /// The model's name, as requests name it.
@@ -167,7 +183,7 @@ impl OpenAi {
             Err(kind) => self.meter.count_failure(kind.billed()),
         }
         let (completion, value) = read?;
-        self.check_model(completion.model.as_deref())?;
+        self.check_model(value["model"].as_str())?;
         Ok((completion, value))
     }
 
@@ -256,11 +272,11 @@ impl ModelClient for OpenAi {
         let origin = self.checkpoint.is_none().then(|| self.transport.origin());
         let name = (&self.model, origin, &self.checkpoint);
         let asked = (dialect, top_p, top_k, min_p, extra);
-        ModelIdentity {
-            name: self.model.clone(),
-            checkpoint: self.checkpoint.clone(),
-            digest: Digest::of_json(&("openai/1", name, asked)),
-        }
+        let digest = match &self.base {
+            None => Digest::of_json(&("openai/1", name, asked)),
+            Some(base) => Digest::of_json(&("openai/1", name, asked, base)),
+        };
+        ModelIdentity { name: self.model.clone(), checkpoint: self.checkpoint.clone(), digest }
     }
 }
 

@@ -32,6 +32,11 @@ pub(crate) fn story(seed: u64) -> ChatRequest {
     ChatRequest { seed: Seed(seed), ..request("Tell a story about a lighthouse.", sampling) }
 }
 
+/// Asks for as little as makes a server answer. Models that reason do so first.
+pub(crate) fn greeting() -> ChatRequest {
+    request("Say hello.", Sampling { temperature: 0.0, tokens_max: 16 })
+}
+
 /// Asks for a call of the tool.
 pub(crate) fn call(choice: ToolChoice) -> ChatRequest {
     let tool = ToolSpec {

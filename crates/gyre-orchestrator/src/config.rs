@@ -486,6 +486,11 @@ impl RunConfig {
         }
     }
 
+    /// Whether rounds end once their rows are published: nobody trains.
+    pub fn collects_only(&self) -> bool {
+        self.trainer == TrainerSettings::None
+    }
+
     /// Demonstrations by difficulty, as numbers.
     pub fn demonstrations(&self) -> BTreeMap<u32, u32> {
         let parse = |(d, n): (&String, &u32)| d.parse().ok().map(|d: u32| (d, *n));
@@ -506,6 +511,8 @@ impl RunConfig {
         policy_settings::check(&self.model, &self.trainer, &self.start)?;
         policy_settings::check_budget(&self.model, &self.budget)?;
         let rollout = &self.rollout;
+        // Without candidates there is nothing that would have to be measured.
+        let held_out_min = u32::from(!self.collects_only());
         let bounds = [
             ("rounds", self.rounds, 1, 10_000),
             ("rollout.tasks_per_round", rollout.tasks_per_round, 1, 1_000_000),
@@ -515,8 +522,8 @@ impl RunConfig {
             ("rollout.turn_tokens_max", rollout.turn_tokens_max, 1, 100_000),
             ("rollout.rollout_tokens_max", rollout.rollout_tokens_max, 1, 1_000_000),
             ("rollout.tasks_per_wave", rollout.tasks_per_wave, 1, 10_000),
-            ("held_out.gate", self.held_out.gate, 1, 1_000_000),
-            ("held_out.test", self.held_out.test, 1, 1_000_000),
+            ("held_out.gate", self.held_out.gate, held_out_min, 1_000_000),
+            ("held_out.test", self.held_out.test, held_out_min, 1_000_000),
             (
                 "held_out.tasks_per_composition_max",
                 self.held_out.tasks_per_composition_max,
@@ -578,7 +585,7 @@ impl RunConfig {
         if let Some(key) = demonstrations.keys().find(|key| key.parse::<u32>().is_err()) {
             return Err(("cold_start.demonstrations", format!("has {key:?}, not a difficulty")));
         }
-        if demonstrations.values().sum::<u32>() == 0 {
+        if self.start.is_default() && demonstrations.values().sum::<u32>() == 0 {
             return Err(("cold_start.demonstrations", "asks for none".to_owned()));
         }
         self.check_schedules()

@@ -103,12 +103,15 @@ fn families(
     config: &RunConfig,
     registry: Option<&Project>,
 ) -> Result<BTreeMap<String, Family>, Error> {
+    // Nothing is demonstrated to a model by name; a run that starts from a checkpoint
+    // has always had the family too, and its fingerprint.
+    let demonstrates = config.start.model.is_none().then_some(&config.cold_start.family);
     let named: BTreeSet<&String> = config
         .curriculum
         .families
         .iter()
         .map(|family| &family.family)
-        .chain([&config.cold_start.family])
+        .chain(demonstrates)
         .collect();
     let judging = Judging::of(config, registry);
     let load = |name: &String| {

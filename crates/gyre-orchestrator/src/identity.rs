@@ -54,7 +54,7 @@ impl Components {
 
 /// The settings that decide results, as each component gives them. Canaries and alarms
 /// are none of them: they may end a run, and change nothing else.
-fn settings(config: &RunConfig) -> Result<Value, JsonError> {
+pub(crate) fn settings(config: &RunConfig) -> Result<Value, JsonError> {
     let mut settings = json!({
         "seed": config.seed,
         "held_out": config.held_out.identity()?,

@@ -23,6 +23,7 @@ mod clock;
 mod config;
 mod engine;
 mod error;
+mod evaluate;
 mod gc;
 mod harness;
 mod host;
@@ -48,6 +49,7 @@ mod stored;
 mod summary;
 mod trainers;
 mod unknown_key;
+mod weights;
 mod worker;
 mod worker_settings;
 
@@ -62,6 +64,9 @@ pub use config::{
 };
 pub use engine::EmbeddedError;
 pub use error::Error;
+pub use evaluate::{
+    Attempts, EVALUATION_VERSION, EvaluatedModel, EvaluationReport, Evaluator, Subject,
+};
 pub use gc::{GcItem, GcReport, GcRules, collect as collect_garbage};
 pub use gyre_fault::Failpoints;
 pub use harness::{Harness, open_sandbox};

@@ -1,11 +1,13 @@
 //! Chooses who acts: loads a checkpoint, or has a server serve it.
 
+mod updates;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use gyre_folder::Folder;
 use gyre_model::{ModelClient, OpenAi, OpenAiConfig, Secret};
-use gyre_train::{ServerSlot, Target};
+use gyre_train::{ServerSlot, Target, UpdateConfig};
 use gyre_types::{CheckpointId, Digest};
 
 use crate::cancel::Cancel;
@@ -14,6 +16,8 @@ use crate::error::Error;
 use crate::host;
 use crate::policy_settings::{ModelKind, ModelSettings};
 use crate::project::{Project, io};
+use crate::weights::Weights;
+use updates::Updates;
 
 /// Models of one run: one is loaded at a time, and one server runs.
 pub(crate) struct Models {
@@ -21,6 +25,7 @@ pub(crate) struct Models {
     /// Where servers leave their logs.
     logs: Folder,
     slot: Option<ServerSlot>,
+    updates: Updates,
     loaded: Option<Model>,
 }
 
@@ -35,7 +40,8 @@ pub(crate) struct Model {
 impl Models {
     /// Models as configured; nothing is loaded or started yet.
     pub(crate) fn new(settings: &ModelSettings, logs: Folder) -> Self {
-        Self { settings: settings.clone(), logs, slot: None, loaded: None }
+        let settings = settings.clone();
+        Self { settings, logs, slot: None, updates: Updates::default(), loaded: None }
     }
 
     /// The model last loaded, where it is of this checkpoint.
@@ -49,17 +55,14 @@ impl Models {
         &mut self,
         project: &Project,
         checkpoint: &CheckpointId,
-        dir: &Path,
+        weights: &Weights,
         cancel: &Cancel,
     ) -> Result<Model, Error> {
         // The last one goes first: there may be memory for one of them.
         self.loaded = None;
         let client: Arc<dyn ModelClient> = match self.settings.kind {
-            ModelKind::Embedded => engine::load(checkpoint, dir)?,
-            ModelKind::Openai => {
-                let url = self.serve(project, checkpoint, dir, cancel)?;
-                Arc::new(self.client(project, checkpoint, url)?)
-            }
+            ModelKind::Embedded => engine::load(checkpoint, weights.whole()?)?,
+            ModelKind::Openai => Arc::new(self.served(project, checkpoint, weights, cancel)?),
         };
         let episodes_max = self.settings.episodes_max as usize;
         let model = Model { checkpoint: checkpoint.clone(), client, episodes_max };
@@ -72,22 +75,75 @@ impl Models {
         &self,
         project: &Project,
         checkpoint: &CheckpointId,
-        dir: &Path,
+        weights: &Weights,
     ) -> Result<Digest, Error> {
         match self.settings.kind {
-            ModelKind::Embedded => Ok(engine::policy_digest(dir)?),
+            ModelKind::Embedded => Ok(engine::policy_digest(weights.whole()?)?),
             ModelKind::Openai => {
-                let client = self.client(project, checkpoint, self.settings.server.url.clone())?;
-                Ok(client.identity().digest)
+                let url = self.settings.server.url.clone();
+                Ok(self.client(project, checkpoint, weights, url)?.identity().digest)
             }
         }
     }
 
-    fn serve(
+    /// A client of the server, which serves what is asked for.
+    fn served(
         &mut self,
         project: &Project,
         checkpoint: &CheckpointId,
-        dir: &Path,
+        weights: &Weights,
+        cancel: &Cancel,
+    ) -> Result<OpenAi, Error> {
+        let target = self.target(checkpoint, weights)?;
+        let url = self.start(project, &target, cancel)?;
+        let client = self.client(project, checkpoint, weights, url)?;
+        match self.settings.update.clone() {
+            Some(update) => {
+                self.logs.make().map_err(io("make", &self.logs.path()))?;
+                let log = self.logs.path().join("update.log");
+                self.updates.update(project, &update, &client, &target, &log, cancel)?;
+                project.wait(client.require_serving())?;
+            }
+            None => require_serving(project, &client)?,
+        }
+        Ok(client)
+    }
+
+    /// What the server is to serve.
+    fn target(&self, checkpoint: &CheckpointId, weights: &Weights) -> Result<Target, Error> {
+        let absolute = |dir: &Path| std::path::absolute(dir).map_err(io("find", dir));
+        let (whole, adapter) = match weights {
+            Weights::Whole(folder) => (Some(folder.as_path()), None),
+            Weights::Adapter { folder, base } => {
+                let base = base.as_ref().and_then(|base| base.folder.as_deref());
+                (base, Some(folder.as_path()))
+            }
+            Weights::Named(_) => (None, None),
+        };
+        Ok(Target {
+            checkpoint: whole.map(absolute).transpose()?,
+            adapter: adapter.map(absolute).transpose()?,
+            name: self.name(checkpoint, weights),
+        })
+    }
+
+    /// What requests call the model.
+    fn name(&self, checkpoint: &CheckpointId, weights: &Weights) -> String {
+        let has_own_name = self.settings.update.as_ref().is_some_and(UpdateConfig::loads_adapters);
+        match (weights, &self.settings.server.model) {
+            (Weights::Named(named), _) => named.model.clone(),
+            // Each adapter is loaded under a name of its own, beside the base.
+            (Weights::Adapter { .. }, _) if has_own_name => checkpoint.to_string(),
+            (_, Some(name)) => name.clone(),
+            (_, None) => checkpoint.to_string(),
+        }
+    }
+
+    /// Where the server listens, once it is started if it is Gyre's to start.
+    fn start(
+        &mut self,
+        project: &Project,
+        target: &Target,
         cancel: &Cancel,
     ) -> Result<String, Error> {
         let Some(serve) = &self.settings.serve else {
@@ -101,12 +157,7 @@ impl Models {
                 none.insert(ServerSlot::new(serve.clone(), host::host()?, logs))
             }
         };
-        let target = Target {
-            checkpoint: Some(std::path::absolute(dir).map_err(io("find", dir))?),
-            adapter: None,
-            name: checkpoint.to_string(),
-        };
-        let server = project.wait(slot.serve(&target, cancel.token()))?;
+        let server = project.wait(slot.serve(target, cancel.token()))?;
         Ok(format!("{}/v1", server.url()))
     }
 
@@ -114,13 +165,35 @@ impl Models {
         &self,
         project: &Project,
         checkpoint: &CheckpointId,
+        weights: &Weights,
         url: String,
     ) -> Result<OpenAi, Error> {
-        let config = &self.settings.server;
-        let key = config.api_key_env.as_deref().and_then(host::variable).map(Secret::new);
-        let model = config.model.clone().or_else(|| Some(checkpoint.to_string()));
-        let config = OpenAiConfig { url, model, ..config.clone() };
-        let client = project.wait(OpenAi::connect(config, key))?;
-        Ok(client.serving(checkpoint.clone()))
+        let model = Some(self.name(checkpoint, weights));
+        let config = OpenAiConfig { url, model, ..self.settings.server.clone() };
+        let client = connect(project, config)?.serving(checkpoint.clone());
+        Ok(match weights {
+            Weights::Adapter { base: Some(base), .. } => client.on_top_of(base.checkpoint.clone()),
+            _ => client,
+        })
+    }
+}
+
+/// A client of a server, with the key that the configuration names.
+pub(crate) fn connect(project: &Project, config: OpenAiConfig) -> Result<OpenAi, Error> {
+    let key = config.api_key_env.as_deref().and_then(host::variable).map(Secret::new);
+    Ok(project.wait(OpenAi::connect(config, key))?)
+}
+
+/// Makes sure that a server which was not told to change serves what is asked for.
+///
+/// A fault that may pass is left to the rollouts: each tells of it, and a round that
+/// has too many of them ends.
+fn require_serving(project: &Project, client: &OpenAi) -> Result<(), Error> {
+    match project.wait(client.require_serving()) {
+        Err(error) if error.retry().is_some() => {
+            tracing::warn!(%error, model = client.model(), "the server does not answer yet");
+            Ok(())
+        }
+        checked => Ok(checked?),
     }
 }

@@ -1,13 +1,17 @@
 //! Who acts, who trains, and what a run starts from.
 
+mod fit;
+
 use std::path::PathBuf;
 
 use gyre_model::{Budget, OpenAiConfig};
 use gyre_round::{BudgetConfig, Cost, ModelUsage};
-use gyre_train::{CommandConfig, ServeConfig};
+use gyre_train::{CommandConfig, ServeConfig, UpdateConfig};
 use gyre_types::{Acting, Identity, JsonError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use fit::{check, check_loads};
 
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,8 +27,12 @@ pub struct ModelSettings {
     /// How a server is asked.
     pub server: OpenAiConfig,
     /// The program that serves each checkpoint. Without it, `server.url` names one
-    /// that somebody else runs, and that serves one model throughout.
+    /// that somebody else runs.
     pub serve: Option<ServeConfig>,
+    /// How a server that somebody else runs gets each new checkpoint. Without it, it
+    /// serves one model throughout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateConfig>,
 }
 
 /// What kind of model acts.
@@ -46,6 +54,7 @@ impl Default for ModelSettings {
             episodes_max: 256,
             server: OpenAiConfig::default(),
             serve: None,
+            update: None,
         }
     }
 }
@@ -71,17 +80,26 @@ impl ModelSettings {
     /// What of it decides results. Where a server is reached and how patiently it is
     /// asked does not.
     pub(crate) fn identity(&self) -> Option<serde_json::Value> {
-        let Self { kind, acting, server, serve, .. } = self;
+        let Self { kind, acting, server, serve, update, .. } = self;
         let OpenAiConfig { model, dialect, top_p, top_k, min_p, extra, calls_max, .. } = server;
         if *kind == ModelKind::Embedded && acting.is_tools() {
             return None;
         }
         let served = serve.as_ref().map(|serve| &serve.command);
-        Some(serde_json::json!({
+        let mut identity = serde_json::json!({
             "kind": kind, "acting": acting, "served": served, "model": model,
             "dialect": dialect, "sampling": [top_p, min_p], "top_k": top_k, "extra": extra,
             "calls_max": calls_max,
-        }))
+        });
+        // What there was not before adds nothing to the identity of what there was.
+        match update {
+            None => {}
+            Some(UpdateConfig::Hook(hook)) => identity["updated"] = hook.command.clone().into(),
+            Some(UpdateConfig::VllmLora | UpdateConfig::SglangLora) => {
+                identity["updated"] = "adapters".into();
+            }
+        }
+        Some(identity)
     }
 }
 
@@ -94,6 +112,8 @@ pub enum TrainerSettings {
     Embedded,
     /// A program.
     Command(CommandConfig),
+    /// Nobody: rounds collect and publish rows, and end there.
+    None,
 }
 
 impl TrainerSettings {
@@ -103,6 +123,7 @@ impl TrainerSettings {
         match self {
             Self::Embedded => Ok(None),
             Self::Command(command) => command.identity()?.with("kind", &"command").map(Some),
+            Self::None => Identity::of("a trainer", self, &["kind"]).map(Some),
         }
     }
 
@@ -111,20 +132,27 @@ impl TrainerSettings {
     }
 }
 
-/// What a run starts from.
+/// What a run starts from: the embedded model's cold start, or one of these.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StartSettings {
-    /// A Hugging Face checkpoint's folder, relative to the working folder. Without
-    /// it, the embedded model learns from the demonstrations of `cold_start`.
+    /// A Hugging Face checkpoint's folder, relative to the working folder. Without it
+    /// and `model`, the embedded model learns from the demonstrations of `cold_start`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<PathBuf>,
+    /// The name of a model that the server has. Its version is that name: Gyre does not
+    /// see its weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 impl StartSettings {
     /// What of it decides results; none for a cold start.
     pub(crate) fn identity(&self) -> Result<Option<Identity>, JsonError> {
         let given = !self.is_default();
-        given.then(|| Identity::of("a start", self, &["checkpoint"])).transpose()
+        let of =
+            || Identity::of("a start", self, &["checkpoint"])?.since("model", &self.model, &None);
+        given.then(of).transpose()
     }
 
     pub(crate) fn is_default(&self) -> bool {
@@ -152,36 +180,6 @@ pub(crate) fn check_budget(
     if budget.bounds_cost() && model.server.prices.are_zero() {
         let why = "bounds money: write what tokens cost in `model.server.prices`";
         return Err(("budget", why.to_owned()));
-    }
-    Ok(())
-}
-
-/// Says what of the three does not fit together.
-pub(crate) fn check(
-    model: &ModelSettings,
-    trainer: &TrainerSettings,
-    start: &StartSettings,
-) -> Result<(), (&'static str, String)> {
-    let wrong = |key, why: &str| Err((key, why.to_owned()));
-    let is_embedded = model.kind == ModelKind::Embedded;
-    if !(1..=100_000).contains(&model.episodes_max) {
-        return wrong("model.episodes_max", "must be from 1 to 100000");
-    }
-    if *trainer == TrainerSettings::Embedded && !is_embedded {
-        let why = "must be `command`: the embedded trainer trains the embedded model alone";
-        return wrong("trainer.kind", why);
-    }
-    if is_embedded && model.serve.is_some() {
-        return wrong("model.kind", "must be `openai` where `model.serve` is given");
-    }
-    if !is_embedded && model.serve.is_none() {
-        let why =
-            "must give a program that serves each new checkpoint, with {checkpoint} and {port}";
-        return wrong("model.serve", why);
-    }
-    if !is_embedded && start.checkpoint.is_none() {
-        let why = "must name a checkpoint to begin with: only the embedded model has a cold start";
-        return wrong("start.checkpoint", why);
     }
     Ok(())
 }

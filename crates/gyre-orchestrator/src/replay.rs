@@ -12,7 +12,7 @@ use gyre_verify::{Submission, Verifier};
 use serde::Serialize;
 
 use crate::cancel::Cancel;
-use crate::checkpoints::checkpoint_dir;
+use crate::checkpoints::weights_of;
 use crate::config::RunConfig;
 use crate::error::Error;
 use crate::judging::Judging;
@@ -146,7 +146,7 @@ impl<'a> Replayer<'a> {
             why: "its policy has no checkpoint, so it cannot be replayed".to_owned(),
         })?;
         let (project, run) = (self.project, self.run);
-        let find = || checkpoint_dir(project, run, id);
+        let find = || weights_of(project, run, id);
         self.attempter.model(id, find, &Cancel::default())
     }
 }

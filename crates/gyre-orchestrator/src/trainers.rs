@@ -8,16 +8,17 @@ use crate::error::Error;
 use crate::host;
 use crate::policy_settings::TrainerSettings;
 
-/// The trainer that a configuration asks for.
+/// The trainer that a configuration asks for, if it asks for one.
 ///
 /// # Errors
 ///
 /// When a program's command or its configuration file cannot be used.
-pub(crate) fn trainer(config: &RunConfig) -> Result<Box<dyn Trainer>, Error> {
-    match &config.trainer {
-        TrainerSettings::Embedded => Ok(engine::trainer(&config.learner)),
+pub(crate) fn trainer(config: &RunConfig) -> Result<Option<Box<dyn Trainer>>, Error> {
+    Ok(match &config.trainer {
+        TrainerSettings::Embedded => Some(engine::trainer(&config.learner)),
         TrainerSettings::Command(command) => {
-            Ok(Box::new(CommandTrainer::new(command.clone(), host::host()?)?))
+            Some(Box::new(CommandTrainer::new(command.clone(), host::host()?)?))
         }
-    }
+        TrainerSettings::None => None,
+    })
 }

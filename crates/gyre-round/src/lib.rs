@@ -8,6 +8,7 @@
 mod alarm;
 mod curation;
 mod curriculum;
+mod evaluation;
 mod event;
 mod faults;
 mod gate;
@@ -29,6 +30,7 @@ pub use curriculum::{
     Cell, CurriculumConfig, CurriculumState, FamilyCurriculum, FamilyState, LevelCell, Observation,
     SkillWeights, TaskSlot, plan_round, skill_weights,
 };
+pub use evaluation::{Comparison, Evaluation, Figures, LevelFigures, TaskResult, compare};
 pub use event::{PublishedGroups, RoundEvent, VerdictCounts, WaveIndex};
 pub use faults::{FaultBound, LostRollouts};
 pub use gate::{

@@ -45,12 +45,17 @@ pub struct RoundPlan {
     pub phases: Vec<PhasePlan>,
     /// How rows are chosen.
     pub curation: CurationConfig,
-    /// The gate's rule; none at the cold start, whose candidate is the first champion.
+    /// The gate's rule; none at the cold start, whose candidate is the first champion,
+    /// and none where nothing is trained.
     pub gate: Option<GatePlan>,
     /// How the round checks those who judge it; none in plans that were made
     /// before there were such checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guards: Option<GuardPlan>,
+    /// Whether the round is over once its rows are published: nothing is trained, and
+    /// no gate is asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub collects_only: bool,
 }
 
 /// The version of a stored plan's form: there is one, and another is refused.

@@ -96,6 +96,8 @@ pub enum Stage {
     Promoted,
     /// The candidate is recorded; the champion stays.
     Rejected,
+    /// The rows are published, and nothing is trained on them in this run.
+    Collected,
     /// It could not go on.
     Failed {
         /// The stage that it failed in.
@@ -122,6 +124,7 @@ impl Stage {
             Self::Deciding => "deciding",
             Self::Promoted => "promoted",
             Self::Rejected => "rejected",
+            Self::Collected => "collected",
             Self::Failed { .. } => "failed",
             Self::Cancelled => "cancelled",
         }
@@ -129,7 +132,22 @@ impl Stage {
 
     /// Whether nothing more can happen.
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Promoted | Self::Rejected | Self::Failed { .. } | Self::Cancelled)
+        match self {
+            Self::Promoted
+            | Self::Rejected
+            | Self::Collected
+            | Self::Failed { .. }
+            | Self::Cancelled => true,
+            Self::Unplanned
+            | Self::Generating
+            | Self::RollingOut
+            | Self::Verifying
+            | Self::Checking
+            | Self::Curating
+            | Self::Training
+            | Self::Evaluating
+            | Self::Deciding => false,
+        }
     }
 }
 
@@ -223,7 +241,12 @@ pub fn fold<'a>(
 impl RoundState {
     /// Whether this is the cold start.
     pub fn is_base(&self) -> bool {
-        self.plan.as_ref().is_some_and(|plan| plan.gate.is_none())
+        self.plan.as_ref().is_some_and(|plan| plan.round == 0)
+    }
+
+    /// Whether the round ends once its rows are published.
+    pub fn collects_only(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.collects_only) && !self.is_base()
     }
 
     /// Whether the round has lost more rollouts to faults than its plan allows. It is to
@@ -253,13 +276,13 @@ impl RoundState {
             Stage::Checking => vec![Action::Check],
             Stage::Curating => vec![Action::Curate],
             Stage::Training => vec![Action::Train],
-            Stage::Evaluating => [Split::Gate, Split::Test]
-                .into_iter()
-                .filter(|part| !self.evaluated.contains_key(part))
-                .map(Action::Evaluate)
-                .collect(),
+            Stage::Evaluating => self.parts_missing().into_iter().map(Action::Evaluate).collect(),
             Stage::Deciding => vec![Action::Decide],
-            Stage::Promoted | Stage::Rejected | Stage::Failed { .. } | Stage::Cancelled => vec![],
+            Stage::Promoted
+            | Stage::Rejected
+            | Stage::Collected
+            | Stage::Failed { .. }
+            | Stage::Cancelled => vec![],
         }
     }
 
@@ -301,11 +324,11 @@ impl RoundState {
                 self.rows = *rows;
                 self.shard.clone_from(shard);
                 self.groups.clone_from(groups);
-                self.stage = Stage::Training;
+                self.stage = if self.collects_only() { Stage::Collected } else { Stage::Training };
             }
             (Stage::Training, RoundEvent::Trained { candidate, .. }) => {
                 self.candidate = Some(candidate.clone());
-                self.stage = Stage::Evaluating;
+                self.stage = self.after_part();
             }
             (
                 Stage::Evaluating,
@@ -411,12 +434,28 @@ impl RoundState {
         if !part.is_held_out() {
             return Err("a candidate is evaluated on held-out tasks alone");
         }
-        if self.evaluated.insert(part, counts).is_some() {
-            return Err("that part was evaluated before");
+        if !self.parts_missing().contains(&part) {
+            return Err("that part is not outstanding");
         }
-        if self.evaluated.len() == 2 {
-            self.stage = Stage::Deciding;
-        }
+        self.evaluated.insert(part, counts);
+        self.stage = self.after_part();
         Ok(())
+    }
+
+    /// Held-out parts on which the candidate is still to be evaluated.
+    fn parts_missing(&self) -> Vec<Split> {
+        // A run that trains nothing may have no held-out tasks; any other has both parts.
+        let may_lack = self.plan.as_ref().is_some_and(|plan| plan.collects_only);
+        let is_there =
+            |part: &Split| !may_lack || self.tasks.get(part).is_some_and(|admitted| *admitted > 0);
+        [Split::Gate, Split::Test]
+            .into_iter()
+            .filter(|part| is_there(part) && !self.evaluated.contains_key(part))
+            .collect()
+    }
+
+    /// The stage once a candidate is trained, or evaluated on a part.
+    fn after_part(&self) -> Stage {
+        if self.parts_missing().is_empty() { Stage::Deciding } else { Stage::Evaluating }
     }
 }

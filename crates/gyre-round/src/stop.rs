@@ -111,6 +111,8 @@ pub enum RoundOutcome {
         /// The champion's pass rate on the gate part.
         rate: f64,
     },
+    /// Its rows were published, and nothing was to be decided.
+    Collected,
     /// It came to no decision.
     Failed,
 }
@@ -149,7 +151,9 @@ impl StopRules {
 
 /// Whether a schedule ends after these rounds, in order.
 pub fn must_stop(rules: &StopRules, rounds: &[RoundOutcome]) -> Option<StopReason> {
-    let decided = rounds.iter().rev().filter(|round| !matches!(round, RoundOutcome::Failed));
+    let undecided =
+        |round: &RoundOutcome| matches!(round, RoundOutcome::Failed | RoundOutcome::Collected);
+    let decided = rounds.iter().rev().filter(|round| !undecided(round));
     let rejected = decided.take_while(|round| matches!(round, RoundOutcome::Rejected { .. }));
     let failed = rounds.iter().rev().take_while(|round| matches!(round, RoundOutcome::Failed));
     let (rejected, failed) = (rejected.count(), failed.count());
@@ -170,7 +174,8 @@ fn rounds_without_gain(rounds: &[RoundOutcome]) -> usize {
     let mut best: Option<f64> = None;
     let mut since = 0;
     for round in rounds {
-        since += 1;
+        // A round without a candidate could make nothing better.
+        since += usize::from(*round != RoundOutcome::Collected);
         match *round {
             RoundOutcome::Promoted { rate } if best.is_none_or(|best| rate > best) => {
                 (best, since) = (Some(rate), 0);
@@ -178,7 +183,7 @@ fn rounds_without_gain(rounds: &[RoundOutcome]) -> usize {
             RoundOutcome::Rejected { rate } => {
                 best = Some(best.map_or(rate, |best| best.max(rate)));
             }
-            RoundOutcome::Promoted { .. } | RoundOutcome::Failed => {}
+            RoundOutcome::Promoted { .. } | RoundOutcome::Collected | RoundOutcome::Failed => {}
         }
     }
     since

@@ -38,7 +38,13 @@ fn plan(round: u32, phases: usize) -> RoundPlan {
             alarms: AlarmConfig::default(),
             faults: FaultBound::default(),
         }),
+        collects_only: false,
     }
+}
+
+/// The plan of a round that trains nothing.
+fn collecting(round: u32, phases: usize) -> RoundPlan {
+    RoundPlan { collects_only: true, gate: None, ..plan(round, phases) }
 }
 
 /// What carrying out an action might record. `dice` decides what is free.
@@ -251,8 +257,11 @@ fn a_round_that_lost_too_many_rollouts_says_so_wherever_it_lost_them() {
     let at = WaveIndex { phase: 0, wave: 0 };
     let all = |invalid| VerdictCounts { passed: 0, failed: 20 - invalid, invalid };
     let rechecked = Rechecked::default();
-    let rolled_out =
-        |faulted| RoundEvent::WaveRolledOut { at, rollouts: 20, tokens: 1, fuel: 1, faulted };
+    let usage = usage(0);
+    let rolled_out = |faulted| {
+        let (rollouts, tokens, fuel) = (20, 1, 1);
+        RoundEvent::WaveRolledOut { at, rollouts, tokens, fuel, faulted, usage }
+    };
     let verified = |invalid, faulted| {
         let counts = all(invalid);
         RoundEvent::WaveVerified { at, counts, rechecked, faulted }
@@ -277,8 +286,8 @@ fn a_round_that_lost_too_many_rollouts_says_so_wherever_it_lost_them() {
     assert_eq!(lost(&[rolled_out(4), verified(20, 0)], true), None);
     assert_eq!(lost(&[rolled_out(20)], false), None, "plans without guards have no bound");
     let evaluated =
-        RoundEvent::Evaluated { part: Split::Gate, counts: all(9), rechecked, faulted: 9 };
-    let checked = RoundEvent::Checked { canaries: all(0), alarms: 0 };
+        RoundEvent::Evaluated { part: Split::Gate, counts: all(9), rechecked, faulted: 9, usage };
+    let checked = RoundEvent::Checked { canaries: all(0), alarms: 0, usage };
     let to_the_gate = [
         rolled_out(0),
         verified(0, 0),
@@ -288,6 +297,65 @@ fn a_round_that_lost_too_many_rollouts_says_so_wherever_it_lost_them() {
         evaluated,
     ];
     assert_eq!(lost(&to_the_gate, true), Some((Split::Gate, 9, 20)));
+}
+
+#[test]
+fn a_round_that_trains_nothing_ends_with_its_rows() {
+    let planned = RoundEvent::Planned { plan: Box::new(collecting(3, 0)) };
+    let curated = carry_out(Action::Curate, 5, 0);
+    let events = [planned, carry_out(Action::GenerateTasks, 1, 0), curated];
+    let state = fold(&events[..2]).expect("legal");
+    assert!(!state.is_base() && state.collects_only());
+    assert_eq!(state.outstanding(), [Action::Curate]);
+    let (state, outstanding) = step(&state, &events[2]).expect("legal");
+    assert_eq!((state.stage.name(), state.rows, outstanding), ("collected", 5, vec![]));
+    assert!(state.stage.is_terminal());
+    let error = step(&state, &carry_out(Action::Train, 1, 0)).expect_err("nothing is trained");
+    assert_eq!(error.why, "the round is over");
+}
+
+/// The base of a run that trains nothing is evaluated where there is something to
+/// evaluate it on, and once.
+#[test]
+fn the_base_of_a_run_that_trains_nothing_needs_no_held_out_tasks() {
+    for (parts, evaluated) in [
+        (vec![], vec![]),
+        (vec![(Split::Test, 4)], vec![Split::Test]),
+        (vec![(Split::Gate, 4), (Split::Test, 0)], vec![Split::Gate]),
+        (vec![(Split::Gate, 4), (Split::Test, 4)], vec![Split::Gate, Split::Test]),
+    ] {
+        let mut state = RoundState::default();
+        let mut take = |event: &RoundEvent| {
+            let (next, outstanding) = step(&state, event).expect("legal");
+            state = next;
+            outstanding
+        };
+        take(&RoundEvent::Planned { plan: Box::new(collecting(0, 0)) });
+        take(&RoundEvent::TasksGenerated {
+            admitted: parts.into_iter().collect(),
+            refused: BTreeMap::new(),
+            tasks_digest: Digest::of(b"tasks"),
+        });
+        let curated =
+            RoundEvent::Curated { rows: 0, shard: None, funnel: BTreeMap::new(), groups: None };
+        assert_eq!(take(&curated), [Action::Train], "the base takes over what the run starts from");
+        let mut outstanding = take(&carry_out(Action::Train, 1, 0));
+        for part in evaluated {
+            assert_eq!(outstanding.first(), Some(&Action::Evaluate(part)));
+            outstanding = take(&carry_out(Action::Evaluate(part), 1, 0));
+        }
+        assert_eq!(outstanding, [Action::Decide]);
+        assert_eq!(state.outstanding(), [Action::Decide]);
+    }
+}
+
+#[test]
+fn what_a_plan_does_not_do_is_not_written_down() {
+    let of = |plan: RoundPlan| serde_json::to_value(plan).expect("JSON");
+    assert_eq!(of(plan(1, 1)).get("collects_only"), None);
+    assert_eq!(of(collecting(1, 1))["collects_only"], true);
+    let digest = |plan: RoundPlan| plan.digest().to_hex();
+    assert_ne!(digest(plan(1, 1)), digest(RoundPlan { collects_only: true, ..plan(1, 1) }));
 }
 
 /// Events and plans as they were written before the loop checked its verifiers.

@@ -3,6 +3,7 @@
 mod contents;
 mod files;
 mod form;
+mod named;
 mod vocabulary;
 mod weights;
 
@@ -17,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::CheckpointError;
 
 pub use contents::{Checkpoint, CheckpointFile, CheckpointKind, CheckpointLimits};
+pub use named::{NamedModel, Served, checkpoint_kind};
 pub use vocabulary::vocabulary;
 
 /// Files of a checkpoint that was accepted once.

@@ -27,8 +27,8 @@ mod trainer;
 mod update;
 
 pub use checkpoint::{
-    Checkpoint, CheckpointFile, CheckpointKind, CheckpointLimits, digest_checkpoint,
-    inspect_checkpoint, sync_checkpoint, vocabulary,
+    Checkpoint, CheckpointFile, CheckpointKind, CheckpointLimits, NamedModel, Served,
+    checkpoint_kind, digest_checkpoint, inspect_checkpoint, sync_checkpoint, vocabulary,
 };
 pub use command::{CommandConfig, CommandTrainer};
 pub use error::{CheckpointError, ProcessError, ServeError, TrainError};
@@ -39,4 +39,4 @@ pub use template::{SERVER_PLACEHOLDERS, TRAINER_PLACEHOLDERS, TemplateError};
 pub use trainer::{
     TrainJob, TrainProgress, TrainReport, TrainRow, TrainRowReader, TrainRows, Trainer,
 };
-pub use update::{HookConfig, LoraRequest, UpdateConfig};
+pub use update::{HookConfig, UpdateConfig};

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -52,45 +51,38 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A hook prints little; this bounds one that does not.
 const LOG_BYTES_MAX: u64 = 8 << 20;
 
-/// A request to a server's adapter endpoint: a POST with a JSON body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoraRequest {
-    /// The path, below the server's origin.
-    pub path: &'static str,
-    /// The body.
-    pub body: serde_json::Value,
-}
-
 impl UpdateConfig {
-    /// The request that loads a target's adapter; `None` for a hook, and where the
-    /// target has no adapter.
+    /// Whether it loads adapters beside a base that stays, and no whole checkpoints.
+    pub fn loads_adapters(&self) -> bool {
+        match self {
+            Self::Hook(_) => false,
+            Self::VllmLora | Self::SglangLora => true,
+        }
+    }
+
+    /// Checks what reading the configuration cannot.
     ///
-    /// Each version is loaded under a name of its own, so that a request which is in
-    /// flight meanwhile is answered by the version that it asked for.
-    pub fn load_request(&self, target: &Target) -> Option<LoraRequest> {
-        let adapter = target.adapter.as_ref()?;
-        let body = json!({ "lora_name": target.name, "lora_path": adapter });
-        Some(LoraRequest { path: self.path("load")?, body })
-    }
-
-    /// The request that unloads a target's adapter, once nothing asks for it.
-    pub fn unload_request(&self, target: &Target) -> Option<LoraRequest> {
-        target.adapter.as_ref()?;
-        Some(LoraRequest { path: self.path("unload")?, body: json!({ "lora_name": target.name }) })
-    }
-
-    fn path(&self, action: &str) -> Option<&'static str> {
-        match (self, action) {
-            (Self::Hook(_), _) => None,
-            (Self::VllmLora, "load") => Some("/v1/load_lora_adapter"),
-            (Self::VllmLora, _) => Some("/v1/unload_lora_adapter"),
-            (Self::SglangLora, "load") => Some("/load_lora_adapter"),
-            (Self::SglangLora, _) => Some("/unload_lora_adapter"),
+    /// # Errors
+    ///
+    /// When a hook names the port of a server that is not Gyre's.
+    pub fn check(&self) -> Result<(), ServeError> {
+        match self {
+            Self::Hook(hook) => hook.check(),
+            Self::VllmLora | Self::SglangLora => Ok(()),
         }
     }
 }
 
 impl HookConfig {
+    fn check(&self) -> Result<(), ServeError> {
+        template::check(&self.command, SERVER_PLACEHOLDERS)?;
+        if template::uses(&self.command, "port") {
+            let why = "an update hook cannot name {port}: its server is not Gyre's".to_owned();
+            return Err(ServeError::Config(why));
+        }
+        Ok(())
+    }
+
     /// Runs the hook for a target.
     ///
     /// # Errors
@@ -103,11 +95,7 @@ impl HookConfig {
         log: &Path,
         cancel: &CancellationToken,
     ) -> Result<(), ServeError> {
-        template::check(&self.command, SERVER_PLACEHOLDERS)?;
-        if template::uses(&self.command, "port") {
-            let why = "an update hook cannot name {port}: its server is not Gyre's".to_owned();
-            return Err(ServeError::Config(why));
-        }
+        self.check()?;
         let program = Program {
             command: target.fill(&self.command, None, host),
             env: &self.env,

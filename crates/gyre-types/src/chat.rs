@@ -66,7 +66,8 @@ pub struct ChatCompletion {
     pub logprobs: Vec<f32>,
     /// What it cost, in tokens.
     pub usage: Usage,
-    /// The model that answered, by the name that the server gave.
+    /// The model that answered, by the name that the server gave, and behind `@` the
+    /// version of its weights where it tells one.
     pub model: Option<String>,
 }
 

@@ -8,6 +8,7 @@
 
 mod chat;
 mod digest;
+mod failure;
 mod id;
 mod identity;
 mod interface;
@@ -26,6 +27,7 @@ mod verdict;
 
 pub use chat::{ChatCompletion, ChatRequest, ToolChoice, ToolSpec};
 pub use digest::{Digest, DigestParseError, canonical_json};
+pub use failure::FailureKind;
 pub use id::{CheckpointId, IdError, PartId, RolloutId, RunId, ShardId, TaskId};
 pub use identity::Identity;
 pub use interface::Interface;

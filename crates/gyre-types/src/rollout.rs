@@ -192,7 +192,8 @@ pub struct TurnRecord {
     pub reasoning: Option<String>,
     /// Tokens that the turn cost, as the engine counted them.
     pub usage: Usage,
-    /// The model that answered, by the name that its server gave.
+    /// The model that answered, by the name that its server gave, and behind `@` the
+    /// version of its weights where it tells one.
     pub model: Option<String>,
     /// Fuel that the agent's guest burnt.
     pub fuel: u64,
@@ -257,6 +258,24 @@ impl RolloutRecord {
         self.turns.first().map_or(&[], |turn| &turn.prompt_tokens)
     }
 
+    /// The models that answered, by the names that their server gave, each time that
+    /// another one did. A server that Gyre has serve a checkpoint answers by the
+    /// checkpoint's name, so these are the versions of the policy.
+    pub fn answered_by(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in self.turns.iter().filter_map(|turn| turn.model.as_deref()) {
+            if names.last() != Some(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Whether more than one version of the policy made it: what it shows is of none.
+    pub fn spans_versions(&self) -> bool {
+        self.answered_by().len() > 1
+    }
+
     /// Tokens sampled over all turns, as the engine counted them where they are not
     /// known.
     pub fn tokens_sampled(&self) -> u64 {
@@ -265,5 +284,58 @@ impl RolloutRecord {
             known => known,
         };
         self.turns.iter().map(sampled).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollout_says_which_versions_made_it() {
+        let turn = |model: Option<&str>| TurnRecord {
+            prompt_tokens: vec![],
+            tokens: vec![],
+            logprobs: vec![],
+            finish: FinishReason::Stop,
+            reasoning: None,
+            usage: Usage::default(),
+            model: model.map(str::to_owned),
+            fuel: 0,
+            chain: Digest::of(b""),
+        };
+        let record = |models: &[Option<&str>]| RolloutRecord {
+            id: RolloutId::from_digest(&Digest::of(b"rollout")),
+            round: 1,
+            purpose: Split::Train,
+            task: TaskId::from_digest(&Digest::of(b"task")),
+            sample: 0,
+            seed: Seed(1),
+            sampling: Sampling { temperature: 1.0, tokens_max: 8 },
+            turns_max: 4,
+            tokens_max: None,
+            repair_temperature: None,
+            acting: Acting::Tools,
+            policy: PolicyRef { checkpoint: None, digest: Digest::of(b"policy") },
+            sandbox_digest: Digest::of(b"sandbox"),
+            messages: vec![],
+            turns: models.iter().map(|model| turn(*model)).collect(),
+            answer: String::new(),
+            stop: StopReason::Submitted,
+            fuel: 0,
+            chain: Digest::of(b""),
+        };
+        let cases: [(&[Option<&str>], &[&str]); 4] = [
+            // The embedded model has no server, and a turn of the environment no model.
+            (&[None, None], &[]),
+            (&[Some("v1"), Some("v1"), None], &["v1"]),
+            (&[Some("v1"), None, Some("v2")], &["v1", "v2"]),
+            (&[Some("v1"), Some("v2"), Some("v1")], &["v1", "v2", "v1"]),
+        ];
+        for (models, names) in cases {
+            let record = record(models);
+            assert_eq!(record.answered_by(), names);
+            assert_eq!(record.spans_versions(), names.len() > 1);
+        }
     }
 }

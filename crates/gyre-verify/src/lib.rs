@@ -22,6 +22,7 @@ mod checks;
 mod compare;
 pub mod corpus;
 mod declare;
+mod failure;
 mod judge;
 mod judging;
 mod key;
@@ -39,6 +40,7 @@ pub use compare::{Mismatch, same};
 pub use declare::{
     CheckDeclaration, TextOf, VerifierDeclaration, VerifierKind, default_python_limits,
 };
+pub use failure::{FailurePlan, judge_failure, plan_failure};
 pub use judge::{Screen, ScreenPassed, judge_confirm, judge_screen, judge_unrun};
 pub use key::{Comparison, Equality, FloatTolerance, GradingKey, ToleranceError};
 pub use outcome::{CASE_BYTES_MAX, CaseOutcome, CaseResult, OUTCOME_BYTES_MAX, Outcome};

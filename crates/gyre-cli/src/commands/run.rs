@@ -2,6 +2,7 @@ use gyre_lineage::{RunRow, RunStatus};
 use gyre_orchestrator::{
     Cancel, Error, Harness, Observer, Project, RunConfig, RunSummary, Runner, WorkerMode,
 };
+use gyre_round::Stage;
 use gyre_types::{RunId, Seed};
 
 use crate::args::{Global, RunArgs};
@@ -134,6 +135,9 @@ fn print(global: &Global, summaries: &[RunSummary]) -> anyhow::Result<()> {
 fn print_run(summary: &RunSummary) {
     output::line(format!("\n{}, seed {}", summary.run, summary.seed));
     super::status::print_rounds(std::iter::once(&summary.base).chain(&summary.rounds));
+    if summary.rounds.iter().any(|round| round.stage == Stage::Collected.name()) {
+        return print_collected(summary);
+    }
     let factor =
         summary.factor.map_or(String::new(), |factor| format!(", {factor:.1} times the base"));
     let gain = summary.gain;
@@ -168,6 +172,18 @@ fn print_run(summary: &RunSummary) {
     }
     output::line("");
     output::print(&table);
+}
+
+/// A run that trains nothing has no champion to speak of.
+fn print_collected(summary: &RunSummary) {
+    let rows: u64 = summary.rounds.iter().map(|round| u64::from(round.rows)).sum();
+    output::line(format!(
+        "\n{} rows collected in {} rounds, by a policy with held-out pass@1 {}; {}",
+        output::count(rows),
+        summary.rounds.len(),
+        figure(&summary.base),
+        output::seconds(summary.seconds),
+    ));
 }
 
 fn print_side_by_side(summaries: &[RunSummary]) {

@@ -180,6 +180,8 @@ fn describe(project: &Project, run: &RunRow, found: &Found) -> anyhow::Result<Va
             Ok(json!({
                 "kind": "rollout",
                 "run": run.id,
+                "answered_by": record.answered_by(),
+                "spans_versions": record.spans_versions(),
                 "rollout": record,
                 "verdict": verdict,
                 "earlier_verdicts": earlier,

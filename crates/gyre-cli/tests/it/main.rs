@@ -10,6 +10,7 @@ mod buckets;
 mod configs;
 mod corrupt;
 mod crash;
+mod evaluate;
 mod faults;
 mod gc;
 mod groups;
@@ -28,6 +29,7 @@ mod lost;
 #[expect(dead_code, reason = "the tests of gyre-model use the rest")]
 mod model_server;
 mod models;
+mod named_models;
 mod openapi;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;

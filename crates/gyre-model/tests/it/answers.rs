@@ -123,7 +123,7 @@ async fn adapters_are_loaded_by_the_dialects_that_can() {
         let server = Server::always(http(200, "", answer)).await;
         let client = server.client(OpenAiConfig { dialect, ..server.config() }).await;
         client.load_adapter("v2", Path::new("/adapters/v2")).await.expect("loaded");
-        let received = &server.received()[0];
+        let received = &server.received()[1];
         assert!(received.head.starts_with(line), "{}", received.head);
         assert_eq!(received.body, json!({"lora_name": "v2", "lora_path": "/adapters/v2"}));
     }

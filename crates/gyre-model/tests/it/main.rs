@@ -6,3 +6,4 @@ mod failures;
 mod load;
 mod recording;
 mod server;
+mod serving;

@@ -43,6 +43,7 @@ fn base_plan(run: &RunContext) -> RoundPlan {
         curation: run.config.curation.clone(),
         gate: None,
         guards: Some(run.config.guards()),
+        collects_only: run.config.collects_only(),
     }
 }
 
@@ -62,7 +63,13 @@ fn round_plan(run: &RunContext, round: u32) -> Result<RoundPlan, Error> {
         skill_weights: families.map(weights).collect(),
         curriculum,
         phases: phases(run),
-        gate: Some(GatePlan { config: config.gate.clone(), history: gate_history(run, round)? }),
+        gate: match config.collects_only() {
+            true => None,
+            false => {
+                let history = gate_history(run, round)?;
+                Some(GatePlan { config: config.gate.clone(), history })
+            }
+        },
         ..base_plan(run)
     })
 }

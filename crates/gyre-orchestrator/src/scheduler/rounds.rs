@@ -116,8 +116,10 @@ fn ended(state: &RoundState) -> String {
 
 fn outcome(making: &Making<'_>, run: &RunRow, round: u32) -> Result<RoundOutcome, Error> {
     let (state, _) = inspect::round_state(making.project, run, round)?;
-    if !matches!(state.stage, Stage::Promoted | Stage::Rejected) {
-        return Ok(RoundOutcome::Failed);
+    match state.stage {
+        Stage::Promoted | Stage::Rejected => {}
+        Stage::Collected => return Ok(RoundOutcome::Collected),
+        _ => return Ok(RoundOutcome::Failed),
     }
     let record = gate_record(making, &run.id, round)?;
     Ok(match record.decision {

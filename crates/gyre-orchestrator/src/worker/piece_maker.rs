@@ -8,6 +8,7 @@ use gyre_sandbox::Sandbox;
 use gyre_types::{CheckpointId, Judgement, RolloutRecord, RunId, TaskId, to_json};
 
 use crate::cancel::Cancel;
+use crate::checkpoints::checkpoint_row;
 use crate::clock::Clock;
 use crate::config::OnFault;
 use crate::error::Error;
@@ -22,6 +23,7 @@ use crate::run::context::RunContext;
 use crate::run::fleet::piece::{Piece, Reply};
 use crate::run::tasks::store::TaskStore;
 use crate::run::verdicts::judge::Judge;
+use crate::weights::{Found, Weights};
 
 /// Makes and judges rollouts of one run, and can commit nothing: it has no lease and
 /// no event log.
@@ -127,16 +129,14 @@ impl PieceMaker {
     /// does not have it.
     fn model(&mut self, id: &CheckpointId) -> Result<Model, Error> {
         let (run, objects) = (&self.run, &self.objects);
-        let find = || {
-            let row = run.wait(run.store().checkpoint(run.id(), id))?;
-            let row = row.ok_or_else(|| Error::NotFound {
-                what: "checkpoint",
-                id: id.to_string(),
-                hint: "`gyre rounds` lists the checkpoints".to_owned(),
-            })?;
-            objects.checkpoint(&row.digest, &run.project.data.cache("checkpoints"))
+        let find = |id: &CheckpointId| -> Result<Found, Error> {
+            let row = checkpoint_row(&run.project, run.id(), id)?;
+            let cache = run.project.data.cache("checkpoints");
+            let folder = objects.checkpoint(&row.digest, &cache)?;
+            Ok(Found { folder, parent: row.parent })
         };
+        let weights = || Weights::of(find(id)?, find);
         // What was begun is ended: a worker that is asked to stop delivers what it has.
-        self.attempter.model(id, find, &Cancel::default())
+        self.attempter.model(id, weights, &Cancel::default())
     }
 }

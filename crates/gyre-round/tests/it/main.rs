@@ -4,6 +4,7 @@ mod alarm;
 mod budget;
 mod curation;
 mod curriculum;
+mod evaluation;
 mod gate;
 mod schedule;
 mod statistics;

@@ -100,7 +100,7 @@ fn a_budget_may_be_spent_and_not_overspent() {
 
 #[test]
 fn rules_stop_after_just_so_many_rounds() {
-    use RoundOutcome::{Failed, Promoted, Rejected};
+    use RoundOutcome::{Collected, Failed, Promoted, Rejected};
     let rejections = StopRules { rejections_in_a_row: Some(3), ..StopRules::default() };
     let no = Rejected { rate: 0.2 };
     assert_eq!(must_stop(&rejections, &[no, no, Failed]), None);
@@ -117,6 +117,13 @@ fn rules_stop_after_just_so_many_rounds() {
     let failures = StopRules { failures_in_a_row: Some(2), ..StopRules::default() };
     assert_eq!(must_stop(&failures, &[Failed, no, Failed]), None);
     assert_eq!(must_stop(&failures, &[no, Failed, Failed]), Some(StopReason::Failures(2)));
+
+    // Rounds that train nothing are neither rejections nor failures, and no lack of gain.
+    let collected = [Collected; 5];
+    for rules in [rejections, gain, failures] {
+        assert_eq!(must_stop(&rules, &collected), None);
+    }
+    assert_eq!(must_stop(&failures, &[Failed, Collected, Failed]), None);
 }
 
 const CRONS: [&str; 6] =

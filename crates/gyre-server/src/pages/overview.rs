@@ -1,6 +1,6 @@
 use gyre_lineage::RunRow;
 use gyre_orchestrator::RoundSummary;
-use gyre_round::{Cost, ModelUsage};
+use gyre_round::{Cost, ModelUsage, Stage};
 use maud::{Markup, html};
 
 use super::chart::{self, Bar, Point, count};
@@ -71,7 +71,8 @@ fn headline(rounds: &[RoundSummary]) -> Markup {
     let champion = rounds.iter().rev().find(|round| round.promoted);
     let base = rounds.first();
     let promoted = rounds.iter().skip(1).filter(|round| round.promoted).count();
-    let rejected = rounds.iter().filter(|round| round.stage == "rejected").count();
+    let ended = |stage: Stage| rounds.iter().filter(|round| round.stage == stage.name()).count();
+    let (rejected, collected) = (ended(Stage::Rejected), ended(Stage::Collected));
     let rollouts: u64 = rounds.iter().map(|round| u64::from(round.rollouts)).sum();
     let invalid: u64 =
         rounds.iter().flat_map(|round| round.invalid.values()).map(|n| u64::from(*n)).sum();
@@ -88,7 +89,8 @@ fn headline(rounds: &[RoundSummary]) -> Markup {
         base.and_then(|round| round.pass_at_1).map(|rate| format!("base {}", chart::percent(rate)));
     html! {
         (figure("Champion, pass@1", &held_out, &before.unwrap_or_default()))
-        (figure("Promoted", &promoted.to_string(), &format!("{rejected} rejected")))
+        @if collected > 0 { (figure("Collected", &collected.to_string(), "rounds; nobody trains")) }
+        @else { (figure("Promoted", &promoted.to_string(), &format!("{rejected} rejected"))) }
         (figure("Rollouts", &count(rollouts), &format!("{} tokens", count(tokens))))
         (figure("Yield", &chart::percent(yielded), &format!("{} rows published", count(rows))))
         (figure("Invalid", &chart::percent(invalid_share), &format!("{} rollouts", count(invalid))))

@@ -158,6 +158,9 @@ fn tokens(record: &RolloutRecord) -> Markup {
     html! {
         h2 { "Tokens" }
         p.quiet { "What the engine read and what it sampled, turn by turn. In a published row, the turn that gave the answer carries the loss." }
+        @if record.spans_versions() {
+            p.notice { "More than one version of the policy answered: " (hostile(&record.answered_by().join(", "))) }
+        }
         @for (at, ((turn, before), is_branch)) in turns.enumerate() {
             (turn_tokens(at, turn, before.filter(|_| !is_branch)))
             @if is_branch { p.notice { "The prompt of turn " (at + 1) " does not extend turn " (at) ": the two are no single sequence of tokens." } }

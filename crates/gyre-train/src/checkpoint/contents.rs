@@ -34,8 +34,10 @@ pub struct Checkpoint {
 pub enum CheckpointKind {
     /// A Hugging Face checkpoint: config, weights and tokenizer.
     Checkpoint,
-    /// A PEFT adapter, which is served on top of its parent.
+    /// A PEFT adapter, which is served on top of the checkpoint that it goes back to.
     Adapter,
+    /// A name of a model that a server has; no weights.
+    Named,
 }
 
 /// One file of a checkpoint.

@@ -16,7 +16,7 @@ pub(super) type Weights = BTreeMap<String, Shapes>;
 const CONFIG: &str = "config.json";
 const MODEL: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
-const ADAPTER_CONFIG: &str = "adapter_config.json";
+pub(super) const ADAPTER_CONFIG: &str = "adapter_config.json";
 const ADAPTER: &str = "adapter_model.safetensors";
 
 /// One of these holds the vocabulary: of `tokenizers`, SentencePiece, GPT-2 and BERT.

@@ -4,9 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use gyre_train::{
-    HookConfig, LoraRequest, ServeConfig, ServeError, Server, ServerSlot, Target, UpdateConfig,
-};
+use gyre_train::{HookConfig, ServeConfig, ServeError, Server, ServerSlot, Target, UpdateConfig};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -236,23 +234,20 @@ sys.exit(arguments["--name"] == "bad" and "cannot reach the server")
 }
 
 #[test]
-fn adapters_are_loaded_by_requests() {
-    let read =
-        |kind: &str| serde_json::from_value::<UpdateConfig>(json!({ "kind": kind })).unwrap();
-    let adapter = Target { adapter: Some("/a".into()), ..target("round-2") };
-    for (kind, load, unload) in [
-        ("vllm_lora", "/v1/load_lora_adapter", "/v1/unload_lora_adapter"),
-        ("sglang_lora", "/load_lora_adapter", "/unload_lora_adapter"),
-    ] {
-        let body = json!({ "lora_name": "round-2", "lora_path": "/a" });
-        assert_eq!(read(kind).load_request(&adapter), Some(LoraRequest { path: load, body }));
-        let body = json!({ "lora_name": "round-2" });
-        assert_eq!(read(kind).unload_request(&adapter), Some(LoraRequest { path: unload, body }));
-        assert_eq!(read(kind).load_request(&target("whole")), None);
+fn a_server_that_somebody_else_runs_is_told_in_one_of_three_ways() {
+    let read = |update: Value| serde_json::from_value::<UpdateConfig>(update);
+    for (kind, loads_adapters) in [("vllm_lora", true), ("sglang_lora", true)] {
+        let update = read(json!({ "kind": kind })).unwrap();
+        assert_eq!(update.loads_adapters(), loads_adapters);
+        update.check().unwrap();
     }
-    let hook = json!({ "kind": "hook", "command": ["update", "{checkpoint}"] });
-    let hook: UpdateConfig = serde_json::from_value(hook).unwrap();
-    assert_eq!(hook.load_request(&adapter), None);
-    let unknown = json!({ "kind": "hook", "command": ["update"], "grace": 1 });
-    assert!(serde_json::from_value::<UpdateConfig>(unknown).is_err());
+    let hook = read(json!({ "kind": "hook", "command": ["update", "{checkpoint}"] })).unwrap();
+    assert!(!hook.loads_adapters());
+    hook.check().unwrap();
+    assert!(read(json!({ "kind": "hook", "command": ["update"], "grace": 1 })).is_err());
+    let port = read(json!({ "kind": "hook", "command": ["update", "{port}"] })).unwrap();
+    assert_eq!(
+        port.check().unwrap_err().to_string(),
+        "the server's configuration: an update hook cannot name {port}: its server is not Gyre's"
+    );
 }

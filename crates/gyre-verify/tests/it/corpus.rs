@@ -15,7 +15,7 @@ use gyre_verify::{
 
 const REPORTS_BYTES_MAX: u64 = 64 << 20;
 
-fn sandbox() -> &'static Sandbox {
+pub(crate) fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
     SANDBOX.get_or_init(|| {
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest-cache");

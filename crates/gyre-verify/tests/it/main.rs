@@ -4,6 +4,7 @@
 mod checks;
 mod compare;
 mod corpus;
+mod failure;
 mod judge;
 mod python_equality;
 mod report;

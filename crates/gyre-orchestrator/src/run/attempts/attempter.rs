@@ -1,7 +1,5 @@
 //! Attempts tasks: loads the model and drives episodes.
 
-use std::path::{Path, PathBuf};
-
 use gyre_env::{EpisodeOutcome, EpisodeSettings, EpisodeSpec};
 use gyre_folder::Folder;
 use gyre_rollout::EpisodeDriver;
@@ -13,6 +11,7 @@ use crate::error::Error;
 use crate::models::{Model, Models};
 use crate::policy_settings::ModelSettings;
 use crate::project::Project;
+use crate::weights::Weights;
 
 /// Attempts tasks with the models of one run, in one sandbox.
 pub(crate) struct Attempter {
@@ -33,7 +32,7 @@ impl Attempter {
     }
 
     /// The model of a checkpoint. Unless it was the last one used, `find` is asked
-    /// for its folder, and it is loaded.
+    /// for what it acts from, and it is loaded.
     ///
     /// # Errors
     ///
@@ -41,7 +40,7 @@ impl Attempter {
     pub(crate) fn model(
         &mut self,
         checkpoint: &CheckpointId,
-        find: impl FnOnce() -> Result<PathBuf, Error>,
+        find: impl FnOnce() -> Result<Weights, Error>,
         cancel: &Cancel,
     ) -> Result<Model, Error> {
         match self.models.loaded(checkpoint) {
@@ -59,9 +58,9 @@ impl Attempter {
     pub(crate) fn policy_digest(
         &self,
         checkpoint: &CheckpointId,
-        dir: &Path,
+        weights: &Weights,
     ) -> Result<Digest, Error> {
-        self.models.policy_digest(&self.project, checkpoint, dir)
+        self.models.policy_digest(&self.project, checkpoint, weights)
     }
 
     /// Makes rollouts, in the order of their specs, and once more those that the

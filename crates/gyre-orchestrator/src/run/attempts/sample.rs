@@ -5,7 +5,7 @@ use gyre_round::{RoundEvent, RoundState, WaveIndex};
 use super::assignment::{Assignment, Batch};
 use super::attempter::Attempter;
 use super::part_file::{StoredPart, store_part};
-use crate::checkpoints::checkpoint_dir;
+use crate::checkpoints::weights_of;
 use crate::error::Error;
 use crate::progress::Observer;
 use crate::run::context::RunContext;
@@ -69,7 +69,7 @@ impl Sampler<'_> {
             }
             None => {
                 let checkpoint = &assignment.checkpoint;
-                let find = || checkpoint_dir(&run.project, run.id(), checkpoint);
+                let find = || weights_of(&run.project, run.id(), checkpoint);
                 let model = self.attempter.model(checkpoint, find, &run.cancel)?;
                 let settings = assignment.mode.settings(&run.config);
                 self.attempter.attempt(&model, &settings, &episodes)

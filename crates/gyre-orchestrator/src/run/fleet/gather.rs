@@ -7,16 +7,18 @@ use gyre_env::{EpisodeOutcome, EpisodeSpec};
 use gyre_lineage::{WorkOffer, WorkRow, WorkState};
 use gyre_queue::Job;
 use gyre_round::RoundState;
+use gyre_types::CheckpointId;
 
 use super::deliveries::{Fetched, LostResult, fetch};
 use super::handle::Fleet;
 use super::piece::Piece;
-use crate::checkpoints::checkpoint_dir;
+use crate::checkpoints::{checkpoint_row, find};
 use crate::error::Error;
 use crate::progress::{Observer, working};
 use crate::run::attempts::assignment::{Assignment, Batch};
 use crate::run::context::RunContext;
 use crate::run::tasks::store::TaskStore;
+use crate::weights::{Found, Weights};
 
 /// How often the driver looks for results.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -74,6 +76,19 @@ impl Gathering<'_> {
         Ok(made)
     }
 
+    /// Puts into the store what a worker needs to load a checkpoint: its files, and
+    /// those of the checkpoint below an adapter.
+    fn put_checkpoint(&self, checkpoint: &CheckpointId) -> Result<(), Error> {
+        let run = self.run;
+        let put = |id: &CheckpointId| -> Result<Found, Error> {
+            let row = checkpoint_row(&run.project, run.id(), id)?;
+            let found = find(&run.project, run.id(), id)?;
+            self.fleet.objects.put_checkpoint(&row.digest, &found.folder)?;
+            Ok(found)
+        };
+        Weights::of(put(checkpoint)?, put).map(drop)
+    }
+
     fn offer(&mut self, state: &RoundState, batch: Batch) -> Result<(), Error> {
         let run = self.run;
         let assignment = Assignment::of(run, self.tasks, state, batch)?;
@@ -82,10 +97,7 @@ impl Gathering<'_> {
             return Ok(());
         }
         let checkpoint = &assignment.checkpoint;
-        let dir = checkpoint_dir(&run.project, run.id(), checkpoint)?;
-        let row = run.wait(run.store().checkpoint(run.id(), checkpoint))?;
-        let row = row.ok_or_else(|| run.unreadable(checkpoint.to_string(), "it is missing"))?;
-        self.fleet.objects.put_checkpoint(&row.digest, &dir)?;
+        self.put_checkpoint(checkpoint)?;
         let pieces = assignment.pieces(run.config.workers.tasks_per_piece);
         let offer = WorkOffer {
             run: run.id(),

@@ -13,7 +13,7 @@ use crate::run::event_log::LogEntry;
 use crate::run::recorded::planned;
 
 /// Chooses the rows of a round and writes them, and its whole groups beside them. A
-/// round without a row fails, unless it is the base.
+/// round without a row fails, unless it is the base, or nothing would be trained on them.
 ///
 /// # Errors
 ///
@@ -28,7 +28,7 @@ pub(crate) fn curate_round(run: &RunContext, state: &RoundState) -> Result<LogEn
         let cause = "no rollout was accepted".to_owned();
         return Ok(LogEntry::new(
             run,
-            match state.is_base() {
+            match state.is_base() || state.collects_only() {
                 true => event(0, None, None),
                 false => RoundEvent::Failed { cause, ends_run: false },
             },

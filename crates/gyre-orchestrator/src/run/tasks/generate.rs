@@ -78,9 +78,9 @@ fn base_tasks(run: &RunContext, admission: &mut Admission<'_>) -> Result<Vec<Adm
     let counts = &run.config.held_out;
     let mut tasks = held_out(run, admission, Split::Gate, counts.gate)?;
     tasks.extend(held_out(run, admission, Split::Test, counts.test)?);
-    let requests = match run.config.start.checkpoint {
-        Some(_) => vec![],
-        None => demonstration_requests(run),
+    let requests = match run.config.start.is_default() {
+        true => demonstration_requests(run),
+        false => vec![],
     };
     tasks.extend(admission.admit(requests)?);
     Ok(tasks)
@@ -89,7 +89,11 @@ fn base_tasks(run: &RunContext, admission: &mut Admission<'_>) -> Result<Vec<Adm
 /// One held-out part: families and their levels in turn, with few tasks of
 /// each composition. A level that has no more compositions leaves its turns
 /// to the others.
-fn held_out(
+///
+/// # Errors
+///
+/// When too few tasks are admitted, or a generator or the store fails.
+pub(crate) fn held_out(
     run: &RunContext,
     admission: &mut Admission<'_>,
     split: Split,

@@ -11,11 +11,12 @@ use gyre_train::{TrainJob, TrainProgress};
 use gyre_types::CheckpointId;
 
 use super::pool::PoolRows;
-use super::start::adopt;
+use super::start::{adopt, adopt_named};
 use super::trained::Trained;
-use crate::checkpoints::checkpoint_dir;
+use crate::checkpoints::{find, weights_of};
 use crate::error::Error;
 use crate::layout::round_name;
+use crate::policy_settings::StartSettings;
 use crate::progress::{Observer, working};
 use crate::project::io;
 use crate::run::attempts::attempter::Attempter;
@@ -24,6 +25,7 @@ use crate::run::event_log::LogEntry;
 use crate::run::publish::publisher::Publisher;
 use crate::run::recorded::planned;
 use crate::trainers::trainer;
+use crate::weights::{Found, Weights};
 
 /// Makes the candidate of a round.
 pub(crate) struct CandidateMaker<'a> {
@@ -54,8 +56,11 @@ impl CandidateMaker<'_> {
         io_point("checkpoint::beginning").map_err(io("make", &scratch.path()))?;
         // Trainers take paths: those which the handles lead to.
         let out = folder.resolve(&partial).map_err(io("make", &scratch.path()))?;
-        let trained = match (&plan.champion, &run.config.start.checkpoint) {
-            (None, Some(start)) => adopt(start, &scratch, &out),
+        let trained = match (&plan.champion, &run.config.start) {
+            (None, StartSettings { checkpoint: Some(start), .. }) => adopt(start, &scratch, &out),
+            (None, StartSettings { model: Some(name), .. }) => {
+                adopt_named(name, &run.config.model, &scratch)
+            }
             _ => self.train_on_pool(plan, folder.below(&dataset), &out),
         };
         if run.cancel.is_cancelled() {
@@ -84,13 +89,15 @@ impl CandidateMaker<'_> {
             objects.put_checkpoint(&digest, &target)?;
         }
         let id = CheckpointId::from_digest(&digest);
+        let found = Found { folder: target, parent: plan.champion.clone() };
+        let weights = Weights::of(found, |id| find(&run.project, run.id(), id))?;
         let row = CheckpointRow {
             id: id.clone(),
             round: plan.round,
             parent: plan.champion.clone(),
             path: run.project.data.relative(&folder.path().join(name)),
             digest,
-            policy_digest: self.attempter.policy_digest(&id, &target)?,
+            policy_digest: self.attempter.policy_digest(&id, &weights)?,
             shards,
             report: report.record,
         };
@@ -116,7 +123,8 @@ impl CandidateMaker<'_> {
         out: &Path,
     ) -> Result<Trained, Error> {
         let run = self.run;
-        let trainer = trainer(&run.config)?;
+        let nobody = || run.unreadable("the plan", "it has a training, and nobody trains");
+        let trainer = trainer(&run.config)?.ok_or_else(nobody)?;
         let rows = PoolRows::of(run, plan, dataset)?;
         let shards = rows.shards();
         let logs = run.project.data.logs(run.id());
@@ -145,10 +153,12 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(io("find", path))
 }
 
-/// The folder of the checkpoint that a training goes on from.
+/// The folder of the checkpoint that a training goes on from; none before there is one,
+/// and none where the champion is a model that a server has.
 fn parent(run: &RunContext, plan: &RoundPlan) -> Result<Option<PathBuf>, Error> {
-    let dir = |champion| checkpoint_dir(&run.project, run.id(), champion);
-    plan.champion.as_ref().map(dir).transpose()
+    let Some(champion) = &plan.champion else { return Ok(None) };
+    let weights = weights_of(&run.project, run.id(), champion)?;
+    Ok(weights.folder().map(Path::to_owned))
 }
 
 /// Removes what lies in a folder under a name, if anything does.

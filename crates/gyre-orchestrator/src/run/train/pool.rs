@@ -42,7 +42,7 @@ impl PoolRows {
         };
         // What a program reads of them is its own business: it may have learnt from all.
         let kinds: &[ShardKind] = match run.config.trainer {
-            TrainerSettings::Embedded => &[ShardKind::Accepted],
+            TrainerSettings::Embedded | TrainerSettings::None => &[ShardKind::Accepted],
             TrainerSettings::Command(_) => &[ShardKind::Accepted, ShardKind::Groups],
         };
         let oldest = (plan.round + 1).saturating_sub(run.config.pool.rounds_max);

@@ -14,7 +14,7 @@ use gyre_verify::Verifier;
 use super::accept_rates::accept_rate_alarms;
 use super::canary::{Canary, impossible};
 use super::judge::{Judge, fault_verdict};
-use crate::checkpoints::checkpoint_dir;
+use crate::checkpoints::weights_of;
 use crate::error::Error;
 use crate::progress::{Observer, working};
 use crate::run::attempts::attempter::Attempter;
@@ -86,7 +86,7 @@ impl VerifierCheck<'_> {
         if made.is_empty() {
             return Ok((vec![], ModelUsage::default()));
         }
-        let find = || checkpoint_dir(&run.project, run.id(), champion);
+        let find = || weights_of(&run.project, run.id(), champion);
         let model = self.attempter.model(champion, find, &run.cancel)?;
         let settings = run.config.training_episode(phase.temperature);
         let episodes: Vec<_> =
