@@ -90,8 +90,8 @@ const FENCES: &[(&str, &[&str])] = &[
 const HANDLES: (&str, &[&str]) = ("cap-", &["gyre-sandbox", "gyre-folder"]);
 
 /// The queue's engine takes pools of sqlx, so the queue makes them; the client of
-/// object stores is told which HTTP client to use; what a trainer leaves is read by
-/// the format's own crate.
+/// object stores is told which HTTP client to use, and promotions are posted with the
+/// same one; what a trainer leaves is read by the format's own crate.
 const SHARED: &[(&str, &str)] =
     &[("gyre-queue", "sqlx"), ("gyre-orchestrator", "reqwest"), ("gyre-train", "safetensors")];
 

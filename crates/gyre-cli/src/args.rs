@@ -3,6 +3,7 @@
 mod db;
 mod evaluate;
 mod model;
+mod promote;
 mod query;
 mod schedule;
 mod verifier;
@@ -16,6 +17,7 @@ use gyre_types::{RunId, Split};
 pub(crate) use db::{DbCommand, GcArgs};
 pub(crate) use evaluate::EvaluateArgs;
 pub(crate) use model::{CheckModelArgs, ModelCommand};
+pub(crate) use promote::{HandoversArgs, PromoteArgs};
 pub(crate) use query::{DiffArgs, QueryArgs, RolloutsArgs};
 pub(crate) use schedule::ScheduleCommand;
 pub(crate) use verifier::{
@@ -96,6 +98,10 @@ pub(crate) enum Command {
     /// Migrate, back up or restore the database.
     #[command(subcommand)]
     Db(DbCommand),
+    /// Make a candidate champion that passed the gate and waits for approval, or decline it.
+    Promote(PromoteArgs),
+    /// Show what promotions were handed over to, and hand over what is outstanding.
+    Handovers(HandoversArgs),
     /// Remove files that no record names, and those that the options give up.
     Gc(GcArgs),
     /// Run recorded rollouts again and compare every byte.

@@ -10,8 +10,10 @@ mod diff;
 mod doctor;
 mod evaluate;
 mod gc;
+pub(crate) mod handovers;
 mod judge;
 mod model;
+mod promote;
 mod query;
 mod replay;
 mod rollouts;
@@ -43,6 +45,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         Command::Diff(args) => diff::diff(&global, &args),
         Command::Query(args) => query::query(&global, &args),
         Command::Db(command) => db::db(&global, command),
+        Command::Promote(args) => promote::promote(&global, &args),
+        Command::Handovers(args) => handovers::handovers(&global, &args),
         Command::Gc(args) => gc::gc(&global, &args),
         Command::Replay(args) => replay::replay(&global, &args),
         Command::Evaluate(args) => evaluate::evaluate(&global, &args),

@@ -25,7 +25,7 @@ Exit codes:
   13 configuration: file unreadable    42  file missing or damaged
   14 nothing to resume                 50  compiled guest's cache unusable
   15 run was begun with other parts    51  sandbox failed
-  16 budget spent before a champion
+  19 budget spent before a champion
   60 unknown id                        52  compiled guest was damaged, made again
   61 task or family refused            70  audit found something
   62 judged: not every answer passed   71  replay differs
@@ -35,7 +35,8 @@ Exit codes:
   66 no service answers
   24 worker refused: other parts       25  a piece of work failed on every attempt
   43 workers' object store failed        31  trainer failed
-  32 model or its server failed";
+  32 model or its server failed          16  run waits for approval
+  17 nothing waits for that approval     18  promotion not handed over";
 
 /// A command's own failure, with its exit code.
 #[derive(Debug)]
@@ -52,6 +53,10 @@ impl Failure {
     pub(crate) const TRAINER_FAILED: u8 = 31;
     pub(crate) const MODEL_FAILED: u8 = 32;
     pub(crate) const SANDBOX_FAILED: u8 = 51;
+    pub(crate) const BUDGET_SPENT: u8 = 19;
+    pub(crate) const AWAITING_APPROVAL: u8 = 16;
+    pub(crate) const NOT_AWAITED: u8 = 17;
+    pub(crate) const NOT_HANDED_OVER: u8 = 18;
     pub(crate) const TASK_REFUSED: u8 = 61;
     pub(crate) const NOT_PASSED: u8 = 62;
     pub(crate) const VERIFIER_REFUSED: u8 = 63;
@@ -97,7 +102,8 @@ pub(crate) fn tell(error: &anyhow::Error) -> u8 {
         shown.push_str("; free some space and try again (`gyre run --resume` goes on with a run)");
     }
     let shown = printable(&shown);
-    if code == 130 {
+    // A run that was stopped or waits has not failed.
+    if code == 130 || code == Failure::AWAITING_APPROVAL {
         eprintln!("{shown}");
     } else {
         eprintln!("error: {shown}");
@@ -153,7 +159,9 @@ fn code_of(error: &Error) -> u8 {
         Error::Untrusted { .. } => Failure::UNTRUSTED,
         Error::TooManyFaults { is_model: true, .. } => Failure::MODEL_FAILED,
         Error::TooManyFaults { .. } => Failure::SANDBOX_FAILED,
-        Error::BudgetSpent { .. } => 16,
+        Error::BudgetSpent { .. } => Failure::BUDGET_SPENT,
+        Error::AwaitingApproval { .. } => Failure::AWAITING_APPROVAL,
+        Error::NotAwaited { .. } | Error::ApprovalExpired { .. } => Failure::NOT_AWAITED,
         Error::Interrupted => 130,
         Error::Queue(_) => 20,
         Error::WorkerRefused { .. } => 24,

@@ -5,12 +5,13 @@ mod beginning;
 
 use std::time::{Duration, Instant};
 
-use gyre_lineage::AlarmRow;
-use gyre_orchestrator::{Observer, Progress, RoundSummary, RunConfig, inspect};
+use gyre_lineage::{AlarmRow, HandoverRow};
+use gyre_orchestrator::{Observer, Progress, RoundSummary, RunConfig, inspect, standing};
 use gyre_round::{ModelUsage, RoundEvent, RoundState, Stage, VerdictCounts};
 use gyre_types::RunId;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::commands::handovers;
 use crate::output;
 use beginning::Beginning;
 
@@ -79,6 +80,11 @@ fn json(progress: &Progress<'_>) {
             "event": "alarm", "run": run, "round": alarm.round, "kind": alarm.kind,
             "subject": alarm.subject, "body": alarm.body,
         }),
+        Progress::HandedOver { handover } => {
+            let mut object = handovers::as_json(handover);
+            object["event"] = serde_json::json!("handover");
+            object
+        }
         Progress::CompilingGuest { .. }
         | Progress::GuestDiscarded { .. }
         | Progress::GuestNotKept { .. }
@@ -136,6 +142,9 @@ impl Lines {
             }
             Progress::Alarmed { alarm, .. } => {
                 output::line(alarmed(&self.beginning.title(alarm.round), alarm));
+            }
+            Progress::HandedOver { handover } => {
+                output::line(handed_over(&self.beginning.title(handover.handover.round), handover));
             }
             Progress::RoundFinished { summary, .. } => {
                 output::line(finished(&self.beginning.title(summary.round), summary));
@@ -223,6 +232,9 @@ impl Terminal {
             }
             Progress::Alarmed { alarm, .. } => {
                 self.say(alarmed(&self.beginning.title(alarm.round), alarm));
+            }
+            Progress::HandedOver { handover } => {
+                self.say(handed_over(&self.beginning.title(handover.handover.round), handover));
             }
             Progress::RoundFinished { summary, .. } => {
                 self.status.rounds_done += 1;
@@ -338,6 +350,10 @@ fn alarmed(title: &str, alarm: &AlarmRow) -> String {
     format!("{title}: alarm: {text}")
 }
 
+fn handed_over(title: &str, handover: &HandoverRow) -> String {
+    format!("{title}: {}", output::visible(&standing(handover)))
+}
+
 pub(crate) fn finished(title: &str, summary: &RoundSummary) -> String {
     if summary.stage == Stage::Collected.name() {
         let rows = summary.rows;
@@ -350,6 +366,8 @@ pub(crate) fn finished(title: &str, summary: &RoundSummary) -> String {
     let reasons = summary.reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let end = if summary.promoted {
         "promoted".to_owned()
+    } else if let Some(approval) = &summary.approval {
+        format!("{}: its approval is {}", summary.stage, approval.state)
     } else {
         format!("{}: {reasons}", summary.stage)
     };

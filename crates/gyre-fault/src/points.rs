@@ -34,11 +34,13 @@ pub enum Process {
     Worker,
     /// One whose trainer or model server is an external command.
     External,
+    /// One that hands a promotion over, or records a person's word on a candidate.
+    Handover,
     /// A command that registers a verifier, revokes one, or asks for a round.
     Command,
 }
 
-use Process::{Command, Driver, External, Run, Service, Worker};
+use Process::{Command, Driver, External, Handover, Run, Service, Worker};
 
 const fn file(of: Process, name: &'static str) -> Point {
     Point { name, step: Step::File, of }
@@ -93,6 +95,9 @@ pub const POINTS: &[Point] = &[
     // The file that names the last seal, after each of a run's transactions.
     file(Run, "anchor::writing"),
     file(Run, "anchor::renamed"),
+    // The link to the champion, after a promotion.
+    file(Run, "champion::linking"),
+    file(Run, "champion::linked"),
     // What a crash left is removed.
     file(Run, "garbage::removing"),
     file(Run, "garbage::removed"),
@@ -181,6 +186,14 @@ pub const POINTS: &[Point] = &[
     after(External, "server::ready"),
     after(External, "server::stopping"),
     after(External, "server::stopped"),
+    // Of a hand-over: before the other side is told and after it, and the record of the
+    // attempt; and of a person's word on a candidate.
+    after(Handover, "handover::attempting"),
+    after(Handover, "handover::attempted"),
+    before(Handover, "handover::committing"),
+    after(Handover, "handover::committed"),
+    after(Handover, "approval::answering"),
+    after(Handover, "approval::answered"),
     // Of commands: a verifier's file and row, a revocation's row, the shard that
     // it sets aside and the dataset's new list, and a round that is asked for.
     file(Command, "verifier::stored"),

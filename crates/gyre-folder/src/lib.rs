@@ -19,11 +19,14 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
+
+/// Ends the name of a link that has not its place yet.
+const LINK_SUFFIX: &str = ".link";
 
 /// A folder, whether it is there or not. Each call opens it anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,6 +217,52 @@ impl Folder {
         second: impl AsRef<Path>,
     ) -> io::Result<()> {
         self.handle()?.hard_link(name, &other.handle()?, second).map_err(refused)
+    }
+
+    /// Puts a symbolic link in this folder, in place of any file or link that has its
+    /// name: a reader finds the old one or the new one, never none. `target` is
+    /// relative to the folder and should lead to something below it, since nothing
+    /// else is followed through a [`Folder`].
+    ///
+    /// # Errors
+    ///
+    /// When `target` is absolute or climbs out of the folder, when a folder has the
+    /// name, and when the system does not let it, and [`LeadsOut`].
+    pub fn replace_link(&self, name: impl AsRef<Path>, target: impl AsRef<Path>) -> io::Result<()> {
+        let (folder, name, target) = (self.handle()?, name.as_ref(), target.as_ref());
+        let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+        if !target.components().all(is_plain) {
+            return Err(io::Error::new(ErrorKind::InvalidData, LeadsOut));
+        }
+        let mut temporary = name.as_os_str().to_owned();
+        temporary.push(LINK_SUFFIX);
+        // A process that was killed may have left one.
+        match folder.remove_file(&temporary) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed.map_err(refused)?,
+        }
+        folder.symlink(target, &temporary).map_err(refused)?;
+        folder.rename(&temporary, &folder, name).map_err(refused)
+    }
+
+    /// Where a symbolic link leads, as it was written; nothing where there is no
+    /// link of that name.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, and [`LeadsOut`] where it is absolute.
+    pub fn read_link(&self, name: impl AsRef<Path>) -> io::Result<Option<PathBuf>> {
+        let handle = match self.handle() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            handle => handle?,
+        };
+        match handle.read_link(name).map_err(refused) {
+            // What is no link cannot be read as one.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
+                Ok(None)
+            }
+            target => target.map(Some),
+        }
     }
 
     /// Removes a file or a link.
@@ -453,6 +502,39 @@ mod tests {
             folder.entries().unwrap().into_iter().map(|e| (e.name, e.kind)).collect();
         let file = |name: &str| (OsString::from(name), EntryKind::File);
         assert_eq!(names, ["link", "out", "own"].map(file));
+    }
+
+    #[test]
+    fn a_link_is_put_in_place_of_a_link_and_never_leads_out() {
+        let (above, root) = place();
+        let folder = root.below("in");
+        assert_eq!(folder.read_link("latest").unwrap(), None);
+        assert_eq!(root.below("none").read_link("latest").unwrap(), None);
+        assert_eq!(folder.read_link("own").unwrap(), None, "a file is no link");
+        folder.below("deep/one").make().unwrap();
+        folder.below("deep/two").make().unwrap();
+        for target in ["deep/one", "deep/two", "deep/two"] {
+            folder.replace_link("latest", target).unwrap();
+            assert_eq!(folder.read_link("latest").unwrap(), Some(PathBuf::from(target)));
+            assert_eq!(folder.resolve("latest").unwrap(), folder.path().join(target));
+        }
+        // What a killed process left, and links that somebody else put there.
+        symlink("nowhere", root.path().join("in/latest.link")).unwrap();
+        for name in ["latest", "link", "out"] {
+            folder.replace_link(name, "deep/one").unwrap();
+            assert_eq!(folder.resolve(name).unwrap(), folder.path().join("deep/one"));
+        }
+        let names = folder.entries().unwrap().into_iter().map(|entry| entry.name);
+        assert_eq!(names.filter(|name| name == "latest.link").count(), 0);
+        let absolute = above.path().join("other").display().to_string();
+        for target in ["../../other", "deep/../../in", absolute.as_str(), ".."] {
+            led_out(folder.replace_link("latest", target), target);
+        }
+        led_out(root.below("in/up").replace_link("latest", "folder"), "in/up");
+        // A folder is nobody's link, and is not replaced.
+        folder.replace_link("deep", "deep/one").unwrap_err();
+        assert!(folder.path().join("deep/one").is_dir());
+        assert_eq!(fs::read_dir(above.path().join("other")).unwrap().count(), 2);
     }
 
     /// Nobody ever writes to it, so that whoever opened it would wait.

@@ -182,10 +182,50 @@ const CHECKS: &[Check] = &[
         4,
         "gate_without_promotion",
         "a gate promoted a candidate that never became champion",
+        // One that somebody was asked about becomes champion only if it was approved.
         "SELECT g.candidate, CAST(g.round AS TEXT) FROM gates g \
          WHERE g.run = $1 AND g.decision = 'promoted' AND NOT EXISTS \
          (SELECT 1 FROM promotions p WHERE p.run = g.run AND p.gate_digest = g.digest \
-         AND p.champion = g.candidate)",
+         AND p.champion = g.candidate) AND NOT EXISTS \
+         (SELECT 1 FROM approvals a LEFT JOIN approval_answers w ON w.run = a.run \
+         AND w.round = a.round WHERE a.run = g.run AND a.round = g.round \
+         AND a.gate_digest = g.digest AND (w.answer IS NULL OR w.answer <> 'approved'))",
+    ),
+    check(
+        4,
+        "promotion_without_approval",
+        "a candidate that somebody was asked about became champion without approval",
+        "SELECT p.champion, CAST(p.round AS TEXT) FROM promotions p \
+         JOIN approvals a ON a.run = p.run AND a.round = p.round \
+         LEFT JOIN approval_answers w ON w.run = a.run AND w.round = a.round \
+         WHERE p.run = $1 AND (w.answer IS NULL OR w.answer <> 'approved')",
+    ),
+    check(
+        4,
+        "answer_out_of_time",
+        "a candidate was approved too late, or its approval expired too early",
+        "SELECT a.candidate, w.answer FROM approval_answers w \
+         JOIN approvals a ON a.run = w.run AND a.round = w.round WHERE w.run = $1 \
+         AND ((w.answer = 'approved' AND w.at_ms >= a.expires_at_ms) \
+         OR (w.answer = 'expired' AND w.at_ms < a.expires_at_ms))",
+    ),
+    check(
+        4,
+        "handover_without_promotion",
+        "a checkpoint was handed over that was not promoted in that round",
+        "SELECT h.champion, CAST(h.round AS TEXT), h.target FROM handovers h \
+         WHERE h.run = $1 AND NOT EXISTS (SELECT 1 FROM promotions p \
+         WHERE p.run = h.run AND p.round = h.round AND p.champion = h.champion)",
+    ),
+    check(
+        4,
+        "handover_attempts",
+        "the attempts at a hand-over are not numbered from 1 without gaps, or go on after one \
+         that delivered",
+        "SELECT CAST(a.round AS TEXT), a.target FROM handover_attempts a WHERE a.run = $1 \
+         GROUP BY a.round, a.target HAVING MIN(a.ordinal) <> 1 OR MAX(a.ordinal) <> COUNT(*) \
+         OR MIN(CASE WHEN a.outcome = 'delivered' THEN a.ordinal ELSE 1000000000 END) \
+         < MAX(a.ordinal)",
     ),
     check(
         5,

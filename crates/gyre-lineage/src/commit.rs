@@ -1,3 +1,4 @@
+mod approval;
 mod correction;
 
 use std::collections::{HashMap, HashSet};
@@ -5,12 +6,14 @@ use std::collections::{HashMap, HashSet};
 use gyre_types::{CheckpointId, Digest, RunId, Split, canonical_json};
 use serde_json::Value;
 
+use crate::approval::{NewAnswer, NewApproval};
 use crate::cells::{
     checkpoint_cells, convert, gate_cells, key_cells, part_cells, promotion_cells, rollout_cells,
     shard_cells, shard_row_cells, task_cells, verdict_cells,
 };
 use crate::database::{Cell, FailureClass, Query, Transaction};
 use crate::guards::{AlarmRow, CanaryRow, alarm_cells, canary_cells};
+use crate::handover::NewHandover;
 use crate::rows::{
     CheckpointRow, GateDecision, GateRow, NewTask, PartRow, PromotionRow, RolloutRow, RunStatus,
     ShardRow, ShardRowRef, VerdictRow,
@@ -53,8 +56,14 @@ pub struct Commit {
     pub checkpoints: Vec<CheckpointRow>,
     /// Decisions.
     pub gates: Vec<GateRow>,
+    /// A candidate that passed its gate and waits for a person.
+    pub approval: Option<NewApproval>,
+    /// What became of a candidate that waited for a person.
+    pub answer: Option<NewAnswer>,
     /// A change of champion.
     pub promotion: Option<Promotion>,
+    /// What that is handed over to.
+    pub handovers: Vec<NewHandover>,
     /// Attempts at impossible tasks.
     pub canaries: Vec<CanaryRow>,
     /// What was noticed of the verifiers.
@@ -108,7 +117,10 @@ impl Commit {
             shard_rows: Vec::new(),
             checkpoints: Vec::new(),
             gates: Vec::new(),
+            approval: None,
+            answer: None,
             promotion: None,
+            handovers: Vec::new(),
             canaries: Vec::new(),
             alarms: Vec::new(),
             correction: None,
@@ -171,9 +183,16 @@ impl Writer<'_> {
         self.check_held_out().await?;
         self.insert_checkpoint_shards().await?;
         self.rows(&schema::GATES, &commit.gates, gate_cells).await?;
+        if let Some(asked) = &commit.approval {
+            self.ask_approval(asked).await?;
+        }
+        if let Some(answer) = &commit.answer {
+            self.answer_approval(answer).await?;
+        }
         if let Some(promotion) = &commit.promotion {
             self.promote(promotion).await?;
         }
+        self.insert_handovers().await?;
         let canary = |run: &RunId, row: &CanaryRow| canary_cells(run, row, at_ms);
         self.rows(&schema::CANARIES, &commit.canaries, canary).await?;
         let alarm = |run: &RunId, row: &AlarmRow| alarm_cells(run, row, at_ms);
@@ -301,6 +320,7 @@ impl Writer<'_> {
             });
         }
         self.check_gate(promotion).await?;
+        self.check_approved(promotion.round).await?;
         let row = PromotionRow {
             ordinal: ordinal + 1,
             round: promotion.round,

@@ -23,6 +23,7 @@
 //! Nothing outside this crate names sqlx.
 
 mod all;
+mod approval;
 mod audit;
 mod backup;
 mod cells;
@@ -34,6 +35,7 @@ mod edges;
 mod error;
 mod find;
 mod guards;
+mod handover;
 mod lease;
 mod listing;
 mod location;
@@ -62,6 +64,7 @@ mod work;
 mod workers;
 
 pub use all::All;
+pub use approval::{AnswerVia, ApprovalAnswer, ApprovalRow, NewAnswer, NewApproval};
 pub use audit::{AuditRules, Finding};
 pub use backup::{BackupSummary, restore};
 pub use claim::{Settlement, TickClaim, TickLease};
@@ -71,6 +74,7 @@ pub use edges::{Edge, Lineage, Node};
 pub use error::StoreError;
 pub use find::{Found, Kind};
 pub use guards::{AlarmRow, CanaryRow, InvalidCount, InvalidKind};
+pub use handover::{AttemptOutcome, HandoverAttempt, HandoverRow, NewHandover};
 pub use lease::Lease;
 pub use location::{DatabaseUrl, DatabaseUrlError};
 pub use page::{Cursor, Page, RolloutFilter, ScoreBounds, TaskFilter, VerdictFilter};

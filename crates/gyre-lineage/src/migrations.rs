@@ -4,7 +4,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use crate::DatabaseUrl;
 
 /// The newest version that this binary knows, in both databases.
-pub(crate) const VERSION: i64 = 12;
+pub(crate) const VERSION: i64 = 13;
 
 /// Reads the version that a database has; fails where it has none.
 pub(crate) const READ_VERSION: &str = "SELECT MAX(version) FROM _sqlx_migrations WHERE success";
@@ -22,6 +22,7 @@ pub(crate) fn sqlite() -> Migrator {
         (10, "seals", include_str!("../../../migrations/sqlite/0010_seals.sql")),
         (11, "pruned_work", include_str!("../../../migrations/sqlite/0011_pruned_work.sql")),
         (12, "groups", include_str!("../../../migrations/sqlite/0012_groups.sql")),
+        (13, "handovers", include_str!("../../../migrations/sqlite/0013_handovers.sql")),
     ])
 }
 
@@ -38,6 +39,7 @@ pub(crate) fn postgres() -> Migrator {
         (10, "seals", include_str!("../../../migrations/postgres/0010_seals.sql")),
         (11, "pruned_work", include_str!("../../../migrations/postgres/0011_pruned_work.sql")),
         (12, "groups", include_str!("../../../migrations/postgres/0012_groups.sql")),
+        (13, "handovers", include_str!("../../../migrations/postgres/0013_handovers.sql")),
     ])
 }
 

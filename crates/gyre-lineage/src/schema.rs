@@ -85,6 +85,22 @@ table!(
 table!(REVOCATION_RUNS, "revocation_runs", revocation Int, run Text, report Text, at_ms Int);
 table!(RETIRED_FILES, "retired_files", run Text, path Text, at_ms Int);
 table!(
+    APPROVALS, "approvals", run Text, round Int, candidate Text, champion Text, gate_digest Text,
+    expires_at_ms Int, at_ms Int
+);
+table!(
+    APPROVAL_ANSWERS, "approval_answers", run Text, round Int, answer Text, answered_by Text,
+    via Text, why Text, at_ms Int
+);
+table!(
+    HANDOVERS, "handovers", run Text, round Int, target Text, champion Text, target_digest Text,
+    at_ms Int
+);
+table!(
+    HANDOVER_ATTEMPTS, "handover_attempts", run Text, round Int, target Text, ordinal Int,
+    outcome Text, detail Text, at_ms Int
+);
+table!(
     VERIFIERS, "verifiers", digest Text, name Text, kind Text, trusted Int, scorecard Text,
     status Text, registered_at_ms Int, revoked_at_ms Int, revoked_why Text, replaced_by Text
 );

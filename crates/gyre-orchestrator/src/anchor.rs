@@ -13,6 +13,7 @@ use gyre_lineage::{SealChain, SealHead};
 use gyre_types::{Digest, RunId, from_stored, to_stored};
 use serde::{Deserialize, Serialize};
 
+use crate::champion;
 use crate::error::Error;
 use crate::project::{Project, io};
 
@@ -165,7 +166,7 @@ pub(crate) fn anchored(project: &Project) -> Result<Vec<RunId>, Error> {
     Ok(named.filter(|run| is_there(project, run)).collect())
 }
 
-/// Takes the lineage as it is: writes every anchor anew, for a backup that was put
+/// Takes the lineage as it is: writes every anchor and every link to a champion anew, for a backup that was put
 /// back, or a loss that somebody has looked at. Gives what the anchors and the
 /// lineage had parted in.
 ///
@@ -180,6 +181,12 @@ pub fn renew_anchors(project: &Project) -> Result<Vec<String>, Error> {
             accepted.push(format!("{chain}: {detail}"));
         }
         renew(project, &chain)?;
+        if let SealChain::Run(run) = &chain {
+            // An audit tells of what is damaged; nothing else depends on the link.
+            if let Err(error) = champion::renew_link(project, run) {
+                tracing::warn!(%run, %error, "the link to the champion was not renewed");
+            }
+        }
     }
     Ok(accepted)
 }

@@ -12,9 +12,12 @@ use gyre_train::digest_checkpoint;
 use gyre_types::{Digest, RolloutId, RunId, Split, StoredPath, TaskId, Verdict};
 
 use crate::anchor;
+use crate::champion::{self, LinkAudit};
 use crate::error::Error;
+use crate::handover::standing;
 use crate::inspect;
 use crate::project::Project;
+use crate::promotion_settings::PromotionSettings;
 use crate::run::publish::index::verify_published;
 
 /// What is wrong with one run.
@@ -106,6 +109,7 @@ pub fn audit(project: &Project, run: &RunId) -> Result<RunAudit, Error> {
             audit.state = Some(recorded.state);
             audit.checked += recorded.checked;
             audit.findings.extend(recorded.findings);
+            audit.notes.extend(recorded.notes);
         }
         Err(error) if tells_of_the_record(&error) => {
             let mut detail = error.to_string();
@@ -167,6 +171,7 @@ struct Recorded {
     state: Digest,
     checked: u64,
     findings: Vec<AuditFinding>,
+    notes: Vec<String>,
 }
 
 fn audit_recorded(project: &Project, run: &RunRow) -> Result<Recorded, Error> {
@@ -180,13 +185,17 @@ fn audit_recorded(project: &Project, run: &RunRow) -> Result<Recorded, Error> {
         retired,
         checked: run.last_seq,
         findings: rows.into_iter().map(AuditFinding::from).collect(),
+        notes: vec![],
     };
     audit.log(config.rounds)?;
     audit.parts()?;
     audit.checkpoints()?;
+    audit.champion()?;
+    audit.handovers(&config.promotion)?;
     audit.shards()?;
     let state = state_digest(project, run)?;
-    Ok(Recorded { state, checked: audit.checked, findings: audit.findings })
+    let Audit { checked, findings, notes, .. } = audit;
+    Ok(Recorded { state, checked, findings, notes })
 }
 
 /// Digests everything that a run recorded, in stable order, page by page.
@@ -245,6 +254,7 @@ struct Audit<'a> {
     retired: BTreeSet<StoredPath>,
     checked: u64,
     findings: Vec<AuditFinding>,
+    notes: Vec<String>,
 }
 
 impl Audit<'_> {
@@ -309,6 +319,47 @@ impl Audit<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A run that was killed between a promotion and its link is sound: the next start
+    /// puts the link right.
+    fn champion(&mut self) -> Result<(), Error> {
+        if self.run.status == RunStatus::Active {
+            return Ok(());
+        }
+        match champion::audit_link(self.project, &self.run.id)? {
+            LinkAudit::Sound => {}
+            LinkAudit::Differs(detail) => {
+                self.found(4, "champion_differs", detail, vec![self.run.id.to_string()]);
+            }
+            LinkAudit::NoLink(detail) => self.notes.push(detail),
+        }
+        Ok(())
+    }
+
+    /// Each promotion must have been handed over to all that the configuration names.
+    /// That the other side has not taken one yet is worth knowing and no fault.
+    fn handovers(&mut self, settings: &PromotionSettings) -> Result<(), Error> {
+        let rows = inspect::handovers(self.project, &self.run.id)?;
+        self.checked += rows.len() as u64;
+        let store = &self.project.store;
+        for promotion in self.project.wait(store.promotions(&self.run.id).collect())? {
+            for owed in settings.handovers(promotion.round, &promotion.champion) {
+                if !rows.iter().any(|row| row.handover == owed) {
+                    let (round, target) = (promotion.round, owed.target);
+                    let detail = format!(
+                        "the promotion of round {round} is not to be handed over to {target}"
+                    );
+                    let ids = vec![promotion.champion.to_string(), target];
+                    self.found(4, "promotion_without_handover", detail, ids);
+                }
+            }
+        }
+        let undelivered = rows.iter().filter(|row| !row.is_delivered());
+        self.notes.extend(undelivered.map(|row| {
+            format!("the promotion of round {} is {}", row.handover.round, standing(row))
+        }));
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{self, LearnerConfig};
 use crate::policy_settings::{self, ModelSettings, StartSettings, TrainerSettings};
+use crate::promotion_settings::PromotionSettings;
 use crate::server_settings::ServerSettings;
 use crate::unknown_key;
 use crate::worker_settings::WorkerSettings;
@@ -81,6 +82,9 @@ pub struct RunConfig {
     /// the log then says; no other result changes.
     #[serde(default, skip_serializing_if = "BudgetConfig::is_none")]
     pub budget: BudgetConfig,
+    /// What is told of each new champion. Never changes a result.
+    #[serde(default, skip_serializing_if = "PromotionSettings::is_default")]
+    pub promotion: PromotionSettings,
     /// What verifiers may be, and what their faults do: they may end a run, and
     /// change no result.
     #[serde(default, skip_serializing_if = "VerifiersConfig::is_default")]
@@ -510,6 +514,7 @@ impl RunConfig {
     fn check(&self) -> Result<(), (&'static str, String)> {
         policy_settings::check(&self.model, &self.trainer, &self.start)?;
         policy_settings::check_budget(&self.model, &self.budget)?;
+        self.promotion.check()?;
         let rollout = &self.rollout;
         // Without candidates there is nothing that would have to be measured.
         let held_out_min = u32::from(!self.collects_only());

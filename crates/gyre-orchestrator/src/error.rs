@@ -4,7 +4,7 @@ use gyre_dataset::DatasetError;
 use gyre_lineage::StoreError;
 use gyre_model::ModelError;
 use gyre_queue::QueueError;
-use gyre_round::IllegalTransition;
+use gyre_round::{IllegalTransition, TimeSpan};
 use gyre_sandbox::SandboxError;
 use gyre_tasks::TaskError;
 use gyre_train::{CheckpointError, ProcessError, ServeError, TrainError};
@@ -297,6 +297,44 @@ pub enum Error {
         admitted: usize,
         /// Reasons with counts.
         refused: String,
+    },
+    /// A candidate passed the gate, and the run waits for a person's word on it.
+    #[error(
+        "round {round} of {run} waits for approval of {candidate}: `gyre promote {candidate}` makes it champion, `gyre promote {candidate} --decline` leaves the champion, and without an answer the champion stays {expires_after} after the gate decided; then `gyre run --resume` goes on"
+    )]
+    AwaitingApproval {
+        /// The run.
+        run: RunId,
+        /// The round.
+        round: u32,
+        /// The candidate.
+        candidate: CheckpointId,
+        /// How long it waits.
+        expires_after: TimeSpan,
+    },
+    /// Nobody is asked about a round.
+    #[error(
+        "round {round} of {run} waits for nobody's approval, it is {stage}; `gyre status` lists what waits"
+    )]
+    NotAwaited {
+        /// The run.
+        run: RunId,
+        /// The round.
+        round: u32,
+        /// Where the round stands.
+        stage: &'static str,
+    },
+    /// An answer came too late.
+    #[error(
+        "the approval of {candidate} in round {round} of {run} has expired and the champion stays; `gyre run --resume` goes on with the run"
+    )]
+    ApprovalExpired {
+        /// The run.
+        run: RunId,
+        /// The round.
+        round: u32,
+        /// The candidate.
+        candidate: CheckpointId,
     },
     /// Somebody asked to stop.
     #[error("stopped; `gyre run --resume` goes on from here")]

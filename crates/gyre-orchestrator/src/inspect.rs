@@ -6,7 +6,8 @@ mod state;
 use std::collections::BTreeMap;
 
 use gyre_lineage::{
-    AlarmRow, CellRate, GateRow, InvalidKind, RolloutFilter, RunRow, ShardRow, VerdictCount,
+    AlarmRow, CellRate, GateRow, HandoverRow, InvalidKind, RolloutFilter, RunRow, ShardRow,
+    VerdictCount,
 };
 use gyre_round::{
     BudgetScope, Confidence, Estimate, ModelUsage, PairTable, Stage, VerdictCounts, wilson,
@@ -106,6 +107,7 @@ fn summarise(round: u32, outline: Outline, readings: &RunReadings) -> RoundSumma
         levels: measured.map_or_else(BTreeMap::new, |m| m.levels),
         promoted: outline.stage == Stage::Promoted.name(),
         reasons: outline.reasons,
+        approval: outline.approval,
         verdicts: outline.verdicts,
         rollouts: outline.rollouts,
         tokens: outline.tokens,
@@ -288,6 +290,15 @@ fn measure(cells: &[CellRate], checkpoint: &CheckpointId) -> Measure {
 /// When the store fails.
 pub fn gate(project: &Project, run: &RunId, round: u32) -> Result<Option<GateRow>, Error> {
     Ok(project.wait(project.store.gate(run, round))?)
+}
+
+/// What the promotions of a run were handed over to, oldest round first.
+///
+/// # Errors
+///
+/// When the store fails.
+pub fn handovers(project: &Project, run: &RunId) -> Result<Vec<HandoverRow>, Error> {
+    Ok(project.wait(project.store.handovers(run))?)
 }
 
 /// Every shard of a run, of accepted rows and of whole groups, oldest round first.

@@ -23,6 +23,8 @@ use gyre_types::{RunId, Split, StoredPath};
 /// runs/<run>/superseded/              shards that a revocation took out of it
 /// runs/<run>/rollouts/round-0001/…    every rollout, in Parquet
 /// runs/<run>/checkpoints/round-0001/  the candidate of the round
+/// runs/<run>/champion                 a link to the present champion's folder
+/// runs/<run>/logs/                    what trainers, servers and hooks printed
 /// ```
 ///
 /// Paths in the lineage are relative to the folder, so it can be moved. All that is

@@ -15,9 +15,11 @@
 //!   service or the command. It reaches no agent, no guest and no training row.
 
 mod anchor;
+mod approval;
 mod audit;
 mod audit_verifier;
 mod cancel;
+mod champion;
 mod checkpoints;
 mod clock;
 mod config;
@@ -25,6 +27,7 @@ mod engine;
 mod error;
 mod evaluate;
 mod gc;
+mod handover;
 mod harness;
 mod host;
 mod identity;
@@ -36,6 +39,7 @@ mod objects;
 mod policy_settings;
 mod progress;
 mod project;
+mod promotion_settings;
 mod registry;
 mod replay;
 mod revoke;
@@ -54,6 +58,7 @@ mod worker;
 mod worker_settings;
 
 pub use anchor::renew_anchors;
+pub use approval::{Answered, PersonAnswer, answer, person, waiting};
 pub use audit::{AuditFinding, RunAudit, audit, audit_all};
 pub use audit_verifier::{VerifierAuditPlan, audit_verifier};
 pub use cancel::Cancel;
@@ -69,6 +74,7 @@ pub use evaluate::{
 };
 pub use gc::{GcItem, GcReport, GcRules, collect as collect_garbage};
 pub use gyre_fault::Failpoints;
+pub use handover::{Tell, deliver_pending, deliver_run, standing};
 pub use harness::{Harness, open_sandbox};
 pub use host::default_cache_dir;
 pub use judging::{Judging, component_verifier};
@@ -76,6 +82,7 @@ pub use layout::DataDir;
 pub use policy_settings::{ModelKind, ModelSettings, StartSettings, TrainerSettings};
 pub use progress::{Observer, Progress, Silent};
 pub use project::Project;
+pub use promotion_settings::{PromotionSettings, WebhookSettings};
 pub use registry::{Registrant, VerifierRegistration, register_verifier};
 pub use replay::{Replay, Replayer, record_of};
 pub use revoke::{

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use gyre_dataset::Layout;
 use gyre_folder::{EntryKind, Folder};
+use gyre_lineage::RunRow;
 use gyre_train::digest_checkpoint;
 use gyre_types::{Digest, RunId, to_json};
 use object_store::aws::AmazonS3Builder;
@@ -16,9 +17,10 @@ use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::runtime::Handle;
 
+use crate::config::RunConfig;
 use crate::error::Error;
 use crate::layout::{DataDir, round_name};
-use crate::project::io;
+use crate::project::{Project, io};
 
 /// The store of one data folder. Clones share it.
 #[derive(Debug, Clone)]
@@ -52,6 +54,24 @@ impl Objects {
             .with_fsync(true);
         let folder = Some(Folder::new(folder));
         Ok(Self { store: Arc::new(store), prefix: Key::default(), folder, runtime })
+    }
+
+    /// The store that gets what a run publishes: one that its configuration names, or
+    /// the data folder's own where something of it was published there before.
+    pub(crate) fn of_run(
+        project: &Project,
+        run: &RunRow,
+        config: &RunConfig,
+    ) -> Result<Option<Self>, Error> {
+        let named = config.workers.store.as_deref();
+        let published = || {
+            let folder = project.data.folder().below("store/datasets");
+            folder.look_at(run.id.as_str()).is_ok()
+        };
+        if named.is_none() && !published() {
+            return Ok(None);
+        }
+        Self::open(named, &project.data, project.runtime()).map(Some)
     }
 
     /// Asks a bucket for something small, so that one that is not there, or does
@@ -92,6 +112,11 @@ impl Objects {
             found.bytes().await
         });
         got.map(Vec::from).map_err(failed("read", name))
+    }
+
+    /// The bytes of an object; none where there is no such object.
+    pub(crate) fn get_if_there(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        if self.exists(name)? { self.get(name).map(Some) } else { Ok(None) }
     }
 
     /// Writes an object to a file, if it is what it must be. Otherwise says what

@@ -1,6 +1,6 @@
 //! What a run tells those who watch it.
 
-use gyre_lineage::AlarmRow;
+use gyre_lineage::{AlarmRow, HandoverRow};
 use gyre_round::{RoundEvent, RoundState};
 use gyre_types::RunId;
 
@@ -80,6 +80,11 @@ pub enum Progress<'a> {
         done: u64,
         /// Units in all.
         total: u64,
+    },
+    /// A promotion was handed over, or could not be.
+    HandedOver {
+        /// The hand-over, with the attempt that was just made.
+        handover: &'a HandoverRow,
     },
     /// A round is over.
     RoundFinished {

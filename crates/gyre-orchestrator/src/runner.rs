@@ -3,10 +3,13 @@
 use gyre_lineage::{NewRun, RunRow, RunStatus, TickLease};
 use gyre_round::{Action, BudgetScope, ModelUsage, RoundEvent, RoundState, Stage};
 
+use crate::approval::await_approval;
 use crate::cancel::Cancel;
+use crate::champion;
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::error::Error;
+use crate::handover::Deliverer;
 use crate::harness::Harness;
 use crate::identity::fingerprint;
 use crate::inspect;
@@ -49,6 +52,9 @@ pub struct Runner<'o> {
     fleet: Option<Fleet>,
     /// What a round may cost; nothing outside a schedule.
     limit: Option<RoundLimit>,
+    /// When the next hand-over of a promotion is due, in milliseconds since 1970; none
+    /// where nothing is owed.
+    hands_over_at_ms: Option<i64>,
     observer: &'o mut dyn Observer,
 }
 
@@ -123,8 +129,18 @@ impl<'o> Runner<'o> {
         let attempter = Attempter::new(project.clone(), sandbox, &config.model, logs);
         let run = RunContext { project, harness, config, row, clock, cancel };
         garbage::collect(&run.project, &run.row)?;
-        let tasks = TaskStore::default();
-        Ok(Self { run, log, tasks, attempter, fleet: None, limit: None, observer })
+        champion::renew(&run.project, &run.row)?;
+        Ok(Self {
+            run,
+            log,
+            tasks: TaskStore::default(),
+            attempter,
+            fleet: None,
+            limit: None,
+            // What an earlier process owes is looked for at once.
+            hands_over_at_ms: Some(0),
+            observer,
+        })
     }
 
     /// Has this process, or workers, make the rollouts, whatever the run's
@@ -152,6 +168,9 @@ impl<'o> Runner<'o> {
         let (run, resumed) = (self.run.id(), self.log.seq() > 0);
         self.observer.observe(&Progress::RunStarted { run, rounds, resumed });
         self.drive_to(rounds)?;
+        let (deliverer, observer) = (Deliverer::of(&self.run), &mut *self.observer);
+        let mut tell = |handover: &_| observer.observe(&Progress::HandedOver { handover });
+        deliverer.deliver_at_end(&mut tell)?;
         inspect::run_summary(&self.run.project, &self.run.row)
     }
 
@@ -228,6 +247,7 @@ impl<'o> Runner<'o> {
         });
         while let Some(action) = state.outstanding().first().copied() {
             self.run.check_cancelled()?;
+            self.hand_over()?;
             let over = over_budget(self.limit.as_ref(), &state).map(|over| failed(&over));
             let spent = || model_budget_spent(&self.run, &state, action, asked);
             let entry = match over.or_else(spent) {
@@ -241,6 +261,7 @@ impl<'o> Runner<'o> {
             let entry = within_budget(&self.run, self.limit.as_ref(), &state, entry)?;
             state = self.record(round, &state, entry)?;
         }
+        self.hand_over()?;
         // After the last round there is no next one to sweep what a killed process
         // left of it.
         if let Some(fleet) = &self.fleet
@@ -288,6 +309,7 @@ impl<'o> Runner<'o> {
             Action::Train => self.candidate_maker().train(state),
             Action::Evaluate(part) => evaluate(&mut self.sampler(), state, part),
             Action::Decide => decide_round(run, state),
+            Action::AwaitApproval => await_approval(run, round),
         }
     }
 
@@ -300,7 +322,7 @@ impl<'o> Runner<'o> {
         entry: LogEntry,
     ) -> Result<RoundState, Error> {
         let LogEntry { event, rows } = entry;
-        let alarms = rows.alarms.clone();
+        let (alarms, is_promotion) = (rows.alarms.clone(), rows.promotion.is_some());
         let next = self.log.append(&self.run, round, state, (&event, rows))?;
         match event {
             RoundEvent::Curated { .. } => self.publisher().write_index()?,
@@ -309,6 +331,10 @@ impl<'o> Runner<'o> {
             }
             _ => {}
         }
+        if is_promotion {
+            champion::renew(&self.run.project, &self.run.row)?;
+            self.hands_over_at_ms = Some(0);
+        }
         let (run, seq) = (self.run.id(), self.log.seq());
         let recorded = Progress::Recorded { run, seq, round, event: &event, state: &next };
         self.observer.observe(&recorded);
@@ -316,6 +342,18 @@ impl<'o> Runner<'o> {
             self.observer.observe(&Progress::Alarmed { run, alarm });
         }
         Ok(next)
+    }
+
+    /// Makes the hand-overs of promotions that are due. What the other side does wrong
+    /// is recorded, and ends no run.
+    fn hand_over(&mut self) -> Result<(), Error> {
+        if self.hands_over_at_ms.is_none_or(|at_ms| at_ms > (self.run.clock)()) {
+            return Ok(());
+        }
+        let (deliverer, observer) = (Deliverer::of(&self.run), &mut *self.observer);
+        let mut tell = |handover: &_| observer.observe(&Progress::HandedOver { handover });
+        self.hands_over_at_ms = deliverer.deliver_due(&mut tell)?;
+        Ok(())
     }
 
     fn sampler(&mut self) -> Sampler<'_> {

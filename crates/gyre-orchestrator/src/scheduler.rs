@@ -17,7 +17,7 @@ mod work;
 
 use std::time::Duration;
 
-use gyre_lineage::{NewSchedule, TickLease, TickRow, TickState};
+use gyre_lineage::{HandoverRow, NewSchedule, TickLease, TickRow, TickState};
 use gyre_round::{ScheduleConfig, Timetable};
 use gyre_types::{RunId, to_json};
 
@@ -25,6 +25,7 @@ use crate::cancel::Cancel;
 use crate::clock::Clock;
 use crate::config::RunConfig;
 use crate::error::Error;
+use crate::handover::{deliver_pending, standing};
 use crate::project::Project;
 use crate::run::owner::owner;
 
@@ -39,6 +40,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How long a service waits before it tries again what the machine failed at.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// How often it looks for promotions that are to be handed over, in milliseconds.
+const HAND_OVER_EVERY_MS: i64 = 1_000;
 
 /// How soon a wish to stop is heard.
 const LISTEN_EVERY: Duration = Duration::from_millis(50);
@@ -129,6 +133,15 @@ pub enum Happened {
         /// Why its schedule ended with it, if it did.
         stop: Option<String>,
     },
+    /// It handed a promotion over, or tried to.
+    HandedOver {
+        /// The run.
+        run: RunId,
+        /// The round that the promotion ended.
+        round: u32,
+        /// Where the hand-over stands, in words.
+        standing: String,
+    },
     /// Something failed and is tried again.
     Troubled {
         /// What.
@@ -147,6 +160,48 @@ pub struct Scheduler {
     owner: String,
     clock: Clock,
     cancel: Cancel,
+}
+
+/// Makes the hand-overs that are due, for a service without schedules too.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`] when asked to stop, and when the store fails.
+pub fn hand_over(
+    project: &Project,
+    (clock, cancel): (Clock, &Cancel),
+    listener: &Listener<'_>,
+) -> Result<(), Error> {
+    let mut tell = |row: &HandoverRow| {
+        listener(&Happened::HandedOver {
+            run: row.run.clone(),
+            round: row.handover.round,
+            standing: standing(row),
+        });
+    };
+    match deliver_pending(project, (clock, cancel), &mut tell) {
+        Err(Error::Interrupted) if cancel.is_cancelled() => Ok(()),
+        delivered => delivered,
+    }
+}
+
+/// Keeps making hand-overs until asked to stop: all that a service without schedules
+/// does by itself.
+pub fn keep_handing_over(
+    project: &Project,
+    (clock, cancel): (Clock, &Cancel),
+    listener: &Listener<'_>,
+) {
+    while !cancel.is_cancelled() {
+        if let Err(error) = hand_over(project, (clock, cancel), listener) {
+            tracing::warn!(%error, "hand-overs are tried again");
+            listener(&Happened::Troubled { what: error.to_string() });
+        }
+        let until_ms = clock() + HAND_OVER_EVERY_MS;
+        while clock() < until_ms && !cancel.is_cancelled() {
+            std::thread::sleep(LISTEN_EVERY);
+        }
+    }
 }
 
 impl Scheduler {
@@ -203,9 +258,16 @@ impl Scheduler {
     }
 
     fn work_on(&self, rounds: &mut dyn Rounds, listener: &Listener<'_>) {
+        let mut hands_over_at_ms = 0;
         while !self.cancel.is_cancelled() {
             let wait = match self.work(rounds, listener) {
                 Ok(Worked::Settled) => Duration::ZERO,
+                Ok(Worked::Nothing) if hands_over_at_ms <= (self.clock)() => {
+                    // Between rounds, so that no tick is refused for want of the lease.
+                    let done = hand_over(&self.project, (self.clock, &self.cancel), listener);
+                    hands_over_at_ms = (self.clock)() + HAND_OVER_EVERY_MS;
+                    done.map_or_else(|error| self.trouble(&error, listener), |()| LOOK_EVERY)
+                }
                 Ok(Worked::Nothing) => LOOK_EVERY,
                 Ok(Worked::Again) => RETRY_AFTER,
                 Err(error) => self.trouble(&error, listener),

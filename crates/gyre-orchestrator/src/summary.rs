@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gyre_round::{
-    Cost, Estimate, ModelUsage, PublishedGroups, Rechecked, RejectReason, VerdictCounts,
+    Cost, Estimate, ModelUsage, PublishedGroups, Rechecked, RejectReason, RoundEvent, VerdictCounts,
 };
 use gyre_types::{CheckpointId, RunId, Seed};
 use serde::Serialize;
@@ -76,6 +76,10 @@ pub struct RoundSummary {
     pub promoted: bool,
     /// Why not.
     pub reasons: Vec<RejectReason>,
+    /// What people were asked about the candidate, and what they said; none where the
+    /// gate had the last word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalSummary>,
     /// Verdicts of its training rollouts.
     pub verdicts: VerdictCounts,
     /// Rollouts without a verdict, held-out ones included, by kind of reason.
@@ -99,6 +103,60 @@ pub struct RoundSummary {
     pub usage: Option<ModelUsage>,
     /// What that cost; none without prices.
     pub cost: Option<Cost>,
-    /// From its plan to its end.
+    /// From its plan to its end, without the time for which it waited for a person.
     pub seconds: f64,
+}
+
+/// A person's word on a candidate that passed the gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApprovalSummary {
+    /// `waiting`, `approved`, `declined`, `expired`, or `withdrawn` where the round was
+    /// ended otherwise.
+    pub state: &'static str,
+    /// When the gate asked, in milliseconds since 1970.
+    pub asked_at_ms: i64,
+    /// From when on it is too late, in milliseconds since 1970.
+    pub expires_at_ms: i64,
+    /// When it was answered or expired, in milliseconds since 1970.
+    pub answered_at_ms: Option<i64>,
+    /// Who answered.
+    pub by: Option<String>,
+    /// Why, where somebody said so.
+    pub why: Option<String>,
+}
+
+impl ApprovalSummary {
+    /// Takes in one recorded event of a round.
+    pub(crate) fn follow(summary: &mut Option<Self>, at_ms: i64, event: &RoundEvent) {
+        if let RoundEvent::Decided { approval: Some(request), .. } = event {
+            *summary = Some(Self {
+                state: "waiting",
+                asked_at_ms: at_ms,
+                expires_at_ms: request.expires_at_ms(at_ms),
+                answered_at_ms: None,
+                by: None,
+                why: None,
+            });
+            return;
+        }
+        let Some(summary) = summary else { return };
+        summary.answered_at_ms = Some(at_ms);
+        match event {
+            RoundEvent::Approved { by } => {
+                (summary.state, summary.by) = ("approved", Some(by.clone()));
+            }
+            RoundEvent::Declined { by, why } => {
+                (summary.state, summary.by) = ("declined", Some(by.clone()));
+                summary.why.clone_from(why);
+            }
+            RoundEvent::ApprovalExpired => summary.state = "expired",
+            // Nobody is asked about a round that was ended.
+            _ => summary.state = "withdrawn",
+        }
+    }
+
+    /// For how long the run waited, in milliseconds.
+    pub(crate) fn waited_ms(&self) -> i64 {
+        self.answered_at_ms.map_or(0, |at_ms| at_ms - self.asked_at_ms)
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gyre_types::{CheckpointId, Digest, ShardId, Split};
 use serde::{Deserialize, Serialize};
 
-use crate::{BudgetScope, Decision, ModelUsage, Rechecked, RoundPlan};
+use crate::{ApprovalRequest, BudgetScope, Decision, ModelUsage, Rechecked, RoundPlan};
 
 /// One thing that happened in a round, after it is durable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,7 +123,26 @@ pub enum RoundEvent {
         decision: Decision,
         /// Digest of the gate's record; none at the cold start.
         gate: Option<Digest>,
+        /// What is asked of people before the candidate becomes champion; nothing
+        /// where the gate has the last word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<ApprovalRequest>,
     },
+    /// A person approved the candidate, which is champion from here on.
+    Approved {
+        /// Who.
+        by: String,
+    },
+    /// A person declined the candidate; the champion stays.
+    Declined {
+        /// Who.
+        by: String,
+        /// Why, if they said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// Nobody answered in time; the champion stays.
+    ApprovalExpired,
     /// The round cannot go on; the champion stays.
     Failed {
         /// Why, for people.
@@ -157,6 +176,9 @@ impl RoundEvent {
             Self::Trained { .. } => "trained",
             Self::Evaluated { .. } => "evaluated",
             Self::Decided { .. } => "decided",
+            Self::Approved { .. } => "approved",
+            Self::Declined { .. } => "declined",
+            Self::ApprovalExpired => "approval_expired",
             Self::Failed { .. } => "failed",
             Self::BudgetSpent { .. } => "budget_spent",
             Self::Cancelled => "cancelled",

@@ -6,6 +6,7 @@
 //! of a round can be made again, and checked, from what was recorded.
 
 mod alarm;
+mod approval;
 mod curation;
 mod curriculum;
 mod evaluation;
@@ -19,9 +20,11 @@ mod schedule;
 mod share;
 mod state;
 mod stop;
+mod time_span;
 mod usage;
 
 pub use alarm::{AcceptCount, AlarmConfig, RateAlarm, rate_alarms};
+pub use approval::{Approval, ApprovalRequest};
 pub use curation::{
     Curated, CurationCandidate, CurationConfig, CurationMode, CurationReject, Funnel, PassRateBand,
     Rejected, VerdictKind, curate,
@@ -51,4 +54,5 @@ pub use schedule::{
 pub use share::{Share, ShareError};
 pub use state::{Action, IllegalTransition, Phase, RoundState, Stage, fold, step};
 pub use stop::{BudgetLimit, RoundBudget, RoundOutcome, Spent, StopReason, StopRules, must_stop};
+pub use time_span::{TimeSpan, TimeSpanError};
 pub use usage::{BudgetConfig, BudgetScope, Cost, ModelBudget, ModelUsage};

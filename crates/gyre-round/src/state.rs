@@ -6,7 +6,7 @@ use gyre_types::{CheckpointId, Digest, ShardId, Split};
 
 use crate::event::{PublishedGroups, RoundEvent, VerdictCounts, WaveIndex};
 use crate::plan::RoundPlan;
-use crate::{BudgetScope, Decision, LostRollouts, ModelUsage, Rechecked};
+use crate::{ApprovalRequest, BudgetScope, Decision, LostRollouts, ModelUsage, Rechecked};
 
 /// Where a round stands. Nothing but [`step`] makes one.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -59,6 +59,8 @@ pub struct RoundState {
     pub evaluated: BTreeMap<Split, VerdictCounts>,
     /// Digest of the gate's record.
     pub gate: Option<Digest>,
+    /// What the gate asked of people, whether or not somebody answered.
+    pub approval: Option<ApprovalRequest>,
 }
 
 /// An opened phase.
@@ -92,6 +94,8 @@ pub enum Stage {
     Evaluating,
     /// The gate has all that it needs.
     Deciding,
+    /// The candidate passed the gate and waits for a person's approval.
+    AwaitingApproval,
     /// The candidate is champion.
     Promoted,
     /// The candidate is recorded; the champion stays.
@@ -122,6 +126,7 @@ impl Stage {
             Self::Training => "training",
             Self::Evaluating => "evaluating",
             Self::Deciding => "deciding",
+            Self::AwaitingApproval => "awaiting approval",
             Self::Promoted => "promoted",
             Self::Rejected => "rejected",
             Self::Collected => "collected",
@@ -175,6 +180,8 @@ pub enum Action {
     Evaluate(Split),
     /// Ask the gate.
     Decide,
+    /// Wait until somebody approves the candidate or declines it, or it is too late.
+    AwaitApproval,
 }
 
 impl Action {
@@ -191,6 +198,7 @@ impl Action {
             Self::Train => "train",
             Self::Evaluate(_) => "evaluate",
             Self::Decide => "decide",
+            Self::AwaitApproval => "await approval",
         }
     }
 }
@@ -238,6 +246,19 @@ pub fn fold<'a>(
     events.into_iter().try_fold(RoundState::default(), |state, event| Ok(step(&state, event)?.0))
 }
 
+/// Where a decision of the gate leads.
+fn stage_after(
+    decision: &Decision,
+    approval: Option<&ApprovalRequest>,
+) -> Result<Stage, &'static str> {
+    match (decision, approval) {
+        (Decision::Promote, None) => Ok(Stage::Promoted),
+        (Decision::Promote, Some(_)) => Ok(Stage::AwaitingApproval),
+        (Decision::Reject { .. }, None) => Ok(Stage::Rejected),
+        (Decision::Reject { .. }, Some(_)) => Err("nobody is asked about a rejected candidate"),
+    }
+}
+
 impl RoundState {
     /// Whether this is the cold start.
     pub fn is_base(&self) -> bool {
@@ -278,6 +299,7 @@ impl RoundState {
             Stage::Training => vec![Action::Train],
             Stage::Evaluating => self.parts_missing().into_iter().map(Action::Evaluate).collect(),
             Stage::Deciding => vec![Action::Decide],
+            Stage::AwaitingApproval => vec![Action::AwaitApproval],
             Stage::Promoted
             | Stage::Rejected
             | Stage::Collected
@@ -339,13 +361,15 @@ impl RoundState {
                 self.lose(*part, *faulted);
                 self.usage = self.usage.plus(*usage);
             }
-            (Stage::Deciding, RoundEvent::Decided { decision, gate }) => {
-                self.gate = *gate;
-                self.stage = match decision {
-                    Decision::Promote => Stage::Promoted,
-                    Decision::Reject { .. } => Stage::Rejected,
-                };
+            (Stage::Deciding, RoundEvent::Decided { decision, gate, approval }) => {
+                (self.gate, self.approval) = (*gate, *approval);
+                self.stage = stage_after(decision, approval.as_ref())?;
             }
+            (Stage::AwaitingApproval, RoundEvent::Approved { .. }) => self.stage = Stage::Promoted,
+            (
+                Stage::AwaitingApproval,
+                RoundEvent::Declined { .. } | RoundEvent::ApprovalExpired,
+            ) => self.stage = Stage::Rejected,
             (stage, _) if stage.is_terminal() => return Err("the round is over"),
             (Stage::Unplanned, _) => return Err("there is no plan yet"),
             (stage, RoundEvent::Failed { cause, ends_run }) => {

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use gyre_round::{
-    Action, AlarmConfig, BudgetScope, CanaryConfig, CurationConfig, CurriculumState, Decision,
-    FaultBound, GateConfig, GateHistory, GatePlan, GuardPlan, ModelUsage, PhasePlan, PhaseTasks,
-    PlanVersion, RecheckConfig, Rechecked, RejectReason, RoundEvent, RoundPlan, RoundState, Stage,
-    VerdictCounts, WaveIndex, fold, step,
+    Action, AlarmConfig, Approval, ApprovalRequest, BudgetScope, CanaryConfig, CurationConfig,
+    CurriculumState, Decision, FaultBound, GateConfig, GateHistory, GatePlan, GuardPlan,
+    ModelUsage, PhasePlan, PhaseTasks, PlanVersion, RecheckConfig, Rechecked, RejectReason,
+    RoundEvent, RoundPlan, RoundState, Stage, VerdictCounts, WaveIndex, fold, step,
 };
 use gyre_types::{CheckpointId, Digest, Seed, ShardId, Split, Usage};
 use proptest::prelude::*;
@@ -105,12 +105,20 @@ fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
             let usage = usage(dice);
             RoundEvent::Evaluated { part, counts, rechecked, faulted: dice % 2, usage }
         }
-        Action::Decide if dice.is_multiple_of(2) => {
-            RoundEvent::Decided { decision: Decision::Promote, gate: Some(Digest::of(b"gate")) }
-        }
+        Action::Decide if dice.is_multiple_of(2) => RoundEvent::Decided {
+            decision: Decision::Promote,
+            gate: Some(Digest::of(b"gate")),
+            approval: dice.is_multiple_of(4).then(request),
+        },
         Action::Decide => RoundEvent::Decided {
             decision: Decision::Reject { reasons: vec![RejectReason::IdenticalCheckpoint] },
             gate: Some(Digest::of(b"gate")),
+            approval: None,
+        },
+        Action::AwaitApproval => match dice % 3 {
+            0 => RoundEvent::Approved { by: "ada".to_owned() },
+            1 => RoundEvent::Declined { by: "ada".to_owned(), why: None },
+            _ => RoundEvent::ApprovalExpired,
         },
     }
 }
@@ -118,6 +126,10 @@ fn carry_out(action: Action, dice: u32, phases: usize) -> RoundEvent {
 fn usage(dice: u32) -> ModelUsage {
     let tokens = Usage { prompt: u64::from(dice), cached: 0, completion: 1 };
     ModelUsage { requests: u64::from(dice % 2), tokens }
+}
+
+fn request() -> ApprovalRequest {
+    ApprovalRequest { expires_after: "7d".parse().expect("a length of time") }
 }
 
 /// Drives a round to its end, taking outstanding actions in an order that the
@@ -177,7 +189,15 @@ proptest! {
         let (events, states) = drive(&dice, 2);
         let (stray, state) = (&events[stray % events.len()], &states[at % states.len()]);
         let belongs = state.outstanding().into_iter().any(|action| {
-            carry_out(action, 3, 2).kind() == stray.kind() && same_place(action, stray)
+            let answers_a_request = action == Action::AwaitApproval
+                && matches!(
+                    stray,
+                    RoundEvent::Approved { .. }
+                        | RoundEvent::Declined { .. }
+                        | RoundEvent::ApprovalExpired
+                );
+            answers_a_request
+                || carry_out(action, 3, 2).kind() == stray.kind() && same_place(action, stray)
         }) || (matches!(stray, RoundEvent::Failed { .. } | RoundEvent::BudgetSpent { .. })
             && !state.stage.is_terminal()
             && state.stage != Stage::Unplanned);
@@ -422,4 +442,74 @@ fn what_models_were_asked_for_is_added_up_over_waves_and_held_out_parts() {
     assert_eq!(outstanding, []);
     assert_eq!(ended.budget_spent, Some(BudgetScope::Run));
     assert_eq!(ended.stage, Stage::Failed { at: "evaluating", cause });
+}
+
+/// A round that has come to its gate.
+fn deciding() -> Vec<RoundEvent> {
+    let evaluated = |part| carry_out(Action::Evaluate(part), 1, 0);
+    let before = [Action::Plan, Action::GenerateTasks, Action::Curate, Action::Train];
+    let before = before.map(|action| carry_out(action, 1, 0));
+    before.into_iter().chain([evaluated(Split::Gate), evaluated(Split::Test)]).collect()
+}
+
+fn decided(decision: Decision, approval: Option<ApprovalRequest>) -> RoundEvent {
+    RoundEvent::Decided { decision, gate: Some(Digest::of(b"gate")), approval }
+}
+
+#[test]
+fn a_candidate_that_passed_waits_for_a_person_and_is_promoted_by_approval_alone() {
+    let mut events = deciding();
+    events.push(decided(Decision::Promote, Some(request())));
+    let waiting = fold(&events).expect("legal");
+    assert_eq!(waiting.stage, Stage::AwaitingApproval);
+    assert_eq!(waiting.approval, Some(request()));
+    assert_eq!(waiting.outstanding(), [Action::AwaitApproval]);
+    let by = || "ada@here".to_owned();
+    for (answer, stage) in [
+        (RoundEvent::Approved { by: by() }, Stage::Promoted),
+        (RoundEvent::Declined { by: by(), why: Some("not now".to_owned()) }, Stage::Rejected),
+        (RoundEvent::ApprovalExpired, Stage::Rejected),
+        (RoundEvent::Cancelled, Stage::Cancelled),
+    ] {
+        let (state, outstanding) = step(&waiting, &answer).expect("legal");
+        assert_eq!((state.stage.clone(), outstanding), (stage, vec![]));
+        let again = step(&state, &RoundEvent::Approved { by: by() }).expect_err("too late");
+        assert_eq!(again.why, "the round is over");
+    }
+}
+
+#[test]
+fn nobody_answers_what_was_not_asked() {
+    let at_the_gate = fold(&deciding()).expect("legal");
+    let early = step(&at_the_gate, &RoundEvent::Approved { by: "ada".to_owned() });
+    assert_eq!(early.expect_err("not asked").why, "it belongs to another stage");
+    let reject = Decision::Reject { reasons: vec![RejectReason::IdenticalCheckpoint] };
+    let asked = step(&at_the_gate, &decided(reject, Some(request())));
+    assert_eq!(asked.expect_err("rejected").why, "nobody is asked about a rejected candidate");
+}
+
+#[test]
+fn an_approval_expires_by_recorded_times() {
+    let request = request();
+    let end = 7 * 86_400_000 + 1_000;
+    assert_eq!(request.expires_at_ms(1_000), end);
+    assert!(!request.is_expired(1_000, end - 1));
+    assert!(request.is_expired(1_000, end));
+}
+
+/// Runs of older versions have neither key, and their fingerprints stay.
+#[test]
+fn the_default_of_approval_is_written_nowhere() {
+    let config = serde_json::to_value(GateConfig::default()).expect("JSON");
+    assert!(config.get("approval").is_none() && config.get("approval_expires").is_none());
+    let event = serde_json::to_value(decided(Decision::Promote, None)).expect("JSON");
+    assert!(event.get("approval").is_none(), "{event}");
+    let older: RoundEvent = serde_json::from_value(event).expect("an event");
+    assert_eq!(older, decided(Decision::Promote, None));
+    let manual = GateConfig { approval: Approval::Manual, ..GateConfig::default() };
+    assert_eq!(manual.approval_request(), Some(request()));
+    assert_eq!(GateConfig::default().approval_request(), None);
+    let written = serde_json::to_value(&manual).expect("JSON");
+    assert_eq!(written["approval"], "manual");
+    assert_eq!(serde_json::from_value::<GateConfig>(written).expect("a gate"), manual);
 }

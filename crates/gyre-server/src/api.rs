@@ -1,6 +1,7 @@
 //! The JSON API: one table of routes, from which both the router and the OpenAPI
 //! document are made.
 
+mod approvals;
 pub(crate) mod download;
 mod lineage;
 mod rollouts;
@@ -108,12 +109,30 @@ const fn route(
 use Kind::{Change, List, One, Whole};
 
 /// Every route of the API.
-pub(crate) static ROUTES: [Route; 28] = [
+pub(crate) static ROUTES: [Route; 31] = [
     route("/openapi.json", "This document", &[], Kind::Document),
     route("/runs", "Runs, newest first", &[], List(runs::runs)),
     route("/runs/{run}", "A run and its champion", &[], One(runs::run)),
     route("/runs/{run}/rounds", "Rounds, the cold start first", &[], List(runs::rounds)),
     route("/runs/{run}/rounds/{round}", "A round, with its gate's record", &[], One(runs::round)),
+    route(
+        "/runs/{run}/rounds/{round}/approve",
+        "Makes the candidate champion that passed the gate and waits for approval",
+        &["by"],
+        Change(approvals::approve),
+    ),
+    route(
+        "/runs/{run}/rounds/{round}/decline",
+        "Declines the candidate that waits for approval; the champion stays",
+        &["by", "why"],
+        Change(approvals::decline),
+    ),
+    route(
+        "/runs/{run}/handovers",
+        "What promotions were handed over to, and the last attempt at each",
+        &[],
+        Whole(approvals::handovers),
+    ),
     route(
         "/runs/{run}/tasks",
         "Tasks by round and id, without keys",

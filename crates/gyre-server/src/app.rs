@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use gyre_dataset::{DatasetRow, Stats, head, stats};
 use gyre_lineage::{CellRate, RunRow, ShardKind};
-use gyre_orchestrator::{Clock, Error, Project, RoundSummary, inspect};
+use gyre_orchestrator::{Answered, Clock, Error, PersonAnswer, Project, RoundSummary, inspect};
 use gyre_types::{Digest, RunId};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -113,6 +113,27 @@ impl App {
     /// A run by the text of its id.
     pub(crate) fn run(&self, id: &str) -> Result<RunRow, Failure> {
         Ok(self.project.run(Some(&id.parse()?))?)
+    }
+
+    /// Who answers over HTTP: the token that lets them in, by the name of its variable,
+    /// and the name that they give. Nobody proves that name.
+    pub(crate) fn signed_by(&self, name: Option<&str>) -> String {
+        let token = &self.guard.token_env;
+        match name {
+            Some(name) => format!("{name} (token {token})"),
+            None => format!("token {token}"),
+        }
+    }
+
+    /// Records a person's word on the candidate of a round.
+    pub(crate) fn answer(
+        &self,
+        run: &RunId,
+        round: u32,
+        said: &PersonAnswer,
+    ) -> Result<Answered, Failure> {
+        said.check().map_err(|why| Failure::bad("bad_parameter", why))?;
+        Ok(gyre_orchestrator::answer(&self.project, (run, round), said, self.clock)?)
     }
 
     /// The figures of a run: computed again once its log has grown.

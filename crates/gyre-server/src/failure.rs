@@ -57,6 +57,10 @@ impl From<StoreError> for Failure {
             StoreError::Cursor { .. } => Self::bad("bad_cursor", error.to_string()),
             StoreError::UnknownRun { run } => Self::not_found("run", run.as_str()),
             StoreError::UnknownSchedule { name } => Self::not_found("schedule", name),
+            StoreError::Held { .. } => {
+                let detail = "another process works on the run; try again in a moment";
+                Self::new(StatusCode::CONFLICT, "run_held", detail)
+            }
             StoreError::Row { .. } | StoreError::Corrupt { .. } => damaged(&error),
             StoreError::Unreachable { .. }
             | StoreError::Refused { .. }
@@ -75,6 +79,12 @@ impl From<Error> for Failure {
         match error {
             Error::Store(error) => error.into(),
             Error::NotFound { what, id, .. } => Self::not_found(what, &id),
+            Error::NotAwaited { .. } => {
+                Self::new(StatusCode::CONFLICT, "not_awaited", error.to_string())
+            }
+            Error::ApprovalExpired { .. } => {
+                Self::new(StatusCode::CONFLICT, "approval_expired", error.to_string())
+            }
             Error::Dataset(_) | Error::Recorded { .. } | Error::Illegal { .. } => damaged(&error),
             error => Self::internal(&error),
         }

@@ -1,8 +1,9 @@
 //! HTTP over a data folder: a JSON API, web pages and metrics, from one binary.
 //!
 //! Invariants:
-//! - A request writes to the lineage in one way alone: it asks for a schedule's
-//!   round, or pauses or resumes a schedule. A replay compares and stores nothing.
+//! - A request writes to the lineage in two ways alone: it asks for a schedule's
+//!   round, or pauses or resumes a schedule; and it records a person's word on a
+//!   candidate that waits for approval. A replay compares and stores nothing.
 //! - What a policy, a guest or a verifier wrote is text: it is escaped, what
 //!   would turn or hide text is made visible, and the content policy lets no
 //!   script run but the one that ships with the binary.

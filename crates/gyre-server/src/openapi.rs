@@ -116,7 +116,7 @@ fn content(route: &Route) -> Value {
 
 fn statuses(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Replay => &["400", "401", "403", "404", "409", "500", "503"],
+        Kind::Change(_) | Kind::Replay => &["400", "401", "403", "404", "409", "500", "503"],
         _ => &["400", "401", "403", "404", "500", "503"],
     }
 }

@@ -85,6 +85,16 @@ fn measure(app: &App) -> Result<String, Failure> {
         worker.last_seen_ms > heard_after && worker.status != WorkerStatus::Stopped
     });
     text.sample("gyre_workers", &[], living.count() as f64);
+    let waiting = app.project.wait(app.project.store.waiting_approvals())?.len();
+    text.family("gyre_approvals_waiting", "gauge", "Candidates that wait for a person.");
+    text.sample("gyre_approvals_waiting", &[], waiting as f64);
+    let undelivered = app.project.wait(app.project.store.undelivered_handovers())?.len();
+    text.family(
+        "gyre_handovers_undelivered",
+        "gauge",
+        "Hand-overs of promotions that were not delivered.",
+    );
+    text.sample("gyre_handovers_undelivered", &[], undelivered as f64);
     if let Some(run) = runs.first() {
         let figures = app.figures(run)?;
         for (name, help) in ROUND_FAMILIES {

@@ -1,6 +1,7 @@
 //! Web pages, rendered on the server. Links work without script; the script
 //! that ships shows progress and sends filters, nothing more.
 
+mod approval;
 mod chart;
 mod compare;
 mod dataset;
@@ -74,6 +75,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/assets/style.css", get(style))
         .route("/assets/app.js", get(script))
         .route("/runs/{run}/rollouts/{rollout}/replay", post(replay))
+        .route("/runs/{run}/rounds/{round}/{answer}", post(approval::answer))
         .route("/schedules/{schedule}/{change}", post(schedules::change))
 }
 

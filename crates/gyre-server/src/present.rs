@@ -1,9 +1,9 @@
 //! Rows as documents of the API.
 
 use gyre_lineage::{
-    CheckpointRow, Edge, EventRow, GateRow, Node, Page, RolloutWithVerdict, RunRow, ScheduleRow,
-    ShardRow, TaskRate, TaskRow, TickEvent, TickRow, VerdictCount, VerdictRow, VerifierRow,
-    WorkerRow,
+    CheckpointRow, Edge, EventRow, GateRow, HandoverRow, Node, Page, RolloutWithVerdict, RunRow,
+    ScheduleRow, ShardRow, TaskRate, TaskRow, TickEvent, TickRow, VerdictCount, VerdictRow,
+    VerifierRow, WorkerRow,
 };
 use gyre_orchestrator::scheduler;
 use serde_json::{Value, json};
@@ -109,6 +109,15 @@ pub(crate) fn gate(row: &GateRow) -> Value {
     json!({
         "round": row.round, "candidate": row.candidate, "champion": row.champion,
         "decision": row.decision.as_str(), "record": row.record, "digest": row.digest,
+    })
+}
+
+pub(crate) fn handover(row: &HandoverRow) -> Value {
+    let (handover, last) = (&row.handover, row.last.as_ref());
+    json!({
+        "round": handover.round, "target": handover.target, "champion": handover.champion,
+        "delivered": row.is_delivered(), "attempts": row.attempts, "at_ms": row.at_ms,
+        "last_at_ms": last.map(|last| last.at_ms), "last_detail": last.map(|last| &last.detail),
     })
 }
 

@@ -102,6 +102,7 @@ impl CommandTrainer {
             folder: job.output,
             log: job.log,
             log_bytes_max: self.config.log_bytes_max,
+            input: None,
         };
         let (mut process, mut lines) = Process::start(program, &self.host).await?;
         let watched = self.watch(job, &mut process, &mut lines, progress, cancel).await;

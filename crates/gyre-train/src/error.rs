@@ -231,3 +231,25 @@ pub enum ServeError {
     #[error("starting the server was cancelled")]
     Cancelled,
 }
+
+/// Why a promotion's hook did not take the promotion.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// The command names a placeholder that cannot be filled.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// It could not be started or watched.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// It said that it failed, was killed, or did not end in time.
+    #[error("the promotion hook {how}; {log}")]
+    Failed {
+        /// Its exit code, the signal that ended it, or its time limit.
+        how: String,
+        /// Its last lines, and where the rest is.
+        log: String,
+    },
+    /// The caller cancelled.
+    #[error("the promotion hook was cancelled")]
+    Cancelled,
+}

@@ -18,6 +18,7 @@
 mod checkpoint;
 mod command;
 mod error;
+mod hook;
 mod host;
 mod process;
 mod serve;
@@ -31,11 +32,12 @@ pub use checkpoint::{
     checkpoint_kind, digest_checkpoint, inspect_checkpoint, sync_checkpoint, vocabulary,
 };
 pub use command::{CommandConfig, CommandTrainer};
-pub use error::{CheckpointError, ProcessError, ServeError, TrainError};
+pub use error::{CheckpointError, HookError, ProcessError, ServeError, TrainError};
+pub use hook::{HookValues, PromotionHookConfig};
 pub use host::{Host, PASSED_ON};
 pub use process::supervisor::{SUPERVISOR_ARGUMENT, SupervisorProgram, run_as_supervisor};
 pub use serve::{ServeConfig, Server, ServerSlot, Target};
-pub use template::{SERVER_PLACEHOLDERS, TRAINER_PLACEHOLDERS, TemplateError};
+pub use template::{HOOK_PLACEHOLDERS, SERVER_PLACEHOLDERS, TRAINER_PLACEHOLDERS, TemplateError};
 pub use trainer::{
     TrainJob, TrainProgress, TrainReport, TrainRow, TrainRowReader, TrainRows, Trainer,
 };

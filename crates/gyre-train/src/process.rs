@@ -3,7 +3,7 @@
 pub(crate) mod output;
 pub(crate) mod supervisor;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,9 +13,10 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::process::output::{Log, SharedLog, copy};
-use crate::process::supervisor::SIGNALLED;
+use crate::process::supervisor::{INPUT_ARGUMENT, SIGNALLED};
 use crate::{Host, ProcessError};
 
 /// Lines of progress in flight. A program that prints more waits for the reader.
@@ -41,6 +42,9 @@ pub(crate) struct Program<'a> {
     pub(crate) log: &'a Path,
     /// Bytes that the file takes at most.
     pub(crate) log_bytes_max: u64,
+    /// The file that it reads as its standard input, by its absolute path; nothing
+    /// comes in where there is none.
+    pub(crate) input: Option<&'a Path>,
 }
 
 /// A program that runs. Dropping it kills it, with all that it started.
@@ -81,6 +85,55 @@ impl Exit {
     }
 }
 
+/// How a program that was run to its end ended.
+pub(crate) enum Ended {
+    /// With exit code 0.
+    Done,
+    /// Otherwise: how, as the middle of a sentence, and its last lines.
+    Failed { how: String, log: String },
+    /// It was stopped because the caller cancelled.
+    Cancelled,
+}
+
+/// How long a program may take to end once it is asked to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs a program to its end, for so many seconds at most. What it prints goes to its
+/// log alone.
+pub(crate) async fn run_to_end(
+    program: Program<'_>,
+    host: &Host,
+    time_limit_seconds: u64,
+    cancel: &CancellationToken,
+) -> Result<Ended, ProcessError> {
+    let (mut process, lines) = Process::start(program, host).await?;
+    drop(lines);
+    let limit = Duration::from_secs(time_limit_seconds);
+    let exit = tokio::select! {
+        exit = timeout(limit, process.wait()) => exit.ok(),
+        () = cancel.cancelled() => {
+            process.stop(GRACE).await?;
+            return Ok(Ended::Cancelled);
+        }
+    };
+    let how = match exit {
+        Some(exit) => {
+            let exit = exit?;
+            process.drain(exit).await;
+            if exit.is_success() {
+                return Ok(Ended::Done);
+            }
+            exit.describe()
+        }
+        None => {
+            let exit = process.stop(GRACE).await?;
+            process.drain(exit).await;
+            format!("was stopped after {time_limit_seconds} s, its time limit")
+        }
+    };
+    Ok(Ended::Failed { how, log: process.log_excerpt().await })
+}
+
 impl Process {
     /// Starts a program below a supervisor. Its lines that may be JSON objects come
     /// through the channel, which ends with its standard output.
@@ -91,10 +144,12 @@ impl Process {
         let environment = host.environment_of(program.env)?;
         let log_failed = |source| ProcessError::Log { path: program.log.to_owned(), source };
         let log = Log::create(program.log, program.log_bytes_max).await.map_err(log_failed)?;
+        let input = program.input.map(|file| [OsStr::new(INPUT_ARGUMENT), file.as_os_str()]);
         let mut command = program.command.into_iter();
         let name = command.next().map(|name| host.program(name));
         let mut child = Command::new(&host.supervisor.path)
             .args(&host.supervisor.arguments)
+            .args(input.iter().flatten())
             .args(name)
             .args(command)
             .current_dir(program.folder)

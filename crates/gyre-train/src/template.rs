@@ -11,6 +11,10 @@ pub const TRAINER_PLACEHOLDERS: &[&str] =
 /// What the command of a server or of an update hook may name.
 pub const SERVER_PLACEHOLDERS: &[&str] = &["checkpoint", "adapter", "port", "name", "project"];
 
+/// What the command of a promotion's hook may name.
+pub const HOOK_PLACEHOLDERS: &[&str] =
+    &["run", "round", "checkpoint", "champion", "dataset", "project"];
+
 /// Why a command cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
@@ -45,7 +49,7 @@ pub enum TemplateError {
 }
 
 /// Placeholders that have no value at times: the argument is left out then.
-const OPTIONAL: &[&str] = &["parent", "checkpoint", "adapter"];
+const OPTIONAL: &[&str] = &["parent", "checkpoint", "adapter", "champion"];
 
 /// The values of placeholders; `None` leaves out the arguments that name it.
 pub(crate) type Values = [(&'static str, Option<OsString>)];
@@ -157,6 +161,11 @@ pub(crate) fn trainer_command<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<
 /// Reads the command of a server or a hook from a configuration.
 pub(crate) fn server_command<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     command(from, SERVER_PLACEHOLDERS)
+}
+
+/// Reads the command of a promotion's hook from a configuration.
+pub(crate) fn hook_command<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    command(from, HOOK_PLACEHOLDERS)
 }
 
 fn command<'de, D: Deserializer<'de>>(from: D, known: &[&str]) -> Result<Vec<String>, D::Error> {

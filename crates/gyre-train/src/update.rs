@@ -1,14 +1,12 @@
 //! How a running server gets a new checkpoint, where Gyre does not replace it.
 
 use std::path::Path;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::process::{Process, Program};
+use crate::process::{Ended, Program, run_to_end};
 use crate::template::{self, SERVER_PLACEHOLDERS};
 use crate::{Host, ServeError, Target};
 
@@ -44,9 +42,6 @@ pub struct HookConfig {
 fn default_time_limit_seconds() -> u64 {
     600
 }
-
-/// How long a hook may take to end once it is asked to.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// A hook prints little; this bounds one that does not.
 const LOG_BYTES_MAX: u64 = 8 << 20;
@@ -102,32 +97,12 @@ impl HookConfig {
             folder: &host.project(),
             log,
             log_bytes_max: LOG_BYTES_MAX,
+            input: None,
         };
-        let (mut process, lines) = Process::start(program, host).await?;
-        drop(lines);
-        let limit = Duration::from_secs(self.time_limit_seconds);
-        let exit = tokio::select! {
-            exit = timeout(limit, process.wait()) => exit.ok(),
-            () = cancel.cancelled() => {
-                process.stop(GRACE).await?;
-                return Err(ServeError::Cancelled);
-            }
-        };
-        let how = match exit {
-            Some(exit) => {
-                let exit = exit?;
-                process.drain(exit).await;
-                if exit.is_success() {
-                    return Ok(());
-                }
-                exit.describe()
-            }
-            None => {
-                let exit = process.stop(GRACE).await?;
-                process.drain(exit).await;
-                format!("was stopped after {} s, its time limit", self.time_limit_seconds)
-            }
-        };
-        Err(ServeError::Hook { how, log: process.log_excerpt().await })
+        match run_to_end(program, host, self.time_limit_seconds, cancel).await? {
+            Ended::Done => Ok(()),
+            Ended::Failed { how, log } => Err(ServeError::Hook { how, log }),
+            Ended::Cancelled => Err(ServeError::Cancelled),
+        }
     }
 }

@@ -1,6 +1,6 @@
 use gyre_lineage::{ScheduleRow, TickRow};
 use gyre_orchestrator::scheduler::{
-    CampaignRounds, Happened, Schedule, Scheduler, next_tick, resume, spec,
+    CampaignRounds, Happened, Schedule, Scheduler, keep_handing_over, next_tick, resume, spec,
 };
 use gyre_orchestrator::{Cancel, Project};
 use serde_json::json;
@@ -11,20 +11,21 @@ use crate::live::View;
 use crate::printable::printable;
 use crate::{output, session};
 
-/// Keeps the schedules until `cancel`, in this thread; without any there is
-/// nothing to do.
+/// Keeps the schedules until `cancel`, in this thread, and hands promotions over; without
+/// schedules the latter alone.
 pub(crate) fn keep(
     global: &Global,
     project: Project,
     schedules: Vec<Schedule>,
     cancel: Cancel,
 ) -> anyhow::Result<()> {
+    let json = global.json;
     if schedules.is_empty() {
+        keep_handing_over(&project, (now_ms, &cancel), &|happened| tell(json, happened));
         return Ok(());
     }
     let scheduler = Scheduler::open(project, schedules, "serve", now_ms, cancel)?;
     let mut view = View::choose(global.json);
-    let json = global.json;
     scheduler
         .serve(&mut CampaignRounds { observer: &mut view }, &|happened| tell(json, happened))?;
     view.finish();
@@ -60,6 +61,9 @@ fn tell(json: bool, happened: &Happened) {
             Some(stop) => format!("{schedule}: {state}: {detail}; the schedule ends: {stop}"),
             None => format!("{schedule}: {state}: {detail}"),
         },
+        Happened::HandedOver { run, round, standing } => {
+            format!("{run}: the promotion of round {round} is {}", output::visible(standing))
+        }
         Happened::Troubled { what } => format!("trying again: {what}"),
     };
     output::line(text);
@@ -84,6 +88,9 @@ fn object(happened: &Happened) -> serde_json::Value {
         Happened::Settled { schedule, tick_ms, state, detail, stop } => json!({
             "event": "tick_settled", "schedule": schedule, "tick_ms": tick_ms,
             "state": state.as_str(), "detail": detail, "stop": stop,
+        }),
+        Happened::HandedOver { run, round, standing } => json!({
+            "event": "handover", "run": run, "round": round, "standing": standing,
         }),
         Happened::Troubled { what } => json!({"event": "troubled", "what": what}),
     }

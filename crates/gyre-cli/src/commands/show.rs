@@ -267,6 +267,8 @@ fn describe_run(project: &Project, run: &RunRow) -> anyhow::Result<Value> {
         }
         rounds.push(summary);
     }
+    let champion = project.wait(project.store.champion(&run.id))?;
+    let handovers = inspect::handovers(project, &run.id)?;
     Ok(json!({
         "kind": "run",
         "id": run.id,
@@ -276,7 +278,9 @@ fn describe_run(project: &Project, run: &RunRow) -> anyhow::Result<Value> {
         "sandbox_digest": run.sandbox_digest,
         "created": output::time(run.created_at_ms),
         "dataset": project.data.dataset(&run.id).root(),
+        "champion": champion.map(|promotion| promotion.champion),
         "rounds": rounds,
+        "handovers": handovers.iter().map(super::handovers::as_json).collect::<Vec<_>>(),
     }))
 }
 

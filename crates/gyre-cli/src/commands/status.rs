@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 
-use gyre_orchestrator::{RoundSummary, inspect};
+use gyre_lineage::ApprovalRow;
+use gyre_orchestrator::{RoundSummary, inspect, standing, waiting};
 use gyre_types::RunId;
 
+use super::handovers;
 use crate::args::Global;
 use crate::{output, session};
 
@@ -57,11 +59,46 @@ pub(crate) fn status(global: &Global) -> anyhow::Result<()> {
             "fingerprint": run.fingerprint,
         }));
     }
+    let waiting = waiting(&project)?;
+    let undelivered = project.wait(project.store.undelivered_handovers())?;
     if global.json {
+        for row in &mut rows {
+            row["approval"] = waiting
+                .iter()
+                .find(|waiting| row["run"] == waiting.run.as_str())
+                .map_or(serde_json::Value::Null, approval_json);
+            let own = undelivered.iter().filter(|handover| row["run"] == handover.run.as_str());
+            row["undelivered_handovers"] = own.map(handovers::as_json).collect();
+        }
         return output::json_pretty(&rows);
     }
     output::print_or(&table, "no runs yet; `gyre run` starts one");
+    for row in &waiting {
+        let (round, candidate) = (row.round, &row.candidate);
+        output::line(format!(
+            "{}: round {round} waits for approval of {candidate} until {}: `gyre promote {candidate}`, \
+             or with --decline",
+            row.run,
+            output::time(row.expires_at_ms),
+        ));
+    }
+    for row in &undelivered {
+        let text = output::visible(&standing(row));
+        output::line(format!(
+            "{}: the promotion of round {} is {text}",
+            row.run, row.handover.round
+        ));
+    }
     Ok(())
+}
+
+fn approval_json(row: &ApprovalRow) -> serde_json::Value {
+    serde_json::json!({
+        "round": row.round,
+        "candidate": row.candidate,
+        "asked_at_ms": row.asked_at_ms,
+        "expires_at_ms": row.expires_at_ms,
+    })
 }
 
 pub(crate) fn rounds(global: &Global, run: Option<&RunId>) -> anyhow::Result<()> {
@@ -153,6 +190,12 @@ fn tell_guards(round: &RoundSummary) {
     }
     for alarm in &round.alarms {
         output::line(format!("{title}: alarm: {}", output::visible(alarm)));
+    }
+    if let Some(approval) = &round.approval {
+        let by = approval.by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
+        let why = approval.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+        let text = output::visible(&format!("{}{by}{why}", approval.state));
+        output::line(format!("{title}: approval: {text}"));
     }
     if let Some(cause) = &round.cause {
         output::line(format!("{title}: failed: {}", output::visible(cause)));

@@ -35,6 +35,7 @@ mod openapi;
 mod plugin_fixture;
 mod plugins;
 mod postgres;
+mod promotions;
 mod published;
 mod revoke;
 mod sandboxes;

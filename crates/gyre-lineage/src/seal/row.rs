@@ -22,7 +22,7 @@ const fn sealed(table: &'static Table, key: &'static [&'static str]) -> Sealed {
 
 /// Everything that a run records. What else has a run in it (leases, fleets,
 /// pieces of work, schedules) passes between processes and is no result.
-static OF_A_RUN: [Sealed; 20] = [
+static OF_A_RUN: [Sealed; 24] = [
     sealed(&schema::RUNS, &[]),
     sealed(&schema::EVENTS, &["seq"]),
     sealed(&schema::TASKS, &["id"]),
@@ -43,6 +43,10 @@ static OF_A_RUN: [Sealed; 20] = [
     sealed(&schema::GATE_REVIEWS, &["round", "revocation"]),
     sealed(&schema::REVOCATION_RUNS, &["revocation"]),
     sealed(&schema::RETIRED_FILES, &["path"]),
+    sealed(&schema::APPROVALS, &["round"]),
+    sealed(&schema::APPROVAL_ANSWERS, &["round"]),
+    sealed(&schema::HANDOVERS, &["round", "target"]),
+    sealed(&schema::HANDOVER_ATTEMPTS, &["round", "target", "ordinal"]),
 ];
 
 static OF_THE_REGISTRY: [Sealed; 2] =

@@ -9,6 +9,7 @@ mod backup;
 mod conformance;
 mod errors;
 mod groups;
+mod handover;
 mod listing;
 mod migrations;
 mod pooler;

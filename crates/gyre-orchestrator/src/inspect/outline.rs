@@ -11,6 +11,7 @@ use super::state::round_state;
 use crate::error::Error;
 use crate::project::Project;
 use crate::stored;
+use crate::summary::ApprovalSummary;
 
 /// A round in a few figures, without what was counted over its rollouts.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -28,7 +29,9 @@ pub(super) struct Outline {
     pub(super) rows: u32,
     pub(super) groups: Option<PublishedGroups>,
     pub(super) usage: ModelUsage,
-    /// From the first event to the last.
+    /// What people were asked and what they said.
+    pub(super) approval: Option<ApprovalSummary>,
+    /// From the first event to the last, without the time for which it waited.
     pub(super) seconds: f64,
 }
 
@@ -41,7 +44,12 @@ impl Outline {
             _ => None,
         });
         let ends = (events.first().map(|e| e.0), events.last().map(|e| e.0));
-        Ok(Self { seconds: seconds(ends), ..Self::of_state(&state, reasons.cloned()) })
+        let mut approval = None;
+        for (at_ms, event) in &events {
+            ApprovalSummary::follow(&mut approval, *at_ms, event);
+        }
+        let seconds = seconds(ends) - waited(approval.as_ref());
+        Ok(Self { seconds, approval, ..Self::of_state(&state, reasons.cloned()) })
     }
 
     fn of_state(state: &RoundState, reasons: Option<Vec<RejectReason>>) -> Self {
@@ -62,6 +70,7 @@ impl Outline {
             rows: state.rows,
             groups: state.groups.clone(),
             usage: state.usage,
+            approval: None,
             seconds: 0.0,
         }
     }
@@ -73,8 +82,11 @@ impl Outline {
         let ends = (events.first().map(|e| e.at_ms), events.last().map(|e| e.at_ms));
         let mut outline = Self { seconds: seconds(ends), ..Self::default() };
         for row in events.iter().filter(|row| row.kind != "planned") {
-            outline.add(stored::read_event(&run.id, row)?);
+            let event = stored::read_event(&run.id, row)?;
+            ApprovalSummary::follow(&mut outline.approval, row.at_ms, &event);
+            outline.add(event);
         }
+        outline.seconds -= waited(outline.approval.as_ref());
         Ok((!outline.stage.is_empty()).then_some(outline))
     }
 
@@ -97,8 +109,12 @@ impl Outline {
                 self.is_measured |= part == Split::Test;
                 self.rechecked = self.rechecked.plus(rechecked);
             }
-            RoundEvent::Decided { decision: Decision::Promote, .. } => {
-                self.stage = Stage::Promoted.name();
+            // One that somebody was asked about is not over yet.
+            RoundEvent::Decided { decision: Decision::Promote, approval: Some(_), .. } => {}
+            RoundEvent::Decided { decision: Decision::Promote, .. }
+            | RoundEvent::Approved { .. } => self.stage = Stage::Promoted.name(),
+            RoundEvent::Declined { .. } | RoundEvent::ApprovalExpired => {
+                self.stage = Stage::Rejected.name();
             }
             RoundEvent::Decided { decision: Decision::Reject { reasons }, .. } => {
                 self.stage = Stage::Rejected.name();
@@ -115,6 +131,10 @@ impl Outline {
             | RoundEvent::PhaseOpened { .. } => {}
         }
     }
+}
+
+fn waited(approval: Option<&ApprovalSummary>) -> f64 {
+    approval.map_or(0.0, |approval| approval.waited_ms() as f64 / 1000.0)
 }
 
 fn seconds(ends: (Option<i64>, Option<i64>)) -> f64 {

@@ -20,7 +20,9 @@ pub(crate) type RoundLimit = Box<dyn Fn(Spent) -> Option<BudgetLimit> + Send>;
 /// for them later.
 pub(crate) fn over_budget(limit: Option<&RoundLimit>, state: &RoundState) -> Option<BudgetLimit> {
     let limit = limit?;
-    if state.is_base() || state.stage == Stage::Unplanned {
+    // Waiting for a person costs nothing.
+    let is_free = matches!(state.stage, Stage::Unplanned | Stage::AwaitingApproval);
+    if state.is_base() || is_free {
         return None;
     }
     limit(Spent { tokens: state.tokens, ..Spent::default() })

@@ -76,10 +76,27 @@ impl EventLog {
         state: &RoundState,
         (event, rows): (&RoundEvent, Commit),
     ) -> Result<RoundState, Error> {
-        let (next, _) = step(state, event).map_err(|source| run.illegal(round, source))?;
+        self.append_to((&run.project, run.id(), run.clock), round, state, (event, rows))
+    }
+
+    /// As [`EventLog::append`], for whoever records something of a run and does not
+    /// drive it.
+    ///
+    /// # Errors
+    ///
+    /// As [`EventLog::append`].
+    pub(crate) fn append_to(
+        &mut self,
+        (project, run, clock): (&Project, &RunId, Clock),
+        round: u32,
+        state: &RoundState,
+        (event, rows): (&RoundEvent, Commit),
+    ) -> Result<RoundState, Error> {
+        let illegal = |source| Error::Illegal { run: run.clone(), round, source };
+        let (next, _) = step(state, event).map_err(illegal)?;
         let body = stored::event(event)?;
         let new = NewEvent { round, kind: event.kind().to_owned(), body };
-        self.commit(run, Commit { events: vec![new], ..rows })?;
+        self.commit_to((project, run, clock), Commit { events: vec![new], ..rows })?;
         Ok(next)
     }
 
@@ -89,12 +106,20 @@ impl EventLog {
     ///
     /// When the lease was lost, or the store fails.
     pub(crate) fn commit(&mut self, run: &RunContext, rows: Commit) -> Result<(), Error> {
-        let (epoch, expected_seq, at_ms) = (self.lease.epoch(), self.seq, (run.clock)());
+        self.commit_to((&run.project, run.id(), run.clock), rows)
+    }
+
+    fn commit_to(
+        &mut self,
+        (project, run, clock): (&Project, &RunId, Clock),
+        rows: Commit,
+    ) -> Result<(), Error> {
+        let (epoch, expected_seq, at_ms) = (self.lease.epoch(), self.seq, clock());
         let commit = Commit { epoch, expected_seq, at_ms, ..rows };
         gyre_fault::crash_point("run::committing");
-        self.seq = run.wait(run.store().commit(commit))?;
+        self.seq = project.wait(project.store.commit(commit))?;
         gyre_fault::crash_point("run::committed");
-        anchor::renew(&run.project, &SealChain::Run(run.id().clone()))
+        anchor::renew(project, &SealChain::Run(run.clone()))
     }
 
     /// Records how the run ended, unless it is over already.

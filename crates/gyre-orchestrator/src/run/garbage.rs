@@ -10,6 +10,7 @@ use gyre_types::RunId;
 use super::lease::HeldLease;
 use super::publish::index::write_index;
 use crate::anchor;
+use crate::champion;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::inspect;
@@ -64,6 +65,8 @@ pub(crate) fn collect(project: &Project, run: &RunRow) -> Result<(), Error> {
     for superseded in [project.data.superseded(&run.id), dataset.folder().below("superseded")] {
         gyre_dataset::collect_garbage(superseded, &known)?;
     }
+    // It follows from what transactions name, as the index does.
+    champion::renew_link(project, &run.id)?;
     write_index(project, run)
 }
 

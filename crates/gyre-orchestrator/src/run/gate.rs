@@ -1,6 +1,6 @@
 //! Asks the gate whether a candidate becomes champion, and makes its decisions again.
 
-use gyre_lineage::{GateDecision, GateReview, GateRow, Promotion};
+use gyre_lineage::{GateDecision, GateReview, GateRow, NewApproval, Promotion};
 use gyre_round::{
     Contest, Decision, GateRecord, Outcome, PairedOutcome, RoundEvent, RoundPlan, RoundState,
     decide,
@@ -25,8 +25,10 @@ pub(crate) fn decide_round(run: &RunContext, state: &RoundState) -> Result<LogEn
     match (&plan.gate, &plan.champion) {
         (Some(_), Some(champion)) => ask_gate(run, plan, candidate, champion.clone()),
         _ => {
-            let event = RoundEvent::Decided { decision: Decision::Promote, gate: None };
+            let event =
+                RoundEvent::Decided { decision: Decision::Promote, gate: None, approval: None };
             let mut entry = LogEntry::new(run, event);
+            entry.rows.handovers = run.config.promotion.handovers(plan.round, &candidate);
             entry.rows.promotion = Some(Promotion {
                 expected_champion: None,
                 champion: candidate,
@@ -63,15 +65,24 @@ fn ask_gate(
         recorded_decision(&record),
         to_json("the record of a gate", &record)?,
     );
-    let event = RoundEvent::Decided { decision, gate: Some(row.digest) };
+    let approval = gate.config.approval_request().filter(|_| promoted);
+    let event = RoundEvent::Decided { decision, gate: Some(row.digest), approval };
     let mut entry = LogEntry::new(run, event);
-    entry.rows.promotion = promoted.then_some(Promotion {
-        expected_champion: Some(champion),
-        champion: candidate,
-        round: plan.round,
-        gate_digest: Some(row.digest),
-    });
+    let (round, gate_digest) = (plan.round, row.digest);
     entry.rows.gates.push(row);
+    if let Some(request) = approval {
+        let expires_after_ms = request.expires_after.milliseconds();
+        entry.rows.approval =
+            Some(NewApproval { round, candidate, champion, gate_digest, expires_after_ms });
+    } else if promoted {
+        entry.rows.handovers = run.config.promotion.handovers(round, &candidate);
+        entry.rows.promotion = Some(Promotion {
+            expected_champion: Some(champion),
+            champion: candidate,
+            round,
+            gate_digest: Some(gate_digest),
+        });
+    }
     Ok(entry)
 }
 

@@ -1,7 +1,7 @@
 //! Makes real rounds: one of the campaign's run for each tick.
 
 use gyre_lineage::{RunRow, RunStatus};
-use gyre_round::{Decision, GateRecord, RoundOutcome, RoundState, Stage, must_stop};
+use gyre_round::{GateRecord, RoundOutcome, RoundState, Stage, must_stop};
 use gyre_types::RunId;
 
 use super::{Made, Making, Rounds};
@@ -37,8 +37,11 @@ impl Rounds for CampaignRounds<'_> {
         // A crash may come between a run's last round and its finish.
         let round = round.unwrap_or(runner.rounds());
         project.wait(project.store.begin_tick(making.lease, &run.id, round, (making.clock)()))?;
-        runner.drive_to(round)?;
-        let last = round == runner.rounds();
+        let last = match runner.drive_to(round) {
+            // The next tick asks again; nothing failed.
+            Err(Error::AwaitingApproval { .. }) => false,
+            driven => driven.map(|()| round == runner.rounds())?,
+        };
         drop(runner);
         made(making, &run, round, last)
     }
@@ -99,7 +102,8 @@ fn made(making: &Making<'_>, run: &RunRow, round: u32, last: bool) -> Result<Mad
     let (state, _) = inspect::round_state(project, run, round)?;
     let detail = format!("round {round} of {}: {}", run.id, ended(&state));
     let schedule = project.wait(project.store.schedule(&making.schedule.config.name))?;
-    let outcomes = (schedule.counts_from.max(1)..=round)
+    let over = if state.stage.is_terminal() { round + 1 } else { round };
+    let outcomes = (schedule.counts_from.max(1)..over)
         .map(|round| outcome(making, run, round))
         .collect::<Result<Vec<_>, _>>()?;
     let all = last.then(|| format!("all rounds of {} are made", run.id));
@@ -116,15 +120,13 @@ fn ended(state: &RoundState) -> String {
 
 fn outcome(making: &Making<'_>, run: &RunRow, round: u32) -> Result<RoundOutcome, Error> {
     let (state, _) = inspect::round_state(making.project, run, round)?;
-    match state.stage {
-        Stage::Promoted | Stage::Rejected => {}
-        Stage::Collected => return Ok(RoundOutcome::Collected),
-        _ => return Ok(RoundOutcome::Failed),
-    }
-    let record = gate_record(making, &run.id, round)?;
-    Ok(match record.decision {
-        Decision::Promote => RoundOutcome::Promoted { rate: record.overall.candidate.value },
-        Decision::Reject { .. } => RoundOutcome::Rejected { rate: record.overall.champion.value },
+    let overall = || gate_record(making, &run.id, round).map(|record| record.overall);
+    // The gate may promote what a person declines.
+    Ok(match state.stage {
+        Stage::Promoted => RoundOutcome::Promoted { rate: overall()?.candidate.value },
+        Stage::Rejected => RoundOutcome::Rejected { rate: overall()?.champion.value },
+        Stage::Collected => RoundOutcome::Collected,
+        _ => RoundOutcome::Failed,
     })
 }
 

@@ -3,7 +3,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Confidence;
-use crate::Share;
+use crate::approval::{EXPIRES_DEFAULT, is_default_expiry};
+use crate::{Approval, ApprovalRequest, Share, TimeSpan};
 
 /// What the gate asks of a candidate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +29,14 @@ pub struct GateConfig {
     /// The share of outcomes, of both policies, that may be invalid or missing.
     /// Default 0.02.
     pub unknown_share_max: Share,
+    /// Who has the last word on a candidate that passed. Default: `automatic`, the
+    /// gate. With `manual` the candidate waits for `gyre promote`.
+    #[serde(skip_serializing_if = "Approval::is_automatic")]
+    pub approval: Approval,
+    /// How long a candidate waits for `manual` approval before the champion stays,
+    /// such as `12h`. Default `7d`.
+    #[serde(skip_serializing_if = "is_default_expiry")]
+    pub approval_expires: TimeSpan,
 }
 
 impl Default for GateConfig {
@@ -40,6 +49,8 @@ impl Default for GateConfig {
             family_confidence: Confidence::P60,
             family_pairs_min: 30,
             unknown_share_max: Share::permille(20),
+            approval: Approval::default(),
+            approval_expires: EXPIRES_DEFAULT,
         }
     }
 }
@@ -60,7 +71,18 @@ impl GateConfig {
             "family_pairs_min",
             "unknown_share_max",
         ];
-        Identity::of("a gate", self, &names)
+        // A person's word decides as the gate does.
+        let before = Self::default();
+        Identity::of("a gate", self, &names)?
+            .since("approval", &self.approval, &before.approval)?
+            .since("approval_expires", &self.approval_expires, &before.approval_expires)
+    }
+
+    /// What is asked of people when a candidate passes; nothing where the gate has
+    /// the last word.
+    pub fn approval_request(&self) -> Option<ApprovalRequest> {
+        let request = ApprovalRequest { expires_after: self.approval_expires };
+        (self.approval == Approval::Manual).then_some(request)
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) fn of(path: &str) -> &'static str {
         "/runs" | "/runs/{run}" => "Run",
         "/runs/{run}/rounds" => "Round",
         "/runs/{run}/rounds/{round}" => "RoundRecord",
+        "/runs/{run}/rounds/{round}/approve" | "/runs/{run}/rounds/{round}/decline" => "Answered",
+        "/runs/{run}/handovers" => "Handover",
         "/runs/{run}/tasks" => "Task",
         "/runs/{run}/tasks/{task}" => "TaskWithKey",
         "/runs/{run}/rollouts" => "Rollout",
@@ -112,6 +114,30 @@ pub(super) fn all() -> Map<String, Value> {
     let counts = || object([("passed", count()), ("failed", count()), ("invalid", count())]);
     let schemas = [
         ("Document", any()),
+        (
+            "Answered",
+            object([
+                ("run", run_id()),
+                ("round", count()),
+                ("candidate", id("ckpt")),
+                ("promoted", flag()),
+                ("by", text()),
+                ("why", or_null(text())),
+            ]),
+        ),
+        (
+            "Handover",
+            object([
+                ("round", count()),
+                ("target", one_of(&["hook", "webhook"])),
+                ("champion", id("ckpt")),
+                ("delivered", flag()),
+                ("attempts", count()),
+                ("at_ms", time()),
+                ("last_at_ms", or_null(time())),
+                ("last_detail", or_null(text())),
+            ]),
+        ),
         (
             "Run",
             object([

@@ -156,7 +156,9 @@ fn costs(run: &RunRow, rounds: &[RoundSummary]) -> Markup {
 /// Why a round promoted nothing, in one sentence.
 fn why_not(round: &RoundSummary) -> String {
     let reasons = round.reasons.iter().map(ToString::to_string);
-    reasons.chain(round.cause.clone()).collect::<Vec<_>>().join("; ")
+    let approval = round.approval.as_ref().filter(|_| !round.promoted);
+    let approval = approval.map(|approval| format!("its approval is {}", approval.state));
+    reasons.chain(approval).chain(round.cause.clone()).collect::<Vec<_>>().join("; ")
 }
 
 fn table(run: &RunRow, rounds: &[RoundSummary]) -> Markup {

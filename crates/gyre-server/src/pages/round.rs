@@ -6,6 +6,7 @@ use gyre_round::{GateRecord, RoundEvent, RoundState};
 use gyre_types::Split;
 use maud::{Markup, html};
 
+use super::approval;
 use super::chart::{self, count};
 use super::layout::Page;
 use super::parts::{export, figure, link, rate, seconds, time, trail, usage};
@@ -24,6 +25,7 @@ pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
     }
     let summary = inspect::round_summary(&app.project, run, number)?;
     let gate = inspect::gate(&app.project, &run.id, number)?;
+    let handovers = inspect::handovers(&app.project, &run.id)?;
     let name = if number == 0 { "Cold start".to_owned() } else { format!("Round {number}") };
     let body = html! {
         (trail(run, &[]))
@@ -34,6 +36,8 @@ pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
         (verdicts(&summary))
         (funnel(&events))
         (gate_section(run, &summary, gate.as_ref()))
+        (approval::section(app, run, &summary, asked.signed_in))
+        (approval::handovers(&handovers, number))
         (levels(&summary))
         (guards(&summary))
         (stages(run, &state, &events))
@@ -240,7 +244,11 @@ fn what(event: &RoundEvent) -> Markup {
         }
         RoundEvent::Trained { steps, tokens, loss, .. } => { (steps) " steps, " (count(*tokens)) " tokens, loss " (format!("{loss:.4}")) }
         RoundEvent::Evaluated { part, counts, .. } => { (part) " part: " (counts.passed) " of " (counts.total()) " passed" }
+        RoundEvent::Decided { approval: Some(_), .. } => { "passed, waits for approval" }
         RoundEvent::Decided { decision, .. } => { @if decision.is_promotion() { "promoted" } @else { "rejected" } }
+        RoundEvent::Approved { by } => { "by " (hostile(by)) }
+        RoundEvent::Declined { by, why } => { "by " (hostile(by)) @if let Some(why) = why { ": " (hostile(why)) } }
+        RoundEvent::ApprovalExpired => { "the champion stays" }
         RoundEvent::Failed { cause, .. } | RoundEvent::BudgetSpent { cause, .. } => { (hostile(cause)) }
         RoundEvent::Cancelled => { "stopped" }
     } }

@@ -11,6 +11,7 @@
 //! it started. The supervisor survives SIGTERM, to report how the program ended.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
@@ -28,6 +29,10 @@ use crate::ProcessError;
 
 /// The argument by which this program is started as a supervisor.
 pub const SUPERVISOR_ARGUMENT: &str = "__child-supervisor";
+
+/// The argument before the file that the command reads as its standard input. It
+/// stands before the command.
+pub(super) const INPUT_ARGUMENT: &str = "__child-input";
 
 /// The argument by which a supervisor starts this program to become another.
 const LEADER_ARGUMENT: &str = "__child-leader";
@@ -117,11 +122,17 @@ async fn watch(command: &[OsString]) -> io::Result<Option<u8>> {
 /// Starts this program again, which becomes the command once it is sure to die with
 /// its parent. A closure between fork and exec would do the same, but is unsafe.
 fn start_leader(command: &[OsString]) -> io::Result<Pid> {
+    let (input, command) = match command {
+        [argument, file, command @ ..] if argument == INPUT_ARGUMENT => {
+            (Stdio::from(File::open(file)?), command)
+        }
+        command => (Stdio::null(), command),
+    };
     let child = Command::new(own_program()?)
         .arg(LEADER_ARGUMENT)
         .arg(std::process::id().to_string())
         .args(command)
-        .stdin(Stdio::null())
+        .stdin(input)
         .spawn()?;
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     id.ok_or_else(|| io::Error::other("the child has no process id"))

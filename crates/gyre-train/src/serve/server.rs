@@ -68,6 +68,7 @@ impl Server {
             folder: &host.project(),
             log,
             log_bytes_max: config.log_bytes_max,
+            input: None,
         };
         let (mut process, lines) = Process::start(program, host).await?;
         // A server reports no progress.

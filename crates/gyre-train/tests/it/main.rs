@@ -2,6 +2,7 @@
 //! them, and as they go wrong.
 
 mod checkpoints;
+mod hooks;
 mod kills;
 mod servers;
 mod support;

@@ -25,16 +25,8 @@ impl Publisher<'_> {
         if let Some(objects) = self.of_workers {
             return Ok(Some(objects.clone()));
         }
-        let run = self.run;
-        let (project, named) = (&run.project, run.config.workers.store.as_deref());
-        let published = || {
-            let folder = project.data.folder().below("store/datasets");
-            folder.look_at(run.id().as_str()).is_ok()
-        };
-        if named.is_none() && !published() {
-            return Ok(None);
-        }
-        Objects::open(named, &project.data, project.runtime()).map(Some)
+        let RunContext { project, row, config, .. } = self.run;
+        Objects::of_run(project, row, config)
     }
 
     /// Writes the index of what transactions name, and has the object store hold
