@@ -1,13 +1,14 @@
 //! Which turn of an episode gave its answer.
 
-use gyre_types::{Message, Role, RolloutRecord};
+use gyre_types::{Answer, Message, Role, RolloutRecord};
 
 /// The turn whose program is the answer: the last of those, or the last turn
 /// where none carries it word for word. `None` where nothing was sampled.
 pub(crate) fn accepted_turn(record: &RolloutRecord) -> Option<usize> {
     let turns = record.turns.len();
+    let Answer::Program(program) = &record.answer;
     let said = record.messages.iter().filter(|message| message.role == Role::Assistant);
-    let carries: Vec<_> = said.map(|message| holds(message, &record.answer)).collect();
+    let carries: Vec<_> = said.map(|message| holds(message, program)).collect();
     let found = carries.iter().rposition(|carries| *carries);
     // A turn says one message; where it does not, nothing tells them apart.
     let found = found.filter(|_| carries.len() == turns);

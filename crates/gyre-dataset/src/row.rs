@@ -2,8 +2,8 @@ mod columns;
 
 use arrow_array::RecordBatch;
 use gyre_types::{
-    CheckResult, CheckpointId, Digest, Judgement, Message, Role, RolloutId, RolloutRecord, Seed,
-    Split, Task, TaskId, Verdict,
+    Answer, CheckResult, CheckpointId, Digest, Judgement, Message, Role, RolloutId, RolloutRecord,
+    Seed, Split, Task, TaskId, Verdict,
 };
 use serde::{Serialize, Serializer};
 
@@ -121,6 +121,7 @@ impl DatasetRow {
     /// reader keeps.
     pub fn of(source: RowSource<'_>) -> Self {
         let RowSource { record, task, judgement, verifier_digest, reward, .. } = source;
+        let Answer::Program(program) = &record.answer;
         let first_user = record.messages.iter().find(|message| message.role == Role::User);
         let accepted = accepted_turn(record);
         Self {
@@ -134,9 +135,9 @@ impl DatasetRow {
             composition: task.composition.to_string(),
             skills: task.skills.clone(),
             split: source.split(),
-            instruction: task.instruction.clone(),
+            instruction: task.instruction().to_owned(),
             prompt: first_user.map(|message| message.content.clone()).unwrap_or_default(),
-            completion: record.answer.clone(),
+            completion: program.clone(),
             messages: record.messages.clone(),
             tools: source.tools_offered().to_owned(),
             verdict: published::rounded(&judgement.verdict),

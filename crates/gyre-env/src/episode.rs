@@ -6,9 +6,10 @@ use gyre_types::{
     TurnRecord,
 };
 
+use crate::act::{Act, CallId};
 use crate::chain::{self, Origin};
-use crate::program::tools::{self, Action};
-use crate::program::{Observation, Run};
+use crate::environment::{Environment, last_choice, opening_messages};
+use crate::observation::Observation;
 use crate::settings::EpisodeSettings;
 
 /// What decides an episode.
@@ -75,12 +76,12 @@ pub struct Episode<'a> {
     settings: EpisodeSettings,
     policy: PolicyRef,
     sandbox: Digest,
+    environment: Environment<'a>,
     messages: Vec<Message>,
     turns: Vec<TurnRecord>,
     tokens: u32,
-    answer: String,
     /// The turn that is not over: what the model said, and what is done about it.
-    turn: Option<Turn<'a>>,
+    turn: Option<Turn>,
     stop: Option<StopReason>,
     fault: Option<InvalidReason>,
     chain: Digest,
@@ -88,11 +89,10 @@ pub struct Episode<'a> {
 
 /// A turn in which the model has spoken.
 #[derive(Debug)]
-struct Turn<'a> {
+struct Turn {
     said: ChatCompletion,
-    /// Calls that are not answered yet, in order.
-    calls: std::vec::IntoIter<Action>,
-    run: Option<(Option<String>, Run<'a>)>,
+    /// The call that steps in the guest answer.
+    running: Option<CallId>,
     /// How many messages there were before any was answered.
     messages_before: usize,
     fuel: u64,
@@ -105,16 +105,6 @@ struct Turn<'a> {
 fn tokens_of(said: &ChatCompletion) -> u32 {
     let counted = u32::try_from(said.usage.completion).unwrap_or(u32::MAX);
     if said.tokens.is_empty() { counted } else { said.tokens.len() as u32 }
-}
-
-/// The message that states a task to the policy.
-pub fn first_message(task: &Task, acting: Acting) -> Message {
-    let mut content = task.instruction.clone();
-    if acting == Acting::Text {
-        content.push_str("\n\n");
-        content.push_str(&tools::how_to_answer(task));
-    }
-    Message { role: Role::User, content, tool_calls: vec![], tool_call_id: None }
 }
 
 impl<'a> Episode<'a> {
@@ -134,14 +124,14 @@ impl<'a> Episode<'a> {
         };
         let chain = Digest::of_json(&origin);
         let mut episode = Self {
-            messages: vec![first_message(spec.task, settings.acting)],
+            environment: Environment::new(spec.task, settings.acting),
+            messages: opening_messages(spec.task, settings.acting),
             spec,
             settings,
             policy,
             sandbox,
             turns: vec![],
             tokens: 0,
-            answer: String::new(),
             turn: None,
             stop: None,
             fault: None,
@@ -175,9 +165,7 @@ impl<'a> Episode<'a> {
                 self.receive(said)
             }
             Event::Stepped(report) => {
-                if let Some((_, run)) = self.turn.as_mut().and_then(|turn| turn.run.as_mut()) {
-                    run.take(report);
-                }
+                self.environment.take(report);
                 Need::Nothing
             }
             Event::Ran => self.end_run(),
@@ -188,25 +176,27 @@ impl<'a> Episode<'a> {
 
     /// Whether steps that were asked for and not run make sense no more.
     pub fn is_run_over(&self) -> bool {
-        let run = self.turn.as_ref().and_then(|turn| turn.run.as_ref());
-        run.is_none_or(|(_, run)| run.is_over())
+        self.environment.is_run_over()
     }
 
     /// Fuel that the turn that is not over has burnt.
     pub fn fuel_of_turn(&self) -> u64 {
-        let turn = self.turn.as_ref();
-        turn.map_or(0, |turn| turn.fuel + turn.run.as_ref().map_or(0, |(_, run)| run.fuel()))
+        self.turn.as_ref().map_or(0, |turn| turn.fuel + self.environment.fuel_of_run())
+    }
+
+    fn is_last_turn(&self) -> bool {
+        self.turns.len() as u32 + 1 >= self.settings.turns_max
     }
 
     fn open_turn(&mut self) -> Need {
         let turn = self.turns.len() as u32;
-        let is_last = turn + 1 >= self.settings.turns_max;
+        let task = self.spec.task;
         let (tools, tool_choice) = match self.settings.acting {
             Acting::Text => (vec![], ToolChoice::Auto),
-            Acting::Tools if is_last => {
-                (tools::specs(), ToolChoice::Tool(tools::SUBMIT.to_owned()))
+            Acting::Tools if self.is_last_turn() => {
+                (task.tools.clone(), last_choice(&task.environment))
             }
-            Acting::Tools => (tools::specs(), ToolChoice::Auto),
+            Acting::Tools => (task.tools.clone(), ToolChoice::Auto),
         };
         Need::Completion(ChatRequest {
             messages: self.messages.clone(),
@@ -221,11 +211,10 @@ impl<'a> Episode<'a> {
     fn receive(&mut self, said: ChatCompletion) -> Need {
         self.tokens = self.tokens.saturating_add(tokens_of(&said));
         self.messages.push(said.message.clone());
-        let actions = self.actions(&said.message);
+        self.environment.receive(&said.message, self.is_last_turn());
         self.turn = Some(Turn {
             said,
-            calls: actions.into_iter(),
-            run: None,
+            running: None,
             messages_before: self.messages.len(),
             fuel: 0,
             is_settled: false,
@@ -233,55 +222,19 @@ impl<'a> Episode<'a> {
         self.act()
     }
 
-    /// What the model asked for, in order.
-    fn actions(&self, said: &Message) -> Vec<Action> {
-        let is_last = self.turns.len() as u32 + 1 >= self.settings.turns_max;
-        match self.settings.acting {
-            Acting::Text if said.tool_calls.is_empty() => {
-                let code = tools::program(&said.content, self.spec.task);
-                let (id, has_examples) = (None, !self.spec.task.visible.is_empty());
-                match code {
-                    None if !is_last => {
-                        let why = tools::no_program(self.spec.task);
-                        vec![Action::Refused { id, why }]
-                    }
-                    Some(code) if !is_last && has_examples => {
-                        vec![Action::RunExamples { id, code }]
-                    }
-                    code => vec![Action::Submit { id, code: code.unwrap_or_default() }],
-                }
-            }
-            Acting::Text | Acting::Tools => tools::actions(said, self.spec.task),
-        }
-    }
-
     /// Does what the model asked for, call by call.
     fn act(&mut self) -> Need {
-        while let Some(action) = self.turn.as_mut().and_then(|turn| turn.calls.next()) {
-            match action {
-                Action::Submit { code, .. } if self.stop.is_none() => {
-                    self.answer = code;
-                    self.stop = Some(StopReason::Submitted);
-                }
-                Action::RunExamples { id, code } if self.stop.is_none() => {
-                    self.answer.clone_from(&code);
-                    let (run, steps) = Run::new(self.spec.task, &code);
+        while let Some((id, act)) = self.environment.next() {
+            match act {
+                Act::Observe(observation) => self.observe(id, &observation),
+                Act::Submit => self.stop = Some(StopReason::Submitted),
+                Act::Run(steps) => {
                     // The last turn submits: a guest is kept only for a turn between.
                     let keep = self.turns.len() as u32 + 2 < self.settings.turns_max;
                     if let Some(turn) = &mut self.turn {
-                        turn.run = Some((id, run));
+                        turn.running = Some(id);
                     }
                     return Need::Run { steps, keep };
-                }
-                Action::Refused { id, why } if self.stop.is_none() => {
-                    self.observe(id, &Observation::Refused { why });
-                }
-                // Every call is answered, also those behind a submission.
-                Action::Submit { id, .. }
-                | Action::RunExamples { id, .. }
-                | Action::Refused { id, .. } => {
-                    let why = "not run: the answer was submitted".to_owned();
-                    self.observe(id, &Observation::Refused { why });
                 }
             }
         }
@@ -289,14 +242,22 @@ impl<'a> Episode<'a> {
     }
 
     fn end_run(&mut self) -> Need {
-        let Some((id, run)) = self.turn.as_mut().and_then(|turn| turn.run.take()) else {
+        if !self.observe_run() {
             return Need::Nothing;
-        };
-        if let Some(turn) = &mut self.turn {
-            turn.fuel = turn.fuel.saturating_add(run.fuel());
         }
-        self.observe(id, &Observation::Examples(run.finish()));
         self.act()
+    }
+
+    /// Answers the call whose steps were run, as far as they were; whether there is
+    /// one.
+    fn observe_run(&mut self) -> bool {
+        let Some(turn) = &mut self.turn else { return false };
+        let Some(id) = turn.running.take() else { return false };
+        turn.fuel = turn.fuel.saturating_add(self.environment.fuel_of_run());
+        if let Some(observation) = self.environment.end_run() {
+            self.observe(id, &observation);
+        }
+        true
     }
 
     /// Gives the model the answer to a call.
@@ -319,12 +280,7 @@ impl<'a> Episode<'a> {
             return Need::Nothing;
         }
         self.fault = Some(fault);
-        if let Some((id, run)) = self.turn.as_mut().and_then(|turn| turn.run.take()) {
-            if let Some(turn) = &mut self.turn {
-                turn.fuel = turn.fuel.saturating_add(run.fuel());
-            }
-            self.observe(id, &Observation::Examples(run.finish()));
-        }
+        self.observe_run();
         self.stop = Some(StopReason::Faulted);
         self.close_turn()
     }
@@ -356,21 +312,15 @@ impl<'a> Episode<'a> {
         }
     }
 
-    /// Submits the program that agreed with every visible example. Where models call
-    /// tools, that is a turn of the environment's, for which no model is asked.
+    /// Submits what the last observation settled. Where models call tools, that is a
+    /// turn of the environment's, for which no model is asked.
     fn settle(&mut self) -> Need {
         if self.settings.acting == Acting::Text {
             self.stop = Some(StopReason::Submitted);
             return Need::Nothing;
         }
         let turn = self.turns.len() as u32;
-        let call = tools::call(turn, tools::SUBMIT, &self.answer);
-        let message = Message {
-            role: Role::Assistant,
-            content: String::new(),
-            tool_calls: vec![call],
-            tool_call_id: None,
-        };
+        let message = self.environment.submission(turn);
         self.receive(ChatCompletion { finish: FinishReason::Rule, ..ChatCompletion::of(message) })
     }
 
@@ -396,7 +346,7 @@ impl<'a> Episode<'a> {
             messages: self.messages,
             fuel: self.turns.iter().map(|turn| turn.fuel).sum(),
             turns: self.turns,
-            answer: self.answer,
+            answer: self.environment.into_answer(),
             stop: self.stop.unwrap_or(StopReason::TurnsExhausted),
             chain: self.chain,
         };

@@ -4,7 +4,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use gyre_types::{RunId, Score, Seed, StopReason, StoredPath, Verdict, canonical_json};
+use gyre_env::{task_from_stored, task_to_stored};
+use gyre_types::{JsonError, RunId, Score, Seed, StopReason, StoredPath, Verdict, canonical_json};
 use serde::de::DeserializeOwned;
 
 use crate::StoreError;
@@ -41,9 +42,9 @@ fn optional(value: Option<&impl Display>) -> Cell {
     value.map_or(Cell::Null, text)
 }
 
-pub(crate) fn task_cells(run: &RunId, new: &NewTask) -> Vec<Cell> {
+pub(crate) fn task_cells(run: &RunId, new: &NewTask) -> Result<Vec<Cell>, JsonError> {
     let task = &new.task;
-    vec![
+    Ok(vec![
         text(run),
         text(&task.id),
         new.round.into(),
@@ -55,8 +56,8 @@ pub(crate) fn task_cells(run: &RunId, new: &NewTask) -> Vec<Cell> {
         text(&task.seed),
         text(&task.digest),
         text(&task.key_digest),
-        text(&canonical_json(task)),
-    ]
+        text(&canonical_json(&task_to_stored(task)?)),
+    ])
 }
 
 pub(crate) fn key_cells(run: &RunId, new: &NewTask) -> Vec<Cell> {
@@ -258,7 +259,9 @@ pub(crate) fn read_event(row: &mut Row) -> Result<EventRow, Reason> {
 }
 
 pub(crate) fn read_task(row: &mut Row) -> Result<TaskRow, Reason> {
-    Ok(TaskRow { round: row.int()?, task: row.json()? })
+    let round = row.int()?;
+    let task = task_from_stored(row.json()?).map_err(|error| error.to_string())?;
+    Ok(TaskRow { round, task })
 }
 
 pub(crate) fn read_part(row: &mut Row) -> Result<PartRow, Reason> {

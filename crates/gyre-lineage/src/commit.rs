@@ -228,7 +228,9 @@ impl Writer<'_> {
     /// Skips tasks that the run has already, but never lets one change sides.
     async fn insert_tasks(&mut self) -> Result<(), StoreError> {
         let commit = self.commit;
-        let cells = commit.tasks.iter().map(|task| task_cells(&commit.run, task)).collect();
+        let cells = commit.tasks.iter().map(|task| task_cells(&commit.run, task));
+        let cells = cells.collect::<Result<_, _>>();
+        let cells = cells.map_err(|error| self.invalid(error.to_string()))?;
         let inserted = self.insert_new(&schema::TASKS, cells).await?;
         let keys = commit.tasks.iter().map(|task| key_cells(&commit.run, task)).collect();
         self.insert_new(&schema::GRADING_KEYS, keys).await?;

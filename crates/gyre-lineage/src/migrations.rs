@@ -4,7 +4,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use crate::DatabaseUrl;
 
 /// The newest version that this binary knows, in both databases.
-pub(crate) const VERSION: i64 = 13;
+pub(crate) const VERSION: i64 = 14;
 
 /// Reads the version that a database has; fails where it has none.
 pub(crate) const READ_VERSION: &str = "SELECT MAX(version) FROM _sqlx_migrations WHERE success";
@@ -23,6 +23,7 @@ pub(crate) fn sqlite() -> Migrator {
         (11, "pruned_work", include_str!("../../../migrations/sqlite/0011_pruned_work.sql")),
         (12, "groups", include_str!("../../../migrations/sqlite/0012_groups.sql")),
         (13, "handovers", include_str!("../../../migrations/sqlite/0013_handovers.sql")),
+        (14, "task_words", include_str!("../../../migrations/sqlite/0014_task_words.sql")),
     ])
 }
 
@@ -40,6 +41,7 @@ pub(crate) fn postgres() -> Migrator {
         (11, "pruned_work", include_str!("../../../migrations/postgres/0011_pruned_work.sql")),
         (12, "groups", include_str!("../../../migrations/postgres/0012_groups.sql")),
         (13, "handovers", include_str!("../../../migrations/postgres/0013_handovers.sql")),
+        (14, "task_words", include_str!("../../../migrations/postgres/0014_task_words.sql")),
     ])
 }
 
@@ -47,15 +49,21 @@ pub(crate) fn postgres() -> Migrator {
 const INDEXED_SINCE: i64 = 7;
 
 /// The statements that fill the index tables of a version from the rows of all
-/// others: the end of the migration that made them.
+/// others: the ends of the migrations that made them.
 pub(crate) fn filling(url: &DatabaseUrl, version: i64) -> Vec<&'static str> {
-    let whole = match url {
-        DatabaseUrl::Sqlite(_) => include_str!("../../../migrations/sqlite/0007_index.sql"),
-        DatabaseUrl::Postgres(_) => include_str!("../../../migrations/postgres/0007_index.sql"),
+    let migrations: &[(i64, &'static str)] = match url {
+        DatabaseUrl::Sqlite(_) => &[
+            (INDEXED_SINCE, include_str!("../../../migrations/sqlite/0007_index.sql")),
+            (14, include_str!("../../../migrations/sqlite/0014_task_words.sql")),
+        ],
+        DatabaseUrl::Postgres(_) => {
+            &[(INDEXED_SINCE, include_str!("../../../migrations/postgres/0007_index.sql"))]
+        }
     };
-    let (_, filling) = whole.split_once("-- Filling.\n").unwrap_or_default();
-    let statements = filling.split(';').map(str::trim).filter(|statement| !statement.is_empty());
-    if version < INDEXED_SINCE { Vec::new() } else { statements.collect() }
+    let migrations = migrations.iter().filter(|(since, _)| *since <= version);
+    let fillings = migrations.filter_map(|(_, whole)| whole.split_once("-- Filling.\n"));
+    let statements = fillings.flat_map(|(_, filling)| filling.split(';').map(str::trim));
+    statements.filter(|statement| !statement.is_empty()).collect()
 }
 
 fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {

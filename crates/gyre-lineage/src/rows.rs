@@ -176,7 +176,7 @@ pub struct RolloutRow {
     pub part: PartId,
     /// The row in that file, from 0.
     pub part_row: u32,
-    /// Digest of the final answer's source text.
+    /// Digest of the final answer: of a program, of its source text.
     pub answer_digest: Digest,
     /// Why the episode ended.
     pub stop: StopReason,
@@ -204,7 +204,7 @@ impl RolloutRow {
             policy_digest: record.policy.digest,
             part,
             part_row,
-            answer_digest: Digest::of(record.answer.as_bytes()),
+            answer_digest: record.answer.digest(),
             stop: record.stop,
             turns: u32::try_from(record.turns.len()).unwrap_or(u32::MAX),
             tokens: record.tokens_sampled(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use gyre_dataset::{GroupRow, digest_file, read_groups, read_shard};
+use gyre_env::TaskDocument;
 use gyre_lineage::{
     AuditRules, Finding, RolloutFilter, RolloutWithVerdict, RunRow, RunStatus, SealChain,
     ShardKind, ShardRow, StoreError, TaskFilter,
@@ -211,7 +212,8 @@ fn state_digest(project: &Project, run: &RunRow) -> Result<Digest, Error> {
     let mut tasks = store.tasks(id, &TaskFilter::default());
     while let Some(tasks) = project.wait(tasks.next())? {
         for row in &tasks {
-            state = chain(state, &(row.round, &row.task));
+            // In the form of version 1, so that a run has one digest whoever wrote it.
+            state = chain(state, &(row.round, TaskDocument(&row.task)));
         }
     }
     let mut rollouts = store.rollouts(id, &RolloutFilter::default());

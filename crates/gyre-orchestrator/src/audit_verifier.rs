@@ -128,7 +128,7 @@ fn judge_twice(
     };
     let owned: Vec<_> = programs.iter().map(submission).collect();
     let mut submissions: Vec<_> =
-        owned.iter().map(|(task, key, answer)| Submission { task, key, answer }).collect();
+        owned.iter().map(|(task, key, text)| Submission::of_program(task, key, text)).collect();
     let first = verifier.judge(&submissions, execute);
     submissions.reverse();
     let second: Vec<Judgement> = verifier.judge(&submissions, execute).into_iter().rev().collect();

@@ -14,6 +14,7 @@ use gyre_round::{
 };
 use gyre_types::{CheckpointId, RunId, Split, Task, TaskId, Verdict};
 use gyre_verify::GradingKey;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::policy_settings::ModelSettings;
@@ -327,4 +328,13 @@ pub fn task_with_key(
         hint: format!("it is not a task of {run}"),
     })?;
     Ok((row.task, stored::read_key(run, id, key)?))
+}
+
+/// A recorded grading key as the JSON API gives it.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn key_document(run: &RunId, task: &TaskId, key: Value) -> Result<Value, Error> {
+    Ok(stored::key_document(&stored::read_key(run, task, key)?)?)
 }

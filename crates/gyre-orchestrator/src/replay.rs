@@ -78,7 +78,7 @@ impl<'a> Replayer<'a> {
             || vec!["no rollout was made".to_owned()],
             |made| differences(&stored, &as_kept(&stored, &made.record)),
         );
-        let submission = Submission { task: &task, key: &key, answer: &stored.answer };
+        let submission = Submission { task: &task, key: &key, answer: stored.answer.view() };
         let verifier = self.verifier(&task.family)?;
         if let Some(then) = row.verdict.as_ref().map(|verdict| verdict.verifier_digest)
             && verifier.digest() != Some(then)

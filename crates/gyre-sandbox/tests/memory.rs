@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use gyre_sandbox::{Sandbox, SandboxConfig, WORKER_ARGUMENT, WorkerKind, WorkerProgram};
 use gyre_types::{
-    Case, Composition, Digest, Interface, Limits, Seed, Split, Task, TaskId, Value, Verdict,
+    Case, Composition, Digest, EnvironmentSpec, Interface, Limits, Message, ProgramSpec, Seed,
+    Split, Task, TaskId, Value, Verdict,
 };
-use gyre_verify::{Comparison, GradingKey, Submission, Verifier};
+use gyre_verify::{Comparison, GradingKey, ProgramKey, Submission, Verifier};
 
 const BOUND: u64 = 64 << 20;
 /// What is not reports: frames of the workers, jobs, answers, the program, and what
@@ -35,12 +36,12 @@ fn sandbox() -> Sandbox {
 
 fn task(cases: i64) -> (Task, GradingKey) {
     let case = |n| Case { args: vec![Value::Int(n)], expect: Value::Int(n) };
-    let key = GradingKey {
+    let key = GradingKey::Program(ProgramKey {
         hidden: (0..cases).map(case).collect(),
         comparison: Comparison::default(),
         reference: "def solve(n):\n    return n\n".to_owned(),
         failures: vec![],
-    };
+    });
     let digest = Digest::of(b"crowded");
     let task = Task {
         id: TaskId::from_digest(&digest),
@@ -52,10 +53,13 @@ fn task(cases: i64) -> (Task, GradingKey) {
         composition: Composition(vec!["one".to_owned()]),
         skills: Vec::new(),
         split: Split::Train,
-        instruction: "Return it.".to_owned(),
-        entry: "solve".to_owned(),
-        interface: Interface::Call,
-        visible: Vec::new(),
+        messages: vec![Message::user("Return it.")],
+        tools: Vec::new(),
+        environment: EnvironmentSpec::Program(ProgramSpec {
+            entry: "solve".to_owned(),
+            interface: Interface::Call,
+            visible: Vec::new(),
+        }),
         limits: Limits::default(),
         key_digest: key.digest(),
     };
@@ -112,7 +116,7 @@ fn crowded_results_stay_within_the_bound_on_reports() {
     for (what, cases, answers, passes) in trials {
         let (task, key) = task(cases);
         let submissions: Vec<_> =
-            answers.iter().map(|answer| Submission { task: &task, key: &key, answer }).collect();
+            answers.iter().map(|answer| Submission::of_program(&task, &key, answer)).collect();
         for judgement in Verifier::Cases.judge_with(&submissions, &sandbox) {
             let expected = match judgement.verdict {
                 Verdict::Pass => passes,

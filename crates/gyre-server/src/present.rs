@@ -1,5 +1,6 @@
 //! Rows as documents of the API.
 
+use gyre_env::TaskDocument;
 use gyre_lineage::{
     CheckpointRow, Edge, EventRow, GateRow, HandoverRow, Node, Page, RolloutWithVerdict, RunRow,
     ScheduleRow, ShardRow, TaskRate, TaskRow, TickEvent, TickRow, VerdictCount, VerdictRow,
@@ -56,7 +57,7 @@ pub(crate) fn event(row: &EventRow) -> Value {
 }
 
 pub(crate) fn task(row: &TaskRow) -> Value {
-    json!({ "round": row.round, "task": row.task })
+    json!({ "round": row.round, "task": TaskDocument(&row.task) })
 }
 
 pub(crate) fn task_rate(rate: &TaskRate) -> Value {

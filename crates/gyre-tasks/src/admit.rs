@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use gyre_types::{
-    Case, GuestOutcome, Limits, SandboxJob, SandboxReport, Seed, Step, StepReport, Task, Value,
+    Case, EnvironmentSpec, GuestOutcome, Limits, ProgramSpec, SandboxJob, SandboxReport, Seed,
+    Step, StepReport, Task, Value,
 };
-use gyre_verify::{GradingKey, same};
+use gyre_verify::{GradingKey, ProgramKey, same};
 
 use crate::family::SourceKind;
 use crate::guest::{Execute, run_jobs};
@@ -24,6 +25,18 @@ const RESULT_BYTES_MAX: u64 = 4 << 20;
 pub(crate) struct Draft<'a> {
     pub(crate) task: &'a Task,
     pub(crate) key: &'a GradingKey,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn spec(&self) -> &'a ProgramSpec {
+        let EnvironmentSpec::Program(spec) = &self.task.environment;
+        spec
+    }
+
+    pub(crate) fn program_key(&self) -> &'a ProgramKey {
+        let GradingKey::Program(key) = self.key;
+        key
+    }
 }
 
 /// Runs reference and failure cases of each draft, usually in one guest for
@@ -78,13 +91,13 @@ impl Part {
 }
 
 fn plan(draft: &Draft<'_>, source: SourceKind, part: Part) -> SandboxJob {
-    let Draft { task, key } = draft;
+    let (task, spec, key) = (draft.task, draft.spec(), draft.program_key());
     let mut steps = vec![Step::Run { code: DRIVER.to_owned() }];
     if let Part::All = part {
-        steps.push(try_step(task, &key.reference, reference_cases(draft)));
+        steps.push(try_step(spec, &key.reference, reference_cases(draft)));
     }
     let failures = key.failures[part.failures_from()..].iter();
-    steps.extend(failures.map(|failure| try_step(task, failure, key.hidden.iter())));
+    steps.extend(failures.map(|failure| try_step(spec, failure, key.hidden.iter())));
     SandboxJob {
         seed: Seed(task.digest.to_u64()).derive("admission", &[part.failures_from() as u64]),
         limits: Limits {
@@ -109,17 +122,17 @@ fn fuel_max(draft: &Draft<'_>, source: SourceKind) -> u64 {
     draft.task.limits.fuel_max.saturating_mul(cases)
 }
 
-fn try_step<'a>(task: &Task, program: &str, cases: impl Iterator<Item = &'a Case>) -> Step {
+fn try_step<'a>(spec: &ProgramSpec, program: &str, cases: impl Iterator<Item = &'a Case>) -> Step {
     let calls = cases.map(|case| Value::List(case.args.clone())).collect();
     let text = |text: &str| Value::Str(text.to_owned());
     Step::Call {
         function: "__gyre_try__".to_owned(),
-        args: vec![text(program), text(&task.entry), Value::List(calls)],
+        args: vec![text(program), text(&spec.entry), Value::List(calls)],
     }
 }
 
 fn reference_cases<'a>(draft: &Draft<'a>) -> impl Iterator<Item = &'a Case> {
-    draft.task.visible.iter().chain(&draft.key.hidden)
+    draft.spec().visible.iter().chain(&draft.program_key().hidden)
 }
 
 fn judge(draft: &Draft<'_>, part: Part, report: &SandboxReport) -> Result<Progress, TaskError> {
@@ -135,13 +148,14 @@ fn judge(draft: &Draft<'_>, part: Part, report: &SandboxReport) -> Result<Progre
             return Ok(Progress::Decided(Err(Refusal::new(Reason::ReferenceFails, detail))));
         }
     }
-    for failure in part.failures_from()..draft.key.failures.len() {
+    let failures = draft.program_key().failures.len();
+    for failure in part.failures_from()..failures {
         let step = steps.next().ok_or_else(|| broken("a failure case was not run"))?;
         if passes(draft, step) {
             let detail = format!("failures[{failure}] passes every hidden case");
             return Ok(Progress::Decided(Err(Refusal::new(Reason::FailurePasses, detail))));
         }
-        if step.outcome.is_fatal() && failure + 1 < draft.key.failures.len() {
+        if step.outcome.is_fatal() && failure + 1 < failures {
             return Ok(Progress::Continue(Part::FailuresFrom(failure + 1)));
         }
     }
@@ -160,14 +174,14 @@ fn judge_reference(draft: &Draft<'_>, step: &StepReport) -> Result<(), String> {
         }
         other => return Err(other.describe()),
     };
-    let visible = draft.task.visible.len();
+    let (visible, comparison) = (draft.spec().visible.len(), &draft.program_key().comparison);
     for (at, case) in reference_cases(draft).enumerate() {
         let name = || match at.checked_sub(visible) {
             None => format!("visible[{at}]"),
             Some(hidden) => format!("hidden[{hidden}]"),
         };
         let actual = results.get(at).ok_or_else(|| format!("{}: gave nothing", name()))?;
-        same(&case.expect, actual, &draft.key.comparison)
+        same(&case.expect, actual, comparison)
             .map_err(|mismatch| format!("{}: {mismatch}", name()))?;
     }
     Ok(())
@@ -175,9 +189,8 @@ fn judge_reference(draft: &Draft<'_>, step: &StepReport) -> Result<(), String> {
 
 /// Whether a program ran and gave every expected value.
 fn passes(draft: &Draft<'_>, step: &StepReport) -> bool {
-    let hidden = &draft.key.hidden;
+    let ProgramKey { hidden, comparison, .. } = draft.program_key();
     let results = step.outcome.value().and_then(Value::as_seq).unwrap_or_default();
-    let agrees =
-        |(case, actual): (&Case, &Value)| same(&case.expect, actual, &draft.key.comparison).is_ok();
+    let agrees = |(case, actual): (&Case, &Value)| same(&case.expect, actual, comparison).is_ok();
     results.len() == hidden.len() && hidden.iter().zip(results).all(agrees)
 }

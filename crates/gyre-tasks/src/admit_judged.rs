@@ -1,6 +1,7 @@
 //! Admission by a declared verifier: its word on the task's own programs.
 
-use gyre_types::{Interface, InvalidReason, Judgement, Verdict};
+use gyre_env::program::interface;
+use gyre_types::{InvalidReason, Judgement, Verdict};
 use gyre_verify::{Submission, Verifier};
 
 use crate::admit::Draft;
@@ -45,7 +46,7 @@ pub(crate) fn admit_judged(
     };
     let owned: Vec<_> = programs.iter().map(submission).collect();
     let submissions: Vec<_> =
-        owned.iter().map(|(task, key, answer)| Submission { task, key, answer }).collect();
+        owned.iter().map(|(task, key, text)| Submission::of_program(task, key, text)).collect();
     let judgements = verifier.judge(&submissions, execute);
     let mut verdicts = vec![Ok(()); drafts.len()];
     for (program, judgement) in programs.iter().zip(&judgements) {
@@ -59,32 +60,16 @@ pub(crate) fn admit_judged(
 
 fn programs(draft: usize, of: &Draft<'_>, stubs: Stubs) -> Vec<Program> {
     let program = |role: Role, text: String| Program { draft, role, text };
-    let mut programs = vec![program(Role::Reference, of.key.reference.clone())];
-    let [no_op, echo] = stub_texts(of.task.interface, &of.task.entry);
+    let key = of.program_key();
+    let mut programs = vec![program(Role::Reference, key.reference.clone())];
+    let [no_op, echo] = interface::stubs(of.spec());
     programs.push(program(Role::Stub("a program that does nothing"), no_op));
     if stubs == Stubs::All {
         programs.push(program(Role::Stub("a program that gives back what it is given"), echo));
     }
-    let failures = of.key.failures.iter().enumerate();
+    let failures = key.failures.iter().enumerate();
     programs.extend(failures.map(|(at, text)| program(Role::Failure(at), text.clone())));
     programs
-}
-
-/// A program that does nothing, and one that gives back what it is given.
-fn stub_texts(interface: Interface, entry: &str) -> [String; 2] {
-    match interface {
-        Interface::Call => [
-            format!("def {entry}(*arguments):\n    return None\n"),
-            format!("def {entry}(*arguments):\n    return arguments[0] if arguments else None\n"),
-        ],
-        Interface::Stdio => {
-            ["pass\n".to_owned(), "import sys\nsys.stdout.write(sys.stdin.read())\n".to_owned()]
-        }
-        Interface::Statements => {
-            let nothing = "pass\n".to_owned();
-            [nothing.clone(), nothing]
-        }
-    }
 }
 
 /// Why a draft is refused for what was said of one of its programs.

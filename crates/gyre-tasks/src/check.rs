@@ -3,7 +3,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use gyre_types::{Digest, SandboxJob, SandboxReport, Seed, Value, Verdict};
-use gyre_verify::{Submission, Verifier};
+use gyre_verify::{GradingKey, ProgramSubmission, Submission, SubmissionKind, Verifier};
 use serde::Serialize;
 
 use crate::attempt::Sampled;
@@ -161,13 +161,15 @@ fn judge_programs(
 ) {
     let mut submissions = Vec::new();
     for AdmittedTask { task, key } in tasks {
-        let programs = std::iter::once(&key.reference).chain(&key.failures);
-        submissions.extend(programs.map(|answer| Submission { task, key, answer }));
+        let GradingKey::Program(programs) = key;
+        let programs = std::iter::once(&programs.reference).chain(&programs.failures);
+        submissions.extend(programs.map(|text| Submission::of_program(task, key, text)));
     }
     let judgements = verifier.judge(&submissions, execute);
     for (submission, judgement) in submissions.iter().zip(&judgements) {
-        let Submission { task, key, answer } = *submission;
-        let is_reference = answer == key.reference;
+        let SubmissionKind::Program(ProgramSubmission { task, key, program, .. }) =
+            submission.kind();
+        let is_reference = program == key.reference;
         match (&judgement.verdict, is_reference) {
             (Verdict::Pass, true) => level.references_passed += 1,
             (Verdict::Fail { .. }, false) => level.failures_rejected += 1,

@@ -2,11 +2,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 use std::sync::Arc;
 
+use gyre_env::own_tools;
 use gyre_types::{
-    Case, Composition, Digest, Interface, Limits, SandboxJob, SandboxReport, Seed, Split, Task,
-    TaskId, Value,
+    Composition, Digest, EnvironmentSpec, Limits, Message, ProgramSpec, SandboxJob, SandboxReport,
+    Seed, Split, Task, TaskId, ToolSpec, Value, canonical_json, instruction,
 };
-use gyre_verify::{Comparison, GradingKey};
+use gyre_verify::{Comparison, GradingKey, ProgramKey};
 use serde::Serialize;
 
 use crate::attempt::Sampled;
@@ -47,6 +48,15 @@ pub struct AdmittedTask {
     pub task: Task,
     /// What decides. Stays on the host.
     pub key: GradingKey,
+}
+
+impl AdmittedTask {
+    /// Environment and key of a task whose answer is a program.
+    pub fn program(&self) -> (&ProgramSpec, &ProgramKey) {
+        let EnvironmentSpec::Program(spec) = &self.task.environment;
+        let GradingKey::Program(key) = &self.key;
+        (spec, key)
+    }
 }
 
 /// What came of a batch of requests.
@@ -188,19 +198,36 @@ pub fn split_of(family: &str, composition: &Composition) -> Split {
 
 /// The digest of a task's content: what an agent sees and what decides, but
 /// not seed, split or difficulty.
+///
+/// It is what it was before tasks held messages, tools and kinds of environment:
+/// of a conversation that opens with one user's message only that text is digested,
+/// and tools that are the environment's own add nothing. Whatever else opens a
+/// conversation or is offered is chained.
 pub fn task_digest(
-    instruction: &str,
-    entry: &str,
-    visible: &[Case],
+    messages: &[Message],
+    tools: &[ToolSpec],
+    environment: &EnvironmentSpec,
     limits: &Limits,
     key_digest: &Digest,
-    interface: Interface,
 ) -> Digest {
-    let digest = Digest::of_json(&("task", instruction, entry, visible, limits, key_digest));
-    match interface {
-        Interface::Call => digest,
-        other => digest.chain(other.as_str().as_bytes()),
+    let instruction = instruction(messages);
+    let mut digest = match environment {
+        EnvironmentSpec::Program(ProgramSpec { entry, interface, visible }) => {
+            let content = ("task", instruction, entry, visible, limits, key_digest);
+            let digest = Digest::of_json(&content);
+            match interface.is_call() {
+                true => digest,
+                false => digest.chain(interface.as_str().as_bytes()),
+            }
+        }
+    };
+    if messages != [Message::user(instruction)] {
+        digest = digest.chain(canonical_json(&("messages", messages)).as_bytes());
     }
+    if tools != own_tools(environment) {
+        digest = digest.chain(canonical_json(&("tools", tools)).as_bytes());
+    }
+    digest
 }
 
 /// Where a task comes from.
@@ -217,11 +244,13 @@ pub(crate) struct Origin<'a> {
 pub(crate) fn assemble(content: Content, origin: Origin<'_>) -> AdmittedTask {
     let manifest = origin.manifest;
     let Content { instruction, entry, visible, hidden, reference, failures } = content;
-    let key = GradingKey { hidden, comparison: origin.comparison, reference, failures };
+    let comparison = origin.comparison;
+    let key = GradingKey::Program(ProgramKey { hidden, comparison, reference, failures });
     let key_digest = key.digest();
-    let interface = manifest.interface;
-    let digest =
-        task_digest(&instruction, &entry, &visible, &manifest.limits, &key_digest, interface);
+    let spec = ProgramSpec { entry, interface: manifest.interface, visible };
+    let environment = EnvironmentSpec::Program(spec);
+    let (messages, tools) = (vec![Message::user(instruction)], own_tools(&environment));
+    let digest = task_digest(&messages, &tools, &environment, &manifest.limits, &key_digest);
     let task = Task {
         id: TaskId::from_digest(&digest),
         digest,
@@ -232,10 +261,9 @@ pub(crate) fn assemble(content: Content, origin: Origin<'_>) -> AdmittedTask {
         split: split_of(&manifest.name, &origin.composition),
         composition: origin.composition,
         skills: origin.skills,
-        instruction,
-        entry,
-        interface,
-        visible,
+        messages,
+        tools,
+        environment,
         limits: manifest.limits.clone(),
         key_digest,
     };

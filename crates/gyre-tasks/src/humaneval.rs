@@ -7,7 +7,7 @@ use gyre_types::{
     Case, Digest, GuestOutcome, Interface, Judgement, Limits, SandboxJob, SandboxReport, Seed,
     Step, Value, Verdict,
 };
-use gyre_verify::{Comparison, Equality, FloatTolerance, Submission, judge_batch};
+use gyre_verify::{Comparison, Equality, FloatTolerance, GradingKey, Submission, judge_batch};
 use serde::Deserialize;
 
 use crate::contract::{case, require_content, require_entry};
@@ -128,7 +128,10 @@ fn judge_solutions<'a>(
     let assembled: Vec<_> = tasks.map(|task| task.admitted(manifest, Seed(0))).collect();
     let submissions: Vec<_> = assembled
         .iter()
-        .map(|AdmittedTask { task, key }| Submission { task, key, answer: &key.reference })
+        .map(|AdmittedTask { task, key }| {
+            let GradingKey::Program(program) = key;
+            Submission::of_program(task, key, &program.reference)
+        })
         .collect();
     let refusal = |judgement: Judgement| match judgement.verdict {
         Verdict::Pass => Ok(Ok(())),

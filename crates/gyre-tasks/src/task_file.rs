@@ -1,16 +1,21 @@
 use std::fs;
 use std::path::Path;
 
-use gyre_types::{Task, TaskId};
-use gyre_verify::{GradingKey, Verifier, VerifierDeclaration};
+use gyre_env::TaskV1;
+use gyre_types::{EnvironmentSpec, Task, TaskId};
+use gyre_verify::{GradingKey, ProgramKey, Verifier, VerifierDeclaration};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Content, require_content};
 use crate::family::declared_verifier;
 use crate::{AdmittedTask, Family, TaskError, task_digest};
 
-/// The version of the format that is written; the only one that is read.
-pub const TASK_FILE_FORMAT: u32 = 1;
+/// The version of the format that is written.
+pub const TASK_FILE_FORMAT: u32 = 2;
+
+/// Read as well: a task and a key of a program, without its kind.
+const TASK_FILE_FORMAT_1: u32 = 1;
 
 /// A task and its key in a file, for `gyre judge` and `gyre task show`.
 ///
@@ -28,6 +33,26 @@ pub struct TaskFile {
     /// What decides, where it is not the built-in comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verifier: Option<WrittenVerifier>,
+}
+
+/// [`TASK_FILE_FORMAT_1`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaskFileV1 {
+    #[serde(rename = "format")]
+    _format: u32,
+    task: TaskV1,
+    key: ProgramKey,
+    #[serde(default)]
+    verifier: Option<WrittenVerifier>,
+}
+
+impl From<TaskFileV1> for TaskFile {
+    fn from(v1: TaskFileV1) -> Self {
+        let TaskFileV1 { task, key, verifier, .. } = v1;
+        let (task, key) = (task.into(), GradingKey::Program(key));
+        Self { format: TASK_FILE_FORMAT, task, key, verifier }
+    }
 }
 
 /// A family's verifier in a task file.
@@ -65,7 +90,9 @@ impl TaskFile {
     pub fn verifier(&self) -> Result<Verifier, String> {
         let declaration = self.verifier.as_ref().map(|written| &written.declaration);
         let python = self.verifier.as_ref().and_then(|written| written.python.clone());
-        declared_verifier(declaration, self.task.interface, self.key.comparison, python)
+        let EnvironmentSpec::Program(spec) = &self.task.environment;
+        let GradingKey::Program(key) = &self.key;
+        declared_verifier(declaration, spec.interface, key.comparison, python)
     }
 
     /// Reads a file strictly.
@@ -85,11 +112,10 @@ impl TaskFile {
     ///
     /// What is wrong, with the field's path.
     pub fn parse(text: &str) -> Result<Self, String> {
-        require_format(text)?;
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let file: Self = serde_path_to_error::deserialize(&mut deserializer)
-            .map_err(|error| format!("{}: {}", error.path(), error.inner()))?;
-        deserializer.end().map_err(|error| error.to_string())?;
+        let file: Self = match read_format(text)? {
+            TASK_FILE_FORMAT_1 => read_strictly::<TaskFileV1>(text)?.into(),
+            _ => read_strictly(text)?,
+        };
         file.require_consistent()?;
         Ok(file)
     }
@@ -105,28 +131,24 @@ impl TaskFile {
 
     fn require_consistent(&self) -> Result<(), String> {
         let Self { task, key, .. } = self;
+        let EnvironmentSpec::Program(spec) = &task.environment;
+        let GradingKey::Program(programs) = key;
         let content = Content {
-            instruction: task.instruction.clone(),
-            entry: task.entry.clone(),
-            visible: task.visible.clone(),
-            hidden: key.hidden.clone(),
-            reference: key.reference.clone(),
-            failures: key.failures.clone(),
+            instruction: task.instruction().to_owned(),
+            entry: spec.entry.clone(),
+            visible: spec.visible.clone(),
+            hidden: programs.hidden.clone(),
+            reference: programs.reference.clone(),
+            failures: programs.failures.clone(),
         };
-        require_content(&content, task.interface)?;
+        require_content(&content, spec.interface)?;
         self.verifier()?;
         let key_digest = key.digest();
         if key_digest != task.key_digest {
             return Err(format!("task.key_digest: the key's digest is {key_digest}"));
         }
-        let digest = task_digest(
-            &task.instruction,
-            &task.entry,
-            &task.visible,
-            &task.limits,
-            &key_digest,
-            task.interface,
-        );
+        let Task { messages, tools, environment, limits, .. } = task;
+        let digest = task_digest(messages, tools, environment, limits, &key_digest);
         if digest != task.digest {
             return Err(format!("task.digest: the content's digest is {digest}"));
         }
@@ -138,18 +160,27 @@ impl TaskFile {
     }
 }
 
-/// Looks at the format before the rest, so that a file of another version is
-/// called that, and not by the first field that it has more or less.
-fn require_format(text: &str) -> Result<(), String> {
+fn read_strictly<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let file = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| format!("{}: {}", error.path(), error.inner()))?;
+    deserializer.end().map_err(|error| error.to_string())?;
+    Ok(file)
+}
+
+/// Reads the format before the rest, so that a file of another version is called
+/// that, and not by the first field that it has more or less.
+fn read_format(text: &str) -> Result<u32, String> {
     #[derive(Deserialize)]
     struct Head {
         format: u32,
     }
     match serde_json::from_str::<Head>(text) {
-        Ok(Head { format: TASK_FILE_FORMAT }) => Ok(()),
-        Ok(Head { format }) => {
-            Err(format!("format: {format} is not known; this version reads {TASK_FILE_FORMAT}"))
-        }
+        Ok(Head { format: format @ (TASK_FILE_FORMAT_1 | TASK_FILE_FORMAT) }) => Ok(format),
+        Ok(Head { format }) => Err(format!(
+            "format: {format} is not known; this version reads {TASK_FILE_FORMAT_1} and \
+             {TASK_FILE_FORMAT}"
+        )),
         Err(error) => Err(format!("it is no task file: {error}")),
     }
 }

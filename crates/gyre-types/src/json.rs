@@ -62,6 +62,12 @@ pub fn to_stored<T: Serialize + ?Sized>(
     Ok(value)
 }
 
+/// Whether a stored value is of the first version of its form, as are those that
+/// name none.
+pub fn is_of_first_version(value: &serde_json::Value) -> bool {
+    value.get(VERSION).is_none_or(|version| *version == 1)
+}
+
 /// Reads a value that [`to_stored`] wrote. One that names no version is of the
 /// time before there were any, and of the form of the first.
 ///
@@ -95,10 +101,12 @@ mod tests {
         let read = |value| from_stored::<BTreeMap<String, i32>>(1, value);
         assert_eq!(read(stored).expect("the same"), point);
         assert_eq!(read(json!({"x": 1})).expect("of before versions"), point);
+        assert!(is_of_first_version(&json!({"version": 1})) && is_of_first_version(&json!({})));
         for (version, shown) in [(json!(2), "2"), (json!("1"), "\"1\""), (json!(null), "null")] {
             let error = read(json!({"x": 1, "version": version})).expect_err("unknown");
             let words = format!("it is of version {shown}, this gyre reads version 1");
             assert!(error.to_string().starts_with(&words), "{error}");
+            assert!(!is_of_first_version(&json!({"version": version})));
         }
         assert!(to_stored("a list", 1, &[1]).is_err());
     }

@@ -6,8 +6,10 @@
 //! A grading key is deliberately *not* here: it lives in `gyre-verify`, so that
 //! the crates that talk to an agent or write a training row cannot name one.
 
+mod answer;
 mod chat;
 mod digest;
+mod environment;
 mod failure;
 mod id;
 mod identity;
@@ -25,13 +27,15 @@ mod usage;
 mod value;
 mod verdict;
 
+pub use answer::{Answer, AnswerRef};
 pub use chat::{ChatCompletion, ChatRequest, ToolChoice, ToolSpec};
 pub use digest::{Digest, DigestParseError, canonical_json};
+pub use environment::{Case, EnvironmentSpec, ProgramSpec};
 pub use failure::FailureKind;
 pub use id::{CheckpointId, IdError, PartId, RolloutId, RunId, ShardId, TaskId};
 pub use identity::Identity;
 pub use interface::Interface;
-pub use json::{JsonError, StoredError, from_stored, to_json, to_stored};
+pub use json::{JsonError, StoredError, from_stored, is_of_first_version, to_json, to_stored};
 pub use limits::{Limits, WorkspaceLimits};
 pub use reasoning::{SplitText, split_reasoning};
 pub use rollout::{
@@ -43,7 +47,7 @@ pub use sandbox::{
 };
 pub use seed::Seed;
 pub use stored_path::StoredPath;
-pub use task::{Case, Composition, Split, Task};
+pub use task::{Composition, Split, Task, instruction};
 pub use usage::Usage;
 pub use value::{Value, ValueError, ValueLimits};
 pub use verdict::{CheckResult, InvalidReason, Judgement, Score, ScoreError, Verdict};

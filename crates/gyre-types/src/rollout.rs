@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointId, Digest, RolloutId, Seed, Split, TaskId, Usage};
+use crate::{Answer, CheckpointId, Digest, RolloutId, Seed, Split, TaskId, Usage};
 
 /// What a rollout was made for.
 pub type Purpose = Split;
@@ -98,6 +98,14 @@ pub struct Message {
     /// Which call a tool message answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+}
+
+impl Message {
+    /// What a user says.
+    pub fn user(content: impl Into<String>) -> Self {
+        let content = content.into();
+        Self { role: Role::User, content, tool_calls: vec![], tool_call_id: None }
+    }
 }
 
 /// A call of a declared tool.
@@ -242,8 +250,8 @@ pub struct RolloutRecord {
     pub messages: Vec<Message>,
     /// One record a turn.
     pub turns: Vec<TurnRecord>,
-    /// The final answer's source text; empty where the policy gave none.
-    pub answer: String,
+    /// What it left to be graded.
+    pub answer: Answer,
     /// Why the episode ended.
     pub stop: StopReason,
     /// Fuel burnt by the agent's guest.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Interface, Limits, Seed, TaskId, Value};
+use crate::{Digest, EnvironmentSpec, Limits, Message, Role, Seed, TaskId, ToolSpec};
 
 /// What an agent is asked to do: everything that may be shown to it. Hidden
 /// cases and the reference are in the grading key, on the host.
@@ -13,8 +13,8 @@ use crate::{Digest, Interface, Limits, Seed, TaskId, Value};
 pub struct Task {
     /// Derived from `digest`.
     pub id: TaskId,
-    /// Digest of instruction, entry point, visible examples, limits and key:
-    /// not of seed, split or difficulty, so equal tasks have equal ids.
+    /// Digest of messages, tools, environment, limits and key: not of seed,
+    /// split or difficulty, so equal tasks have equal ids.
     pub digest: Digest,
     /// The family that generated it.
     pub family: String,
@@ -30,29 +30,29 @@ pub struct Task {
     pub skills: Vec<String>,
     /// Which side it is on; decided from `composition` before generation.
     pub split: Split,
-    /// The instruction, in words.
-    pub instruction: String,
-    /// The function that the answer must define.
-    pub entry: String,
-    /// How an answer is run on a case.
-    #[serde(default, skip_serializing_if = "Interface::is_call")]
-    pub interface: Interface,
-    /// Examples that the agent may see and run.
-    pub visible: Vec<Case>,
+    /// What opens the conversation.
+    pub messages: Vec<Message>,
+    /// The tools that are offered to the agent.
+    pub tools: Vec<ToolSpec>,
+    /// What the agent acts in.
+    pub environment: EnvironmentSpec,
     /// What a guest that runs an answer may use.
     pub limits: Limits,
     /// Digest of the grading key.
     pub key_digest: Digest,
 }
 
-/// One call and what it must return.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Case {
-    /// Positional arguments.
-    pub args: Vec<Value>,
-    /// The value expected.
-    pub expect: Value,
+impl Task {
+    /// The task in words: the first message of a user, empty where there is none.
+    pub fn instruction(&self) -> &str {
+        instruction(&self.messages)
+    }
+}
+
+/// The task in words, of the messages that open its conversation.
+pub fn instruction(messages: &[Message]) -> &str {
+    let told = messages.iter().find(|message| message.role == Role::User);
+    told.map_or("", |message| &message.content)
 }
 
 /// The ordered skills of a task. Tasks of one composition are all on one side

@@ -2,24 +2,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Display;
 
-use gyre_types::{Digest, Executor, Judgement, SandboxJob, SandboxReport, Task};
+use gyre_types::{Digest, Executor, Judgement, SandboxJob, SandboxReport};
 
 use crate::judge::{Confirmation, NO_REPORT, judge_fault};
 use crate::plan::plan_confirm_case;
 use crate::{
-    GradingKey, Screen, ScreenPassed, judge_screen, judge_unrun, judging_seed, plan_screen,
+    ProgramSubmission, Screen, ScreenPassed, Submission, SubmissionKind, judge_screen, judge_unrun,
+    plan_screen,
 };
-
-/// An answer to a task, with the key that decides.
-#[derive(Debug, Clone, Copy)]
-pub struct Submission<'a> {
-    /// The task.
-    pub task: &'a Task,
-    /// Its key.
-    pub key: &'a GradingKey,
-    /// The program to judge.
-    pub answer: &'a str,
-}
 
 /// Judges answers with guests that `execute` runs: first one guest for each
 /// answer, then one for each hidden case of those that came through.
@@ -38,8 +28,7 @@ pub fn judge_batch<E: Display>(
 /// Judges answers as [`judge_batch`] does, each report as it arrives.
 pub fn judge_cases(submissions: &[Submission<'_>], executor: &dyn Executor) -> Vec<Judgement> {
     let (distinct, index) = deduplicate(submissions);
-    let mut judgements: Vec<Option<Judgement>> =
-        distinct.iter().map(|s| judge_unrun(s.task, s.key, s.answer)).collect();
+    let mut judgements: Vec<Option<Judgement>> = distinct.iter().map(judge_unrun).collect();
 
     let open = undecided(&judgements);
     let candidates = screen(&distinct, &open, &mut judgements, executor);
@@ -78,13 +67,16 @@ where
 }
 
 /// The distinct submissions, and for each submission which of them it is.
-pub(crate) fn deduplicate<'a>(submissions: &[Submission<'a>]) -> (Vec<Submission<'a>>, Vec<usize>) {
+pub(crate) fn deduplicate<'a>(
+    submissions: &[Submission<'a>],
+) -> (Vec<ProgramSubmission<'a>>, Vec<usize>) {
     let mut distinct = Vec::new();
     let mut seen = HashMap::<(Digest, Digest, &str), usize>::new();
     let mut at = |submission: &Submission<'a>| {
-        let key = (submission.task.digest, submission.key.digest(), submission.answer);
+        let SubmissionKind::Program(of) = submission.kind();
+        let key = (of.task.digest, of.key.digest(), of.program);
         *seen.entry(key).or_insert_with(|| {
-            distinct.push(*submission);
+            distinct.push(of);
             distinct.len() - 1
         })
     };
@@ -98,15 +90,12 @@ pub(crate) fn undecided(judgements: &[Option<Judgement>]) -> Vec<usize> {
 }
 
 fn screen(
-    distinct: &[Submission<'_>],
+    distinct: &[ProgramSubmission<'_>],
     open: &[usize],
     judgements: &mut [Option<Judgement>],
     executor: &dyn Executor,
 ) -> Vec<(usize, ScreenPassed)> {
-    let mut jobs = open.iter().map(|&at| {
-        let Submission { task, key, answer } = distinct[at];
-        plan_screen(task, key, answer, judging_seed(task, answer))
-    });
+    let mut jobs = open.iter().map(|&at| plan_screen(&distinct[at], distinct[at].seed()));
     let mut candidates = Vec::new();
     executor.execute_each(&mut jobs, &mut |nth, report| {
         let Some(&at) = open.get(nth) else { return };
@@ -123,14 +112,12 @@ fn screen(
 }
 
 fn confirm(
-    distinct: &[Submission<'_>],
+    distinct: &[ProgramSubmission<'_>],
     candidates: &[(usize, ScreenPassed)],
     judgements: &mut [Option<Judgement>],
     executor: &dyn Executor,
 ) {
-    let begun = |(at, passed): &(usize, ScreenPassed)| {
-        Confirmation::new(distinct[*at].task, distinct[*at].key, passed)
-    };
+    let begun = |(at, passed): &(usize, ScreenPassed)| Confirmation::new(&distinct[*at], passed);
     // Jobs are planned while earlier reports are judged: an answer that burnt
     // all that it may is run no more.
     let confirmations = RefCell::new(candidates.iter().map(begun).collect::<Vec<_>>());
@@ -141,8 +128,8 @@ fn confirm(
     let mut jobs =
         cases.filter(|(c, _)| !confirmations.borrow()[*c].is_spent()).map(|(candidate, case)| {
             planned.borrow_mut().push((candidate, case));
-            let Submission { task, key, answer } = distinct[candidates[candidate].0];
-            plan_confirm_case(task, key, answer, judging_seed(task, answer), case)
+            let of = &distinct[candidates[candidate].0];
+            plan_confirm_case(of, of.seed(), case)
         });
     executor.execute_each(&mut jobs, &mut |nth, report| {
         let Some((candidate, case)) = planned.borrow().get(nth).copied() else { return };

@@ -83,6 +83,7 @@ impl Checks {
 
     /// Judges an outcome: a pass needs every check in every case.
     pub fn judge(&self, outcome: &Outcome, cost: Cost) -> Judgement {
+        let Outcome::Program(outcome) = outcome;
         let cases = outcome.cases.len();
         let of_case = |case| self.ready.iter().map(move |check| check.result(case, cases));
         judge_checks(outcome.cases.iter().flat_map(of_case).collect(), cost)

@@ -16,6 +16,7 @@ mod weak;
 
 use std::fmt;
 
+use gyre_env::TaskV1;
 use gyre_types::Task;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,7 @@ pub use report::{ClassRow, CorpusReport, LegitimateRow, LegitimateTable, check_c
 pub use rows::{AttackRow, ControlRow, NotTriedRow};
 pub use weak::{WeakTrial, try_weak_controls};
 
-use crate::GradingKey;
+use crate::{GradingKey, ProgramKey};
 
 /// What an attack goes for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -295,15 +296,15 @@ fn read_task(file: &EmbeddedFile) -> Result<CorpusTask, CorpusError> {
     #[serde(deny_unknown_fields)]
     struct TaskFile {
         format: u32,
-        task: Task,
-        key: GradingKey,
+        task: TaskV1,
+        key: ProgramKey,
     }
     let TaskFile { format, task, key } =
         serde_json::from_str(file.text).map_err(|error| file.error(error))?;
     if format != 1 || key.digest() != task.key_digest {
         return Err(file.error("its format or its key's digest is not the one it must be"));
     }
-    Ok(CorpusTask { name: file.name, task, key })
+    Ok(CorpusTask { name: file.name, task: task.into(), key: GradingKey::Program(key) })
 }
 
 fn read_attack(class: AttackClass, file: &EmbeddedFile) -> Result<Attack, CorpusError> {

@@ -4,7 +4,7 @@ use gyre_types::{
 };
 
 use crate::plan::ANSWER_BYTES_MAX;
-use crate::{Cost, GradingKey, same};
+use crate::{Cost, ProgramKey, ProgramSubmission, same};
 
 /// What the first look came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,8 @@ pub struct ScreenPassed {
 
 /// Decides what needs no guest: an answer that is empty or too long fails with
 /// score 0; a key that is not the task's, or that holds no case, is invalid.
-pub fn judge_unrun(task: &Task, key: &GradingKey, answer: &str) -> Option<Judgement> {
+pub fn judge_unrun(of: &ProgramSubmission<'_>) -> Option<Judgement> {
+    let ProgramSubmission { task, key, program, .. } = of;
     if key.hidden.is_empty() {
         // Without this, "all of no cases agreed" would be a pass.
         return Some(invalid_key("the grading key holds no hidden case", Cost::default()));
@@ -32,10 +33,10 @@ pub fn judge_unrun(task: &Task, key: &GradingKey, answer: &str) -> Option<Judgem
     if key.digest() != task.key_digest {
         return Some(invalid_key("the grading key is not the task's own", Cost::default()));
     }
-    let detail = if answer.trim().is_empty() {
+    let detail = if program.trim().is_empty() {
         "the answer is empty".to_owned()
-    } else if answer.len() > ANSWER_BYTES_MAX {
-        format!("the answer takes {} bytes, more than {ANSWER_BYTES_MAX}", answer.len())
+    } else if program.len() > ANSWER_BYTES_MAX {
+        format!("the answer takes {} bytes, more than {ANSWER_BYTES_MAX}", program.len())
     } else {
         return None;
     };
@@ -47,7 +48,7 @@ pub fn judge_unrun(task: &Task, key: &GradingKey, answer: &str) -> Option<Judgem
 ///
 /// What the guest did wrong is a failed check; when it died, so are all cases
 /// that it did not come to.
-pub fn judge_screen(key: &GradingKey, report: &SandboxReport) -> Screen {
+pub fn judge_screen(key: &ProgramKey, report: &SandboxReport) -> Screen {
     let cost = Cost { fuel: report.fuel, guests: 1 };
     match check_report(key, &key.hidden, 0, report) {
         Err(detail) => Screen::Decided(infrastructure(detail, cost)),
@@ -68,21 +69,21 @@ pub fn judge_screen(key: &GradingKey, report: &SandboxReport) -> Screen {
 /// answer carries state from case to case; its check says so. Cases that come
 /// after the answer burnt what all of them may burn together fail unseen.
 pub fn judge_confirm<E: std::fmt::Display>(
-    task: &Task,
-    key: &GradingKey,
+    of: &ProgramSubmission<'_>,
     screen: &ScreenPassed,
     reports: &[Result<SandboxReport, E>],
 ) -> Judgement {
-    if !key.hidden.is_empty() && reports.len() != key.hidden.len() {
+    let hidden = of.key.hidden.len();
+    if hidden > 0 && reports.len() != hidden {
         let fuel = reports.iter().flatten().fold(screen.fuel, |sum, r| sum.saturating_add(r.fuel));
         let guests = u32::try_from(reports.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let (got, want) = (reports.len(), key.hidden.len());
+        let got = reports.len();
         return infrastructure(
-            format!("{got} reports came for {want} cases"),
+            format!("{got} reports came for {hidden} cases"),
             Cost { fuel, guests },
         );
     }
-    let mut confirmation = Confirmation::new(task, key, screen);
+    let mut confirmation = Confirmation::new(of, screen);
     for (case, report) in reports.iter().enumerate() {
         confirmation.take(case, report.as_ref().map_err(ToString::to_string));
     }
@@ -92,16 +93,16 @@ pub fn judge_confirm<E: std::fmt::Display>(
 /// The cases of an answer that came through the first look, judged as their
 /// reports arrive. What comes of it does not depend on their order.
 pub(crate) struct Confirmation<'a> {
-    key: &'a GradingKey,
+    key: &'a ProgramKey,
     screen_fuel: u64,
     meter: FuelMeter,
     checks: Vec<Option<Result<CheckResult, String>>>,
 }
 
 impl<'a> Confirmation<'a> {
-    pub(crate) fn new(task: &Task, key: &'a GradingKey, screen: &ScreenPassed) -> Self {
-        let cases = key.hidden.len();
-        let meter = FuelMeter::new(task, cases);
+    pub(crate) fn new(of: &ProgramSubmission<'a>, screen: &ScreenPassed) -> Self {
+        let (key, cases) = (of.key, of.key.hidden.len());
+        let meter = FuelMeter::new(of.task, cases);
         Self { key, screen_fuel: screen.fuel, meter, checks: (0..cases).map(|_| None).collect() }
     }
 
@@ -216,7 +217,7 @@ fn note_carried_state(mut check: CheckResult) -> CheckResult {
 /// Judges one report of a `Run` and a `Call` per case; `Err` when the report
 /// cannot be one of that job, which is a fault of ours.
 fn check_report(
-    key: &GradingKey,
+    key: &ProgramKey,
     cases: &[Case],
     first: usize,
     report: &SandboxReport,
@@ -251,7 +252,7 @@ pub(crate) fn require_complete(report: &SandboxReport, steps: usize) -> Result<(
     }
 }
 
-fn check_case(key: &GradingKey, case: &Case, call: &StepReport) -> Result<(), String> {
+fn check_case(key: &ProgramKey, case: &Case, call: &StepReport) -> Result<(), String> {
     match &call.outcome {
         GuestOutcome::Value { value } => {
             same(&case.expect, value, &key.comparison).map_err(|mismatch| mismatch.to_string())

@@ -6,14 +6,31 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What decides a task, and never leaves the host: hidden cases, reference
-/// solution, and programs that must fail.
+/// What decides a task, and never leaves the host, by kind of environment.
 ///
 /// Only `gyre-verify` and `gyre-tasks` define what can hold one; the crates
 /// that talk to an agent or write a training row do not depend on them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GradingKey {
+    /// Of a task whose answer is a program.
+    Program(ProgramKey),
+}
+
+impl GradingKey {
+    /// Identifies the key, without telling anything of it.
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Program(key) => key.digest(),
+        }
+    }
+}
+
+/// What decides a program: hidden cases, reference solution, and programs that
+/// must fail.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GradingKey {
+pub struct ProgramKey {
     /// The calls that decide, each with the value that it must return.
     pub hidden: Vec<Case>,
     /// How values are compared.
@@ -25,17 +42,18 @@ pub struct GradingKey {
     pub failures: Vec<String>,
 }
 
-impl GradingKey {
-    /// Identifies the key, without telling anything of it.
+impl ProgramKey {
+    /// Identifies the key. Its kind is not part of it: programs' keys had this
+    /// digest before there were kinds, and tasks are named by it.
     pub fn digest(&self) -> Digest {
         Digest::of_json(self)
     }
 }
 
-impl fmt::Debug for GradingKey {
+impl fmt::Debug for ProgramKey {
     /// Names the key without showing it: debug output ends up in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GradingKey")
+        f.debug_struct("ProgramKey")
             .field("digest", &self.digest().short())
             .field("hidden", &self.hidden.len())
             .field("failures", &self.failures.len())

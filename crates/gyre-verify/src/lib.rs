@@ -18,6 +18,7 @@
 //!   derived from both (see [`judging_seed`]).
 
 mod batch;
+mod canary;
 mod checks;
 mod compare;
 pub mod corpus;
@@ -32,9 +33,11 @@ mod plain;
 mod plan;
 mod report;
 mod scorecard;
+mod submission;
 mod verifier;
 
-pub use batch::{Submission, judge_batch, judge_cases};
+pub use batch::{judge_batch, judge_cases};
+pub use canary::{Canary, impossible};
 pub use checks::Checks;
 pub use compare::{Mismatch, same};
 pub use declare::{
@@ -42,8 +45,10 @@ pub use declare::{
 };
 pub use failure::{FailurePlan, judge_failure, plan_failure};
 pub use judge::{Screen, ScreenPassed, judge_confirm, judge_screen, judge_unrun};
-pub use key::{Comparison, Equality, FloatTolerance, GradingKey, ToleranceError};
-pub use outcome::{CASE_BYTES_MAX, CaseOutcome, CaseResult, OUTCOME_BYTES_MAX, Outcome};
+pub use key::{Comparison, Equality, FloatTolerance, GradingKey, ProgramKey, ToleranceError};
+pub use outcome::{
+    CASE_BYTES_MAX, CaseOutcome, CaseResult, OUTCOME_BYTES_MAX, Outcome, ProgramOutcome,
+};
 pub use plan::{ANSWER_BYTES_MAX, judging_seed, plan_confirm, plan_observation, plan_screen};
 pub use report::{
     CONTRACT_VERSION, Cost, REPORT_BYTES_MAX, REPORT_CHECKS_MAX, REPORT_DETAIL_BYTES_MAX,
@@ -54,6 +59,7 @@ pub use scorecard::{
     AuditedCase, CaseGroup, CostScore, DeterminismScore, FINDINGS_MAX, Finding, GroupScore,
     MutantScore, Rate, SCORECARD_FORMAT, Scorecard, ScorecardLimits, ScorecardSubject,
 };
+pub use submission::{ProgramSubmission, Submission, SubmissionKind};
 pub use verifier::{
     COMMAND_MS_MAX, ExternalReply, ExternalVerifier, PYTHON_BYTES_MAX, PythonVerifier, Verifier,
     VerifierFault, command_digest,

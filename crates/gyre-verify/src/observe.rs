@@ -11,8 +11,8 @@ use crate::judge::{
 use crate::outcome::{CASE_BYTES_MAX, OUTCOME_BYTES_MAX};
 use crate::plan::plan_observation_case;
 use crate::{
-    CaseOutcome, Cost, ExternalVerifier, Outcome, PythonVerifier, Report, Submission, Verifier,
-    VerifierFault, judge_report, judge_unrun, judging_seed,
+    CaseOutcome, Cost, ExternalVerifier, Outcome, ProgramOutcome, ProgramSubmission,
+    PythonVerifier, Report, Submission, Verifier, VerifierFault, judge_report, judge_unrun,
 };
 
 /// Longest traceback of a verifier that is kept, in bytes.
@@ -35,8 +35,7 @@ pub(crate) fn judge_observed(
     executor: &dyn Executor,
 ) -> Vec<Judgement> {
     let (distinct, index) = deduplicate(submissions);
-    let mut judgements: Vec<Option<Judgement>> =
-        distinct.iter().map(|s| judge_unrun(s.task, s.key, s.answer)).collect();
+    let mut judgements: Vec<Option<Judgement>> = distinct.iter().map(judge_unrun).collect();
     for open in undecided(&judgements).chunks(OBSERVED_MAX) {
         let observed = observe(&distinct, open, &mut judgements, executor);
         for (at, judgement) in verify(verifier, &distinct, observed, executor) {
@@ -51,7 +50,7 @@ pub(crate) fn judge_observed(
 /// Runs each answer on each of its hidden cases. What cannot be observed for a
 /// fault of ours is decided at once, as invalid.
 fn observe(
-    distinct: &[Submission<'_>],
+    distinct: &[ProgramSubmission<'_>],
     open: &[usize],
     judgements: &mut [Option<Judgement>],
     executor: &dyn Executor,
@@ -66,9 +65,8 @@ fn observe(
     let mut jobs =
         cases.filter(|(nth, _)| !observations.borrow()[*nth].meter.is_spent()).map(|(nth, at)| {
             planned.borrow_mut().push((nth, at));
-            let Submission { task, key, answer } = distinct[open[nth]];
-            let seed = judging_seed(task, answer);
-            plan_observation_case(task, &key.hidden[at], answer, seed, at)
+            let of = &distinct[open[nth]];
+            plan_observation_case(of, of.seed(), at)
         });
     executor.execute_each(&mut jobs, &mut |job, report| {
         let Some((nth, case)) = planned.borrow().get(job).copied() else { return };
@@ -87,7 +85,7 @@ fn observe(
 /// What is seen of one answer, case by case as reports arrive. What comes of it
 /// does not depend on their order.
 struct Observation<'a> {
-    submission: Submission<'a>,
+    submission: ProgramSubmission<'a>,
     meter: FuelMeter,
     cases: Vec<Option<Result<Seen, String>>>,
 }
@@ -99,17 +97,17 @@ struct Seen {
 }
 
 impl<'a> Observation<'a> {
-    fn new(submission: Submission<'a>) -> Self {
+    fn new(submission: ProgramSubmission<'a>) -> Self {
         let cases = submission.key.hidden.len();
         let meter = FuelMeter::new(submission.task, cases);
         Self { submission, meter, cases: (0..cases).map(|_| None).collect() }
     }
 
     fn take(&mut self, at: usize, report: Result<SandboxReport, String>) {
-        let Submission { task, key, .. } = self.submission;
+        let ProgramSubmission { spec, key, .. } = self.submission;
         self.meter.burn(at, report.as_ref().map_or(0, |report| report.fuel));
         let seen = report.and_then(|report| {
-            let mut case = CaseOutcome::of(at, &key.hidden[at], task.interface, &report)?;
+            let mut case = CaseOutcome::of(at, &key.hidden[at], spec.interface, &report)?;
             let bytes = case.bytes();
             case.bound(bytes);
             Ok(Seen { case, bytes })
@@ -135,7 +133,7 @@ impl<'a> Observation<'a> {
 
     /// The outcome, or what of the infrastructure failed.
     fn finish(self) -> Result<(Outcome, Cost), (String, Cost)> {
-        let Submission { task, key, answer } = self.submission;
+        let key = self.submission.key;
         let within = self.meter.cases_within();
         let guests = u32::try_from(within).unwrap_or(u32::MAX);
         let cost = Cost { fuel: self.meter.burnt(within), guests };
@@ -148,13 +146,13 @@ impl<'a> Observation<'a> {
             None => Err((format!("hidden[{at}]: {NO_REPORT}"), cost)),
         };
         let cases = self.cases.into_iter().enumerate().map(case).collect::<Result<_, _>>()?;
-        Ok((Outcome::of(task, answer, cases), cost))
+        Ok((Outcome::Program(ProgramOutcome::of(&self.submission, cases)), cost))
     }
 }
 
 fn verify(
     verifier: &Verifier,
-    distinct: &[Submission<'_>],
+    distinct: &[ProgramSubmission<'_>],
     observed: Vec<Observed>,
     executor: &dyn Executor,
 ) -> Vec<(usize, Judgement)> {
@@ -187,15 +185,12 @@ fn each(
 
 fn by_python(
     python: &PythonVerifier,
-    distinct: &[Submission<'_>],
+    distinct: &[ProgramSubmission<'_>],
     observed: &[Observed],
     executor: &dyn Executor,
 ) -> Vec<(usize, Judgement)> {
     let cost = |seen: &Observed| Cost { guests: seen.cost.guests.saturating_add(1), ..seen.cost };
-    let mut jobs = observed.iter().map(|seen| {
-        let Submission { task, answer, .. } = distinct[seen.at];
-        python.plan(&seen.outcome, judging_seed(task, answer))
-    });
+    let mut jobs = observed.iter().map(|seen| python.plan(&seen.outcome, distinct[seen.at].seed()));
     let mut judged: Vec<_> = observed
         .iter()
         .map(|seen| (seen.at, infrastructure(format!("verify.py: {NO_REPORT}"), cost(seen))))

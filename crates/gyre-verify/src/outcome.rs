@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gyre_types::{Case, Interface, SandboxReport, Task, Value};
+use gyre_env::program::interface;
+use gyre_types::{Case, Interface, SandboxReport, Value};
 
+use crate::ProgramSubmission;
 use crate::judge::require_complete;
 use crate::report::CONTRACT_VERSION;
 
@@ -15,9 +17,16 @@ pub const CASE_BYTES_MAX: usize = 64 << 10;
 /// a verifier must read, and so what an answer can make it burn.
 pub const OUTCOME_BYTES_MAX: usize = 1 << 20;
 
-/// What a verifier is given of a rollout.
+/// What a verifier is given of a rollout, by kind of environment.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub enum Outcome {
+    /// Of a program.
+    Program(ProgramOutcome),
+}
+
+/// What a verifier is given of a program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProgramOutcome {
     /// The task's id.
     pub task: String,
     /// Its family.
@@ -61,22 +70,39 @@ pub enum CaseResult {
 }
 
 impl Outcome {
-    /// The outcome of an answer to a task, from what was observed.
-    pub fn of(task: &Task, answer: &str, mut cases: Vec<CaseOutcome>) -> Self {
+    /// The outcome as Python values: what `verify.py` is called with.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Program(outcome) => outcome.to_value(),
+        }
+    }
+
+    /// The outcome as JSON: what components and commands are given.
+    ///
+    /// Values are as JSON has them where that is unambiguous, and otherwise in
+    /// the wire form of [`Value`].
+    pub fn to_json(&self) -> String {
+        self.to_value().to_wire_text()
+    }
+}
+
+impl ProgramOutcome {
+    /// The outcome of a submission, from what was observed.
+    pub fn of(submission: &ProgramSubmission<'_>, mut cases: Vec<CaseOutcome>) -> Self {
+        let ProgramSubmission { task, spec, program, .. } = submission;
         bound(&mut cases);
         Self {
             task: task.id.to_string(),
             family: task.family.clone(),
-            instruction: task.instruction.clone(),
-            entry: task.entry.clone(),
-            visible: task.visible.clone(),
-            answer: answer.to_owned(),
+            instruction: task.instruction().to_owned(),
+            entry: spec.entry.clone(),
+            visible: spec.visible.clone(),
+            answer: (*program).to_owned(),
             cases,
         }
     }
 
-    /// The outcome as Python values: what `verify.py` is called with.
-    pub fn to_value(&self) -> Value {
+    fn to_value(&self) -> Value {
         let visible = self.visible.iter().map(case_value).collect();
         let task = [
             ("id", text(&self.task)),
@@ -91,14 +117,6 @@ impl Outcome {
             ("answer", text(&self.answer)),
             ("cases", Value::List(self.cases.iter().map(CaseOutcome::to_value).collect())),
         ])
-    }
-
-    /// The outcome as JSON: what components and commands are given.
-    ///
-    /// Values are as JSON has them where that is unambiguous, and otherwise in
-    /// the wire form of [`Value`].
-    pub fn to_json(&self) -> String {
-        self.to_value().to_wire_text()
     }
 }
 
@@ -115,9 +133,9 @@ impl CaseOutcome {
         interface: Interface,
         report: &SandboxReport,
     ) -> Result<Self, String> {
-        require_complete(report, Interface::BEGIN_STEPS + interface.case_steps())?;
+        require_complete(report, interface::BEGIN_STEPS + interface::case_steps(interface))?;
         let (begun, steps) = report.steps.split_first().ok_or("the report holds no step")?;
-        let result = match interface.value(begun, steps) {
+        let result = match interface::value(interface, begun, steps) {
             Ok(value) => CaseResult::Value(value),
             Err(error) => CaseResult::Error(error),
         };

@@ -15,7 +15,7 @@ use gyre_tasks::{AdmittedTask, TaskRequest, generate_tasks};
 use gyre_types::{
     Acting, Digest, Limits, RolloutId, Sampling, SandboxJob, Seed, Split, Step, Value,
 };
-use gyre_verify::{Submission, judge_batch};
+use gyre_verify::{GradingKey, Submission, judge_batch};
 use serde::Serialize;
 
 use crate::args::{BenchArgs, Global};
@@ -257,18 +257,24 @@ fn tasks(harness: &Harness, config: &RunConfig, n: u32) -> Result<Vec<AdmittedTa
     let sandbox = &harness.sandbox;
     let made = generate_tasks(family, &requests, &HashSet::new(), |jobs| sandbox.execute(jobs))?;
     let keep = |mut admitted: AdmittedTask| {
-        admitted.key.hidden.truncate(HIDDEN);
+        let GradingKey::Program(key) = &mut admitted.key;
+        key.hidden.truncate(HIDDEN);
         admitted.task.key_digest = admitted.key.digest();
         admitted
     };
     Ok(made.tasks.into_iter().flatten().map(keep).collect())
 }
 
+/// A task's instruction, and the program that solves it.
+fn demonstration(admitted: &AdmittedTask) -> (String, String) {
+    let (_, key) = admitted.program();
+    (admitted.task.instruction().to_owned(), key.reference.clone())
+}
+
 /// Whole verified rollouts: examples run, answer submitted, screened, and every
 /// hidden case confirmed in a guest of its own.
 fn rollouts(sandbox: &Sandbox, tasks: &[AdmittedTask]) -> anyhow::Result<Figure> {
-    let programs: HashMap<_, _> =
-        tasks.iter().map(|t| (t.task.instruction.clone(), t.key.reference.clone())).collect();
+    let programs: HashMap<_, _> = tasks.iter().map(demonstration).collect();
     let model = ScriptedModel::new(programs);
     let settings = EpisodeSettings {
         turns_max: 2,
@@ -299,7 +305,7 @@ fn rollouts(sandbox: &Sandbox, tasks: &[AdmittedTask]) -> anyhow::Result<Figure>
             .iter()
             .zip(&made)
             .filter_map(|(t, made)| {
-                let answer = &made.as_ref()?.record.answer;
+                let answer = made.as_ref()?.record.answer.view();
                 Some(Submission { task: &t.task, key: &t.key, answer })
             })
             .collect();
@@ -322,11 +328,8 @@ fn rollouts(sandbox: &Sandbox, tasks: &[AdmittedTask]) -> anyhow::Result<Figure>
 fn learner_figures(config: &LearnerConfig, tasks: &[AdmittedTask]) -> anyhow::Result<Vec<Figure>> {
     let examples: Vec<_> = tasks
         .iter()
-        .map(|t| Example {
-            prompt: t.task.instruction.clone(),
-            answer: t.key.reference.clone(),
-            weight: 1.0,
-        })
+        .map(demonstration)
+        .map(|(prompt, answer)| Example { prompt, answer, weight: 1.0 })
         .collect();
     let folder = std::env::temp_dir().join(format!("gyre-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).context("cannot make a folder for the benchmark")?;

@@ -1,7 +1,7 @@
 use gyre_dataset::find_branches;
 use gyre_lineage::{Kind, RolloutWithVerdict};
 use gyre_orchestrator::{Project, record_of};
-use gyre_types::{Digest, Message, RolloutRecord, canonical_json};
+use gyre_types::{Answer, Digest, Message, RolloutRecord, canonical_json};
 use serde_json::{Value, json};
 
 use super::show::find;
@@ -89,7 +89,8 @@ impl Side {
     /// Messages and calls in order, then the answer, then the checks.
     fn steps(&self) -> Vec<StepShown> {
         let mut steps: Vec<_> = self.record.messages.iter().flat_map(said).collect();
-        steps.push(step("answer", &self.record.answer));
+        let Answer::Program(program) = &self.record.answer;
+        steps.push(step("answer", program));
         if let Some(verdict) = &self.row.verdict {
             steps.extend(verdict.checks.iter().map(|check| {
                 let mark = if check.passed { "passed" } else { "failed" };

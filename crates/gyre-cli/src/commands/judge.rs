@@ -19,7 +19,7 @@ pub(crate) fn judge(global: &Global, args: &JudgeArgs) -> anyhow::Result<()> {
     let verifier = verifier(global, args, &file)?;
     let texts = answers.iter().flatten();
     let submissions: Vec<_> =
-        texts.map(|answer| Submission { task: &file.task, key: &file.key, answer }).collect();
+        texts.map(|text| Submission::of_program(&file.task, &file.key, text)).collect();
     let mut judged = verifier.judge_with(&submissions, &sandbox).into_iter();
     let judgements: Vec<Judgement> = answers
         .iter()

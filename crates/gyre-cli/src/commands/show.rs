@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use gyre_env::TaskDocument;
 use gyre_lineage::{Edge, Found, Kind, Lineage, Node, RunRow};
 use gyre_orchestrator::{Project, inspect, record_of};
 use gyre_types::RunId;
@@ -146,7 +147,10 @@ fn describe(project: &Project, run: &RunRow, found: &Found) -> anyhow::Result<Va
     match found.kind {
         Kind::Run => describe_run(project, run),
         Kind::Task => {
-            let (task, key) = inspect::task_with_key(project, &run.id, &found.id.parse()?)?;
+            let id = found.id.parse()?;
+            let recorded = project.wait(project.store.task(&run.id, &id))?;
+            let (row, key) = recorded.ok_or_else(|| gone(found))?;
+            let (task, key) = (TaskDocument(&row.task), inspect::key_document(&run.id, &id, key)?);
             Ok(json!({ "kind": "task", "run": run.id, "task": task, "key": key }))
         }
         Kind::Rollout => {
@@ -193,12 +197,13 @@ fn describe(project: &Project, run: &RunRow, found: &Found) -> anyhow::Result<Va
                 .into_iter()
                 .find(|canary| canary.rollout.as_str() == found.id)
                 .ok_or_else(|| gone(found))?;
+            let key = inspect::key_document(&run.id, &canary.task, canary.grading_key)?;
             Ok(json!({
                 "kind": "attempt at an impossible task",
                 "run": run.id,
                 "made_from": canary.made_from,
                 "rollout": canary.body,
-                "expected": canary.grading_key["hidden"],
+                "expected": key["hidden"],
                 "verdict": {
                     "verdict": canary.verdict,
                     "checks": canary.checks,

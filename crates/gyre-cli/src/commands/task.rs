@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use gyre_env::TaskDocument;
 use gyre_lineage::TaskFilter;
 use gyre_orchestrator::{Error, SandboxSettings, open_sandbox};
 use gyre_sandbox::Sandbox;
@@ -7,8 +8,8 @@ use gyre_tasks::{
     AdmittedTask, CheckPlan, CheckReport, Family, TaskFile, TaskRequest, check_family,
     generate_tasks, import_humaneval, load_all, scaffold,
 };
-use gyre_types::{RunId, Seed, Split};
-use gyre_verify::Verifier;
+use gyre_types::{EnvironmentSpec, RunId, Seed, Split};
+use gyre_verify::{GradingKey, Verifier};
 
 use crate::args::{Global, ImportFormat, TaskCommand};
 use crate::exit::Failure;
@@ -91,12 +92,12 @@ fn ls_run(global: &Global, run: &RunId, split: Option<Split>, rows: u32) -> anyh
     let filter = TaskFilter { split, ..TaskFilter::default() };
     let page = project.wait(project.store.tasks_page(&run.id, &filter, None, rows))?;
     if global.json {
-        let tasks: Vec<_> = page.rows.iter().map(|row| &row.task).collect();
+        let tasks: Vec<_> = page.rows.iter().map(|row| TaskDocument(&row.task)).collect();
         return output::json_pretty(&tasks);
     }
     let mut table = output::table(["task", "round", "family", "level", "split", "instruction"]);
     for row in &page.rows {
-        let instruction: String = row.task.instruction.chars().take(80).collect();
+        let instruction: String = row.task.instruction().chars().take(80).collect();
         table.add_row([
             row.task.id.to_string(),
             row.round.to_string(),
@@ -204,19 +205,21 @@ fn show(global: &Global, family: &Family, difficulty: u32, seed: Seed) -> anyhow
         output::line(file.to_text()?.trim_end());
         return Ok(());
     }
-    let (task, key) = (&file.task, &file.key);
+    let task = &file.task;
+    let EnvironmentSpec::Program(spec) = &task.environment;
+    let GradingKey::Program(key) = &file.key;
     output::line(format!(
         "{} · {} level {} · {}",
         task.id, task.family, task.difficulty, task.split
     ));
     output::line(format!("composition: {}\n", task.composition));
-    output::line(&task.instruction);
-    for (title, cases) in [("\nvisible examples:", &task.visible), ("\nhidden cases:", &key.hidden)]
+    output::line(task.instruction());
+    for (title, cases) in [("\nvisible examples:", &spec.visible), ("\nhidden cases:", &key.hidden)]
     {
         output::line(title);
         for case in cases {
             let args: Vec<_> = case.args.iter().map(ToString::to_string).collect();
-            output::line(format!("  {}({}) = {}", task.entry, args.join(", "), case.expect));
+            output::line(format!("  {}({}) = {}", spec.entry, args.join(", "), case.expect));
         }
     }
     output::line("\nreference:");

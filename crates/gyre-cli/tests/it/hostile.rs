@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use gyre_dataset::{read_part, write_part};
+use gyre_types::Answer;
 
 use crate::browser::Browser;
 use crate::http::Served;
@@ -25,10 +26,12 @@ fn plant(data: &Path) {
     let payload = PAYLOAD.replace('\'', "''");
     let payload = format!("'{payload}'");
     let statements = [
-        "UPDATE tasks SET family = X, body = json_set(body, '$.instruction', X || ' planted', \
-         '$.family', X, '$.entry', X, '$.skills', json_array(X), '$.composition', json_array(X), \
-         '$.visible', json_array(json_object('args', json_array(X), 'expect', X)))",
-        "UPDATE grading_keys SET body = json_set(body, '$.reference', X, '$.failures', json_array(X))",
+        "UPDATE tasks SET family = X, body = json_set(body, \
+         '$.messages[0].content', X || ' planted', '$.family', X, '$.environment.program.entry', X, \
+         '$.skills', json_array(X), '$.composition', json_array(X), \
+         '$.environment.program.visible', json_array(json_object('args', json_array(X), 'expect', X)))",
+        "UPDATE grading_keys SET body = json_set(body, '$.program.reference', X, \
+         '$.program.failures', json_array(X))",
         "UPDATE verdicts SET checks = json_array(json_object('name', X, 'passed', json('true'), \
          'weight', 1.0, 'detail', X || char(8238)))",
         "UPDATE verdicts SET verdict = 'invalid', score = NULL, \
@@ -54,15 +57,17 @@ fn plant(data: &Path) {
         sql(data, &statement.replace("RUN", RUN).replace('X', &payload));
     }
     // What lists are read by follows.
-    let migration = repository().join("migrations/sqlite/0007_index.sql");
-    let migration = fs::read_to_string(migration).unwrap();
-    sql(data, migration.split_once("-- Filling.\n").unwrap().1);
+    for migration in ["0007_index.sql", "0014_task_words.sql"] {
+        let migration = repository().join("migrations/sqlite").join(migration);
+        let migration = fs::read_to_string(migration).unwrap();
+        sql(data, migration.split_once("-- Filling.\n").unwrap().1);
+    }
     let parts = sql(data, "SELECT id || ' ' || path FROM parts");
     for (id, path) in parts.lines().map(|line| line.split_once(' ').unwrap()) {
         let mut records: Vec<_> =
             read_part(&data.join(path)).unwrap().map(Result::unwrap).collect();
         for record in &mut records {
-            record.answer = format!("{PAYLOAD}\u{202e}");
+            record.answer = Answer::Program(format!("{PAYLOAD}\u{202e}"));
             for message in &mut record.messages {
                 message.content = PAYLOAD.to_owned();
                 for call in &mut message.tool_calls {

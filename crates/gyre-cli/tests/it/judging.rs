@@ -158,7 +158,7 @@ fn a_fault_stops_a_run_or_not_as_it_is_told() {
 fn commanded(folder: &Path, source: &str, wall_ms_max: u64) -> PathBuf {
     let shown = run(gyre().args(["task", "show", "everyday", "--json"])).ok();
     let mut file = shown.json();
-    fs::write(folder.join("answer.py"), text(&file["key"], "reference")).unwrap();
+    fs::write(folder.join("answer.py"), text(&file["key"]["program"], "reference")).unwrap();
     let program = folder.join("judge");
     let sha256 = pinned(&program, source);
     file["verifier"] = json!({ "declaration": {

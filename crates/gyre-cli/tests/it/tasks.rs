@@ -72,8 +72,8 @@ fn programs_are_judged_against_a_task_file() {
     let shown = run(gyre().args(["task", "show", "everyday", "--json"])).ok();
     fs::write(path("task.json"), &shown.stdout).unwrap();
     let file = shown.json();
-    let entry = text(&file["task"], "entry");
-    fs::write(path("reference.py"), text(&file["key"], "reference")).unwrap();
+    let entry = text(&file["task"]["environment"]["program"], "entry");
+    fs::write(path("reference.py"), text(&file["key"]["program"], "reference")).unwrap();
     fs::write(path("stub.py"), format!("def {entry}(*args):\n    pass\n")).unwrap();
     fs::write(path("liar.py"), "print('PASS')\nraise SystemExit(0)\n").unwrap();
     fs::write(path("endless.py"), "while True:\n    pass\n").unwrap();

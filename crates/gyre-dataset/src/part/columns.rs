@@ -5,7 +5,8 @@ use arrow_array::{
     Array, Float32Array, ListArray, RecordBatch, StringArray, UInt32Array, UInt64Array,
 };
 use gyre_types::{
-    Acting, FinishReason, PolicyRef, RolloutRecord, Sampling, Seed, StopReason, TurnRecord, Usage,
+    Acting, Answer, FinishReason, PolicyRef, RolloutRecord, Sampling, Seed, StopReason, TurnRecord,
+    Usage,
 };
 
 use crate::columns::{Columns, View, bounds, numbers, optional, parse};
@@ -35,11 +36,17 @@ pub(super) fn encode(records: &[RolloutRecord]) -> Result<RecordBatch, Fault> {
     columns.text("sandbox_digest", rows().map(|r| r.sandbox_digest.to_hex()));
     encode::messages(&mut columns, rows().map(|r| r.messages.as_slice()))?;
     columns.struct_lists("turns", rows().map(|r| r.turns.len()), encode_turns(records))?;
-    columns.text("answer", rows().map(|r| &r.answer));
+    columns.text("answer", rows().map(answer_text));
     columns.text("stop", rows().map(|r| r.stop.as_str()));
     columns.u64("fuel", rows().map(|r| r.fuel));
     columns.text("chain", rows().map(|r| r.chain.to_hex()));
     columns.finish()
+}
+
+/// A program's text: parts have a column for it alone so far.
+fn answer_text(record: &RolloutRecord) -> &String {
+    let Answer::Program(program) = &record.answer;
+    program
 }
 
 fn encode_turns(records: &[RolloutRecord]) -> Columns {
@@ -97,7 +104,7 @@ pub(super) fn decode(batch: &RecordBatch) -> Result<Vec<RolloutRecord>, Fault> {
             sandbox_digest: parse(sandbox.value(row))?,
             messages: messages.row(row)?,
             turns: turns.row(row)?,
-            answer: answer.value(row).to_owned(),
+            answer: Answer::Program(answer.value(row).to_owned()),
             stop: read_stop(stop.value(row))?,
             fuel: fuel.value(row),
             chain: parse(chain.value(row))?,

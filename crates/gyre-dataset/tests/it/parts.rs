@@ -1,7 +1,7 @@
 use std::fs;
 
 use gyre_dataset::{Fault, Layout, read_groups, read_part, read_record, read_shard, write_part};
-use gyre_types::{Digest, PartId, RolloutRecord, Usage};
+use gyre_types::{Answer, Digest, PartId, RolloutRecord, Usage};
 use proptest::prelude::*;
 
 use crate::scenario::{group_row_of, names, publish_groups, publish_rows, record, row_of};
@@ -54,7 +54,7 @@ fn any_record() -> impl Strategy<Value = RolloutRecord> {
             let mut record = record(number % 1_000);
             record.sample = sample;
             record.fuel = fuel;
-            record.answer = answer;
+            record.answer = Answer::Program(answer);
             for message in &mut record.messages {
                 message.content.clone_from(&content);
                 message.tool_call_id.clone_from(&call_id);

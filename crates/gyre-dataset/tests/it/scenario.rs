@@ -5,9 +5,9 @@ use gyre_dataset::{
     RowSource, RowTurn,
 };
 use gyre_types::{
-    Acting, CheckResult, CheckpointId, Composition, Digest, FinishReason, Interface, Judgement,
-    Limits, Message, PolicyRef, Role, RolloutId, RolloutRecord, Sampling, Score, Seed, Split,
-    StopReason, Task, TaskId, ToolCall, TurnRecord, Usage, Verdict,
+    Acting, Answer, CheckResult, CheckpointId, Composition, Digest, EnvironmentSpec, FinishReason,
+    Interface, Judgement, Limits, Message, PolicyRef, ProgramSpec, Role, RolloutId, RolloutRecord,
+    Sampling, Score, Seed, Split, StopReason, Task, TaskId, ToolCall, TurnRecord, Usage, Verdict,
 };
 
 pub(crate) fn digest(text: &str) -> Digest {
@@ -93,7 +93,7 @@ pub(crate) fn record_of_version_2(number: u32) -> RolloutRecord {
         sandbox_digest: digest("sandbox"),
         messages: if number == 3 { Vec::new() } else { messages(number) },
         turns: (0..number % 3).map(turn).collect(),
-        answer: format!("def f(x):\n    return x + {}", number % 100),
+        answer: Answer::Program(format!("def f(x):\n    return x + {}", number % 100)),
         stop: StopReason::ALL[number as usize % StopReason::ALL.len()],
         fuel: 1_000 * u64::from(number),
         chain: digest(&format!("chain {number}")),
@@ -112,10 +112,13 @@ pub(crate) fn task(number: u32) -> Task {
         composition: Composition(vec!["keep_odd".to_owned(), "sum".to_owned()]),
         skills: vec![format!("keep_odd/{number}"), "sum/0".to_owned()],
         split: Split::Train,
-        instruction: format!("Add {number}."),
-        entry: "f".to_owned(),
-        interface: Interface::default(),
-        visible: Vec::new(),
+        messages: vec![Message::user(format!("Add {number}."))],
+        tools: Vec::new(),
+        environment: EnvironmentSpec::Program(ProgramSpec {
+            entry: "f".to_owned(),
+            interface: Interface::default(),
+            visible: Vec::new(),
+        }),
         limits: Limits::default(),
         key_digest: self::digest("key"),
     }
@@ -272,7 +275,7 @@ pub(crate) fn episode(number: u32) -> DatasetRow {
         })
         .collect();
     record.messages = messages;
-    record.answer = code;
+    record.answer = Answer::Program(code);
     let judgement = Judgement { verdict: Verdict::Pass, checks: vec![], fuel: 1, guests: 1 };
     DatasetRow::of(RowSource {
         record: &record,

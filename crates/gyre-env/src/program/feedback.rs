@@ -1,73 +1,12 @@
 //! Reports to the agent how its program did on the visible examples.
 
-use gyre_types::{Case, GuestOutcome, Interface, Step, StepReport, Task, Value};
+use gyre_types::{Case, GuestOutcome, Interface, ProgramSpec, Step, StepReport, Value};
+
+use super::interface;
+use crate::observation::ExamplesReport;
 
 /// Bytes of a program's output that an observation repeats.
 const STDOUT_SHOWN_MAX: usize = 400;
-
-/// What a call of a tool gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Observation {
-    /// A program was run on the visible examples.
-    Examples(ExamplesReport),
-    /// The call was not carried out.
-    Refused {
-        /// Why, for the model.
-        why: String,
-    },
-}
-
-impl Observation {
-    /// Whether it settles the answer: the program agreed with all that is known.
-    pub fn settles(&self) -> bool {
-        matches!(self, Self::Examples(report) if report.all_agree())
-    }
-
-    /// As the model reads it.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Examples(report) => report.text(),
-            Self::Refused { why } => why.clone(),
-        }
-    }
-}
-
-/// What a program did on the visible examples.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ExamplesReport {
-    /// It ran, and each example has its line.
-    Ran {
-        /// Examples that agree.
-        agree: usize,
-        /// One text for each example.
-        lines: Vec<String>,
-    },
-    /// It did not get as far as the examples.
-    NotRun {
-        /// What happened.
-        why: String,
-    },
-}
-
-impl ExamplesReport {
-    /// Whether every example agrees.
-    pub fn all_agree(&self) -> bool {
-        matches!(self, Self::Ran { agree, lines } if *agree == lines.len())
-    }
-
-    fn text(&self) -> String {
-        let (agree, lines) = match self {
-            Self::NotRun { why } => return why.clone(),
-            Self::Ran { agree, lines } => (agree, lines),
-        };
-        let head = if self.all_agree() {
-            "all examples agree".to_owned()
-        } else {
-            format!("{agree} of {} examples agree", lines.len())
-        };
-        std::iter::once(&head).chain(lines).map(String::as_str).collect::<Vec<_>>().join("\n")
-    }
-}
 
 /// A program that is run on the visible examples, as far as it is.
 ///
@@ -75,7 +14,7 @@ impl ExamplesReport {
 /// example it belongs to is complete.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
-    task: &'a Task,
+    spec: &'a ProgramSpec,
     begun: Option<StepReport>,
     /// Reports of the case that is not over.
     case: Vec<StepReport>,
@@ -86,13 +25,11 @@ pub(crate) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// A run of a program, and the steps that it takes.
-    pub(crate) fn new(task: &'a Task, code: &str) -> (Self, Vec<Step>) {
-        let interface = task.interface;
-        let case = |case: &Case| interface.case(code, &task.entry, &case.args);
-        let cases = task.visible.iter().flat_map(case);
-        let steps = std::iter::once(interface.begin(code)).chain(cases).collect();
+    pub(crate) fn new(spec: &'a ProgramSpec, code: &str) -> (Self, Vec<Step>) {
+        let cases = spec.visible.iter().flat_map(|case| interface::case(spec, code, &case.args));
+        let steps = std::iter::once(interface::begin(spec.interface, code)).chain(cases).collect();
         let (case, lines) = (Vec::new(), Vec::new());
-        (Self { task, begun: None, case, lines, fuel: 0, is_fatal: false }, steps)
+        (Self { spec, begun: None, case, lines, fuel: 0, is_fatal: false }, steps)
     }
 
     /// Fuel used by all steps so far.
@@ -111,7 +48,7 @@ impl<'a> Run<'a> {
     pub(crate) fn take(&mut self, mut report: StepReport) {
         self.fuel = self.fuel.saturating_add(report.fuel);
         self.is_fatal |= report.outcome.is_fatal();
-        let per_case = self.task.interface.case_steps();
+        let per_case = interface::case_steps(self.spec.interface);
         let decides = self.begun.is_some() && self.case.len() + 1 == per_case;
         if !decides && let GuestOutcome::Value { value } = &mut report.outcome {
             // Only whether this step returned a value matters, not which.
@@ -135,7 +72,7 @@ impl<'a> Run<'a> {
                 format!("the program {}{}", run.outcome.describe(), output(run))
             }
             Some(_) => {
-                while self.lines.len() < self.task.visible.len() {
+                while self.lines.len() < self.spec.visible.len() {
                     self.end_case();
                 }
                 let agree = self.lines.iter().filter(|line| line.agrees).count();
@@ -149,9 +86,9 @@ impl<'a> Run<'a> {
     fn end_case(&mut self) {
         let steps = std::mem::take(&mut self.case);
         let at = self.lines.len();
-        if let (Some(begun), Some(case)) = (&self.begun, self.task.visible.get(at)) {
-            self.lines.push(match self.task.interface {
-                Interface::Call => line(self.task, at, case, steps.first()),
+        if let (Some(begun), Some(case)) = (&self.begun, self.spec.visible.get(at)) {
+            self.lines.push(match self.spec.interface {
+                Interface::Call => line(self.spec, at, case, steps.first()),
                 other => line_of(other, at, case, begun, &steps),
             });
         }
@@ -164,9 +101,9 @@ struct Line {
     text: String,
 }
 
-fn line(task: &Task, at: usize, case: &Case, report: Option<&StepReport>) -> Line {
+fn line(spec: &ProgramSpec, at: usize, case: &Case, report: Option<&StepReport>) -> Line {
     let args = case.args.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
-    let call = format!("example {}: {}({args})", at + 1, task.entry);
+    let call = format!("example {}: {}({args})", at + 1, spec.entry);
     let Some(report) = report else {
         return Line { agrees: false, text: format!("{call} was not run") };
     };
@@ -192,7 +129,7 @@ fn line_of(
     if steps.is_empty() {
         return Line { agrees: false, text: format!("{given} was not run") };
     }
-    let value = interface.value(begun, steps);
+    let value = interface::value(interface, begun, steps);
     let agrees = value.as_ref().is_ok_and(|value| agree(&case.expect, value));
     let saw = match value {
         _ if agrees => return Line { agrees, text: format!("{given} agrees") },

@@ -4,14 +4,14 @@ use gyre_lineage::{
     AuditRules, Cursor, Edge, GateDecision, GateRow, Kind, NewTask, Node, Promotion, RolloutFilter,
     RunStatus, ScoreBounds, Store, StoreError, TaskFilter, VerdictCount, VerdictFilter, VerdictRow,
 };
-use gyre_types::{RolloutId, RunId, Split, Verdict};
+use gyre_types::{Message, Role, RolloutId, RunId, Split, Verdict};
 use serde_json::json;
 
 use crate::scenario::{
     checkpoint, event, judgement, new_run, part, rollout, rows_of, shard, started, task,
     verdict_of, write,
 };
-use crate::support::{TestDatabase, on_both};
+use crate::support::{TestDatabase, execute, on_both};
 
 on_both!(
     runs_are_numbered_by_name,
@@ -28,6 +28,7 @@ on_both!(
     promotion_is_compare_and_swap,
     held_out_rows_are_refused,
     tasks_are_recorded_once_and_never_change_sides,
+    tasks_of_every_version_are_read_and_found_by_their_words,
     ids_are_found_by_their_start,
     lineage_leads_from_task_to_promotion,
     bulk_commits_are_complete,
@@ -288,13 +289,13 @@ async fn rollouts_are_found_by_what_they_say(db: &TestDatabase) {
     assert_eq!(invalid, 5);
     assert_eq!(by_reason("%").await, 0, "no pattern of the caller's is obeyed");
 
-    let shouted = task.instruction.to_uppercase();
+    let shouted = task.instruction().to_uppercase();
     let found = count(RolloutFilter { text: Some(shouted), ..all() }).await;
-    assert!(found > 0, "{:?}", task.instruction);
+    assert!(found > 0, "{:?}", task.instruction());
     assert_eq!(count(RolloutFilter { text: some("' OR 1=1 --"), ..all() }).await, 0);
     assert_eq!(count(RolloutFilter { text: some("%_!"), ..all() }).await, 0);
 
-    let filter = TaskFilter { text: some(&task.instruction), ..TaskFilter::default() };
+    let filter = TaskFilter { text: some(task.instruction()), ..TaskFilter::default() };
     let tasks = store.tasks(run, &filter).collect().await.unwrap();
     assert!(tasks.iter().any(|row| row.task.id == task.id));
     let ids: Vec<_> = recorded.tasks.iter().map(|new| new.task.id.clone()).collect();
@@ -455,6 +456,46 @@ async fn tasks_are_recorded_once_and_never_change_sides(db: &TestDatabase) {
     assert!(error.contains("is a test task and cannot become a train task"), "{error}");
     let page = store.tasks_page(&run, &TaskFilter::default(), None, 100).await.unwrap();
     assert_eq!(page.rows.len(), 3);
+}
+
+/// A task as version 1 recorded it, never written again.
+const TASK_OF_VERSION_1: &str = include_str!("../../../gyre-env/tests/fixtures/task-1.json");
+
+async fn tasks_of_every_version_are_read_and_found_by_their_words(db: &TestDatabase) {
+    let store = &db.store;
+    let recorded = write(store, "r").await;
+    let run = &recorded.run;
+    let body = TASK_OF_VERSION_1.trim_end();
+    let old = gyre_env::task_from_stored(serde_json::from_str(body).unwrap()).unwrap();
+    let (id, digest, key) = (&old.id, old.digest, old.key_digest);
+    let sql = format!(
+        "INSERT INTO tasks VALUES ('{run}', '{id}', 0, 'corpus', 1, 6, '[\"factorial\"]', \
+         'train', '{}', '{digest}', '{key}', '{body}'); \
+         INSERT INTO grading_keys VALUES ('{run}', '{id}', '{{\"hidden\": []}}')",
+        old.seed
+    );
+    execute(&db.url, &sql).await;
+
+    let mut new = task(77, Split::Train);
+    let system = Message { role: Role::System, ..Message::user("You speak TERSELY, please.") };
+    new.task.messages = vec![system, Message::user("Turn 'a list' around.")];
+    let mut commit = recorded.commit();
+    commit.events = vec![event(2, "tasks_generated")];
+    commit.tasks = vec![new.clone()];
+    store.commit(commit).await.unwrap();
+
+    for task in [&old, &new.task] {
+        let (row, _) = store.task(run, &task.id).await.unwrap().unwrap();
+        assert_eq!(row.task, *task);
+    }
+    let named = async |text: &str| {
+        let filter = TaskFilter { text: Some(text.to_owned()), ..TaskFilter::default() };
+        let rows = store.tasks(run, &filter).collect().await.unwrap();
+        rows.into_iter().map(|row| row.task.id).collect::<Vec<_>>()
+    };
+    assert_eq!(named("whole FACTORIAL").await, [old.id]);
+    assert_eq!(named("tersely around").await, [new.task.id]);
+    assert!(named("messages").await.is_empty() && named("role").await.is_empty());
 }
 
 async fn ids_are_found_by_their_start(db: &TestDatabase) {

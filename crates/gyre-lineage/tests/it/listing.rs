@@ -7,7 +7,7 @@ use gyre_lineage::{
     Commit, Cursor, NewTask, RolloutFilter, RolloutRow, ScoreBounds, Store, TaskFilter,
     VerdictCount, VerdictFilter, VerdictRow, restore,
 };
-use gyre_types::{CheckpointId, InvalidReason, RunId, Score, Split, Verdict};
+use gyre_types::{CheckpointId, InvalidReason, Message, RunId, Score, Split, Verdict};
 
 use crate::scenario::{checkpoint, digest, event, part, rollout, started, task, verdict_of};
 use crate::support::{Backend, Place, TestDatabase, on_both};
@@ -55,7 +55,8 @@ async fn build(store: &Store) -> World {
     let checkpoints = [checkpoint("base", 0, None), checkpoint("other", 0, None)];
     let mut tasks: Vec<_> = (0..TASKS).map(|n| task(n, split(n))).collect();
     for (n, new) in (0..).zip(&mut tasks) {
-        new.task.instruction = format!("Sort LIST{n} größer than {n} by its key_{}", n % 7);
+        let told = format!("Sort LIST{n} größer than {n} by its key_{}", n % 7);
+        new.task.messages = vec![Message::user(told)];
         new.task.family = ["chain", "other"][n % 2].to_owned();
     }
     let mut rollouts = Vec::new();
@@ -133,7 +134,7 @@ impl World {
             && within(|s, b| s > b, filter.score.above)
             && within(|s, b| s <= b, filter.score.at_most)
             && within(|s, b| s < b, filter.score.below)
-            && filter.text.as_ref().is_none_or(|text| says(&task.instruction, text))
+            && filter.text.as_ref().is_none_or(|text| says(task.instruction(), text))
     }
 }
 
@@ -234,7 +235,7 @@ async fn lists_say_what_a_look_at_every_rollout_says(db: &TestDatabase) {
             .tasks
             .iter()
             .filter(|new| split.is_none_or(|split| split == new.task.split))
-            .filter(|new| says(&new.task.instruction, text))
+            .filter(|new| says(new.task.instruction(), text))
             .map(|new| new.task.id.clone())
             .collect();
         expected.sort();

@@ -5,9 +5,9 @@ use gyre_lineage::{
     Promotion, RolloutRow, ShardKind, ShardRow, ShardRowRef, Store, VerdictRow,
 };
 use gyre_types::{
-    CheckResult, CheckpointId, Composition, Digest, Interface, InvalidReason, Judgement, Limits,
-    PartId, RolloutId, RunId, Score, Seed, ShardId, Split, StopReason, StoredPath, Task, TaskId,
-    Verdict,
+    CheckResult, CheckpointId, Composition, Digest, EnvironmentSpec, Interface, InvalidReason,
+    Judgement, Limits, Message, PartId, ProgramSpec, RolloutId, RunId, Score, Seed, ShardId, Split,
+    StopReason, StoredPath, Task, TaskId, Verdict,
 };
 use serde_json::json;
 
@@ -38,6 +38,11 @@ pub(crate) fn event(round: u32, kind: &str) -> NewEvent {
 
 pub(crate) fn task(number: u32, split: Split) -> NewTask {
     let digest = digest(&format!("task {number}"));
+    let environment = EnvironmentSpec::Program(ProgramSpec {
+        entry: "f".to_owned(),
+        interface: Interface::default(),
+        visible: Vec::new(),
+    });
     let task = Task {
         id: TaskId::from_digest(&digest),
         digest,
@@ -48,10 +53,9 @@ pub(crate) fn task(number: u32, split: Split) -> NewTask {
         composition: Composition(vec!["keep_odd".to_owned(), "sum".to_owned()]),
         skills: vec!["keep_odd/0".to_owned()],
         split,
-        instruction: format!("do {number}"),
-        entry: "f".to_owned(),
-        interface: Interface::default(),
-        visible: Vec::new(),
+        messages: vec![Message::user(format!("do {number}"))],
+        tools: gyre_env::own_tools(&environment),
+        environment,
         limits: Limits::default(),
         key_digest: self::digest("key"),
     };

@@ -1,7 +1,8 @@
 //! The programs that an audit judges.
 
+use gyre_env::program::interface;
 use gyre_tasks::AdmittedTask;
-use gyre_types::{Interface, Value};
+use gyre_types::{ProgramSpec, Value};
 use gyre_verify::CaseGroup;
 use gyre_verify::corpus::{Attack, AttackClass, Corpus};
 
@@ -42,15 +43,16 @@ pub(super) fn programs(
         let mut add = |group: CaseGroup, name: String, source: String| {
             programs.push(AuditProgram { task, group, name, source, equivalent: false });
         };
-        add(CaseGroup::Golden, "the reference".to_owned(), admitted.key.reference.clone());
-        for (at, failure) in admitted.key.failures.iter().enumerate() {
+        let (spec, key) = admitted.program();
+        add(CaseGroup::Golden, "the reference".to_owned(), key.reference.clone());
+        for (at, failure) in key.failures.iter().enumerate() {
             add(CaseGroup::KnownBad, format!("failures[{at}]"), failure.clone());
         }
-        for (name, source) in idle(admitted) {
+        for (name, source) in idle(spec) {
             add(CaseGroup::KnownBad, name.to_owned(), source);
         }
         for (name, expression) in MALFORMED {
-            add(CaseGroup::Malformed, name.to_owned(), constant(admitted, expression));
+            add(CaseGroup::Malformed, name.to_owned(), interface::constant(spec, expression));
         }
     }
     for (at, attack) in corpus.attacks.iter().filter(|attack| is_wrong_anywhere(attack)).enumerate()
@@ -69,24 +71,12 @@ pub(super) fn programs(
 }
 
 /// Programs that do nothing.
-fn idle(admitted: &AdmittedTask) -> [(&'static str, String); 3] {
+fn idle(spec: &ProgramSpec) -> [(&'static str, String); 3] {
     [
         ("an empty program", String::new()),
         ("a comment", "# to be done\n".to_owned()),
-        ("a no-op", constant(admitted, "None")),
+        ("a no-op", interface::constant(spec, "None")),
     ]
-}
-
-/// A program that gives the same for every case.
-fn constant(admitted: &AdmittedTask, expression: &str) -> String {
-    let entry = &admitted.task.entry;
-    match admitted.task.interface {
-        Interface::Stdio if expression == "None" => "pass\n".to_owned(),
-        Interface::Stdio => format!("print({expression})\n"),
-        Interface::Call | Interface::Statements => {
-            format!("def {entry}(*arguments, **named):\n    return {expression}\n")
-        }
-    }
 }
 
 /// Whether an attack is wrong on every task that it was not written for: those
@@ -98,21 +88,9 @@ fn is_wrong_anywhere(attack: &Attack) -> bool {
 
 /// An attack, made to answer another task than its own.
 fn adapted(attack: &Attack, admitted: &AdmittedTask) -> String {
-    let source = attack.source;
-    let entry = &admitted.task.entry;
-    let arguments = admitted.key.hidden.first().map_or(1, |case| case.args.len());
-    match admitted.task.interface {
-        Interface::Stdio => {
-            format!("{source}\n\nimport sys\n\nprint(solve(sys.stdin.read()), end='')\n")
-        }
-        Interface::Call | Interface::Statements if arguments == 1 && entry == "solve" => {
-            source.to_owned()
-        }
-        Interface::Call | Interface::Statements => format!(
-            "{source}\n\n_attack = solve\n\n\ndef {entry}(*arguments):\n    return \
-             _attack(*arguments[:1])\n"
-        ),
-    }
+    let (spec, key) = admitted.program();
+    let arguments = key.hidden.first().map_or(1, |case| case.args.len());
+    interface::adapted(spec, attack.source, arguments)
 }
 
 /// Rewrites of each reference that mean the same, and its mutants.
@@ -123,13 +101,15 @@ fn rewritten(
 ) -> Result<Vec<AuditProgram>, Error> {
     let text = |text: &str| Value::Str(text.to_owned());
     let rewrites = tasks.iter().map(|admitted| {
-        let is_function = Value::Bool(admitted.task.interface.is_call());
-        let args = vec![text(&admitted.key.reference), text(&admitted.task.entry), is_function];
+        let (spec, key) = admitted.program();
+        let is_function = Value::Bool(spec.interface.is_call());
+        let args = vec![text(&key.reference), text(&spec.entry), is_function];
         ("__gyre_rewrites__", args)
     });
     let mutants = tasks.iter().enumerate().map(|(at, admitted)| {
         let count = Value::Int(i64::from(plan.mutants_per_task));
-        let args = vec![text(&admitted.key.reference), count, Value::Int(at as i64)];
+        let (_, key) = admitted.program();
+        let args = vec![text(&key.reference), count, Value::Int(at as i64)];
         ("__gyre_mutants__", args)
     });
     let made = call_values(REWRITE, rewrites.chain(mutants).collect(), execute)?;

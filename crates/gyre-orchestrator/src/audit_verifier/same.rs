@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use gyre_env::program::interface;
 use gyre_tasks::AdmittedTask;
 use gyre_types::{Case, Interface, SandboxJob, SandboxReport, Step, Value};
 use gyre_verify::{judging_seed, same};
@@ -32,21 +33,21 @@ pub(super) fn give_the_same(
 ) -> Result<Vec<bool>, Error> {
     let inputs = inputs(tasks, execute)?;
     let reference =
-        |(at, task): (usize, &AdmittedTask)| job(task, &task.key.reference, &inputs[at]);
+        |(at, task): (usize, &AdmittedTask)| job(task, &task.program().1.reference, &inputs[at]);
     let mut jobs: Vec<_> = tasks.iter().enumerate().map(reference).collect();
     jobs.extend(programs.iter().map(|p| job(&tasks[p.task], p.source, &inputs[p.task])));
     let mut given = Vec::with_capacity(jobs.len());
     let all = programs.iter().map(|program| program.task);
     for (report, task) in execute(jobs).into_iter().zip((0..tasks.len()).chain(all)) {
         let report = report.map_err(sandbox_failed)?;
-        given.push(read(&report, tasks[task].task.interface, inputs[task].len()));
+        given.push(read(&report, tasks[task].program().0.interface, inputs[task].len()));
     }
     if given.len() != tasks.len() + programs.len() {
         return Err(sandbox_failed("fewer reports came than jobs were given"));
     }
     let (expected, actual) = given.split_at(tasks.len());
     let agrees = |(program, actual): (&Compared<'_>, &Given)| {
-        let comparison = &tasks[program.task].key.comparison;
+        let comparison = &tasks[program.task].program().1.comparison;
         expected[program.task].iter().zip(actual).all(|pair| match pair {
             (None, _) => true,
             (Some(_), None) => false,
@@ -60,12 +61,13 @@ pub(super) fn give_the_same(
 /// called with values.
 fn inputs(tasks: &[AdmittedTask], execute: &Execute<'_>) -> Result<Vec<Vec<Vec<Value>>>, Error> {
     let own = |task: &AdmittedTask| -> Vec<Vec<Value>> {
-        let cases = task.key.hidden.iter().chain(&task.task.visible);
+        let (spec, key) = task.program();
+        let cases = key.hidden.iter().chain(&spec.visible);
         cases.map(|case: &Case| case.args.clone()).collect()
     };
     let vary = |task: &AdmittedTask| {
         let calls = Value::List(own(task).into_iter().map(Value::List).collect());
-        let count = if task.task.interface.is_call() { VARIED_MAX } else { 0 };
+        let count = if task.program().0.interface.is_call() { VARIED_MAX } else { 0 };
         ("__gyre_vary__", vec![calls, Value::Int(count)])
     };
     let varied = call_values(REWRITE, tasks.iter().map(vary).collect(), execute)?;
@@ -81,10 +83,10 @@ fn inputs(tasks: &[AdmittedTask], execute: &Execute<'_>) -> Result<Vec<Vec<Vec<V
 /// One guest for all inputs: what a program carries over counts as a
 /// difference too.
 fn job(admitted: &AdmittedTask, source: &str, inputs: &[Vec<Value>]) -> SandboxJob {
-    let task = &admitted.task;
-    let mut steps: Vec<Step> = vec![task.interface.begin(source)];
+    let (task, (spec, _)) = (&admitted.task, admitted.program());
+    let mut steps: Vec<Step> = vec![interface::begin(spec.interface, source)];
     for args in inputs {
-        steps.extend(task.interface.case(source, &task.entry, args));
+        steps.extend(interface::case(spec, source, args));
     }
     SandboxJob {
         seed: judging_seed(task, source),
@@ -96,11 +98,11 @@ fn job(admitted: &AdmittedTask, source: &str, inputs: &[Vec<Value>]) -> SandboxJ
 
 fn read(report: &SandboxReport, interface: Interface, count: usize) -> Given {
     let Some((begun, cases)) = report.steps.split_first() else { return vec![None; count] };
-    let per_case = interface.case_steps();
+    let per_case = interface::case_steps(interface);
     let one = |at: usize| {
         let from = (at * per_case).min(cases.len());
         let to = (from + per_case).min(cases.len());
-        interface.value(begun, &cases[from..to]).ok()
+        interface::value(interface, begun, &cases[from..to]).ok()
     };
     (0..count).map(one).collect()
 }

@@ -14,13 +14,14 @@ use std::sync::{Arc, LazyLock};
 use gyre_sandbox::plugin::ComponentVerifier;
 use gyre_sandbox::read_reply;
 use gyre_types::{
-    Case, Composition, Digest, Executor, GuestOutcome, Interface, Judgement, Limits, SandboxJob,
-    SandboxReport, Seed, Split, Step, StepReport, Task, TaskId, Value,
+    Case, Composition, Digest, EnvironmentSpec, Executor, GuestOutcome, Interface, Judgement,
+    Limits, Message, ProgramSpec, SandboxJob, SandboxReport, Seed, Split, Step, StepReport, Task,
+    TaskId, Value,
 };
 use gyre_verify::{
     CheckDeclaration, Checks, Comparison, Equality, ExternalReply, ExternalVerifier,
-    FloatTolerance, GradingKey, PythonVerifier, Submission, TextOf, Verifier, VerifierFault,
-    VerifierKind, default_python_limits,
+    FloatTolerance, GradingKey, ProgramKey, PythonVerifier, Submission, TextOf, Verifier,
+    VerifierFault, VerifierKind, default_python_limits,
 };
 use proptest::prelude::*;
 
@@ -40,12 +41,12 @@ fn key(expect: &Value, interface: Interface, comparison: Comparison) -> GradingK
         }
     };
     let case = Case { args, expect: expect.clone() };
-    GradingKey {
+    GradingKey::Program(ProgramKey {
         hidden: vec![case.clone(), case],
         comparison,
         reference: "def solve(n):\n    return n\n".to_owned(),
         failures: vec![],
-    }
+    })
 }
 
 fn task(key: &GradingKey, interface: Interface) -> Task {
@@ -60,10 +61,13 @@ fn task(key: &GradingKey, interface: Interface) -> Task {
         composition: Composition(vec!["one".to_owned()]),
         skills: Vec::new(),
         split: Split::Train,
-        instruction: "Return it.".to_owned(),
-        entry: "solve".to_owned(),
-        interface,
-        visible: Vec::new(),
+        messages: vec![Message::user("Return it.")],
+        tools: Vec::new(),
+        environment: EnvironmentSpec::Program(ProgramSpec {
+            entry: "solve".to_owned(),
+            interface,
+            visible: Vec::new(),
+        }),
         limits: Limits::default(),
         key_digest: key.digest(),
     }
@@ -230,7 +234,7 @@ fn judge_all(reply: &[u8], stdout: &str, expect: &Value) -> Vec<(String, Judgeme
             let key = key(expect, interface, comparison);
             let task = task(&key, interface);
             let forging = Forging { reply, stdout, forged: Cell::new(0) };
-            let submission = Submission { task: &task, key: &key, answer: ANSWER };
+            let submission = Submission::of_program(&task, &key, ANSWER);
             let judgement = verifier.judge_with(&[submission], &forging).remove(0);
             assert!(forging.forged.get() > 0);
             all.push((format!("{} by {name}", interface.as_str()), judgement));

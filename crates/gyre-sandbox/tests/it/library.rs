@@ -1,7 +1,8 @@
 //! The standard library in the guest: what is imported beforehand, what is
 //! carried, what stands in for what a machine would offer, and what is missing.
 
-use gyre_types::{GuestOutcome, Interface, Limits, Seed, Value};
+use gyre_env::program::interface;
+use gyre_types::{GuestOutcome, Interface, Limits, ProgramSpec, Seed, Value};
 
 use crate::support::{call, once, printed, raised, run, session, session_with, text};
 
@@ -108,12 +109,16 @@ fn archives_and_temporary_files_work_in_a_workspace() {
     assert_eq!(report.stdout, "packed\n['x']\n['a.gz', 'b.gz']\n", "{:?}", report.outcome);
 }
 
+fn stdio() -> ProgramSpec {
+    ProgramSpec { entry: String::new(), interface: Interface::Stdio, visible: Vec::new() }
+}
+
 /// Runs a program as the interface `stdio` does.
 fn with_stdin(program: &str, input: &str) -> (String, GuestOutcome) {
     let mut session = session();
-    session.step(&Interface::Stdio.begin(program)).unwrap();
+    session.step(&interface::begin(Interface::Stdio, program)).unwrap();
     let mut last = None;
-    for step in Interface::Stdio.case(program, "", &[text(input)]) {
+    for step in interface::case(&stdio(), program, &[text(input)]) {
         last = Some(session.step(&step).unwrap());
     }
     let last = last.unwrap();
@@ -149,9 +154,9 @@ fn input_ends_and_each_case_has_its_own() {
     let read = "import os\nprint(os.read(0, 2), os.read(0, 9), os.read(0, 9), os.fstat(0).st_size)";
     assert_eq!(with_stdin(read, "abc").0, "b'ab' b'c' b'' 3\n");
     let mut session = session();
-    session.step(&Interface::Stdio.begin("")).unwrap();
+    session.step(&interface::begin(Interface::Stdio, "")).unwrap();
     for input in ["first", "second"] {
-        for step in Interface::Stdio.case("print(open(0).read())", "", &[text(input)]) {
+        for step in interface::case(&stdio(), "print(open(0).read())", &[text(input)]) {
             let report = session.step(&step).unwrap();
             assert!(report.stdout.is_empty() || report.stdout == format!("{input}\n"));
         }

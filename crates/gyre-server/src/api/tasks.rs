@@ -1,3 +1,4 @@
+use gyre_orchestrator::inspect;
 use gyre_types::TaskId;
 use serde_json::Value;
 
@@ -22,9 +23,9 @@ pub(super) fn task(app: &App, asked: &Asked) -> Result<Value, Failure> {
     let store = &app.project.store;
     let found = app.project.wait(store.task(&run.id, &id))?;
     let (row, key) = found.ok_or_else(|| Failure::not_found("task", id.as_str()))?;
-    let rates = app.project.wait(store.rates_of_tasks(&run.id, &[id]))?;
     let mut body = present::task(&row);
-    body["key"] = key;
+    body["key"] = inspect::key_document(&run.id, &id, key)?;
+    let rates = app.project.wait(store.rates_of_tasks(&run.id, &[id]))?;
     body["rollouts"] = rates.first().map_or(Value::Null, present::task_rate);
     Ok(body)
 }

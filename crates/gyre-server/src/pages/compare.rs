@@ -1,6 +1,6 @@
 use gyre_lineage::RunRow;
 use gyre_orchestrator::record_of;
-use gyre_types::{Message, RolloutId, RolloutRecord};
+use gyre_types::{Answer, Message, RolloutId, RolloutRecord};
 use maud::{Markup, html};
 
 use super::layout::Page;
@@ -107,7 +107,10 @@ fn before(message: &Message, place: usize) -> String {
 }
 
 fn answers(records: [&RolloutRecord; 2]) -> Markup {
-    let lines = records.map(|record| record.answer.lines().collect::<Vec<_>>());
+    let lines = records.map(|record| {
+        let Answer::Program(program) = &record.answer;
+        program.lines().collect::<Vec<_>>()
+    });
     html! {
         div.pair {
             @for (own, other) in [(&lines[0], &lines[1]), (&lines[1], &lines[0])] {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gyre_lineage::{CellRate, RolloutFilter, RunRow, VerdictCount};
 use gyre_orchestrator::inspect;
-use gyre_types::{Case, Split, Task, TaskId};
+use gyre_types::{Case, EnvironmentSpec, Split, Task, TaskId};
 use gyre_verify::GradingKey;
 use maud::{Markup, html};
 
@@ -58,7 +58,7 @@ pub(crate) fn list(app: &App, asked: &Asked) -> Result<Page, Failure> {
                     td.n { (row.task.difficulty) }
                     td { (row.task.split) }
                     td.n { (row.round) }
-                    td.wrap { (hostile(&row.task.instruction.chars().take(300).collect::<String>())) }
+                    td.wrap { (hostile(&row.task.instruction().chars().take(300).collect::<String>())) }
                     td.n { (rate(counts.and_then(VerdictCount::pass_rate), None)) }
                     td.n { (counts.map_or(0, |c| c.rollouts)) }
                 } }
@@ -130,9 +130,8 @@ pub(crate) fn one(app: &App, asked: &Asked) -> Result<Page, Failure> {
         h1.id { (id) }
         (facts(run, &task))
         h2 { "Instruction" }
-        (block(&task.instruction))
-        h2 { "Cases that the policy sees" }
-        (cases(&task.visible))
+        (block(task.instruction()))
+        (seen(&task.environment))
         (host_side(&key))
         h2 { "Rollouts" }
         (rollout_table(run, "Attempts at this task, first rounds first", &rollouts.rows))
@@ -149,12 +148,31 @@ fn facts(run: &RunRow, task: &Task) -> Markup {
             dt { "Part" } dd { (task.split) @if task.split.is_held_out() { " (never trained on)" } }
             dt { "Composition" } dd { (hostile(&task.composition.to_string())) }
             dt { "Skills" } dd { (hostile(&task.skills.join(", "))) }
-            dt { "Called" } dd.id { (hostile(&task.entry)) }
+            (called(&task.environment))
             dt { "Seed" } dd.id { (task.seed) }
             dt { "Content" } dd.id { (task.digest) }
             dt { "Key" } dd.id { (task.key_digest) }
             dt { "Limits" } dd { (count(task.limits.fuel_max)) " fuel, " (super::parts::bytes(task.limits.memory_bytes_max)) " memory" }
             dt { "Lineage" } dd { (link(&run.id, "lineage", task.id.as_str())) }
+        }
+    }
+}
+
+/// What the policy sees of the environment beside the instruction.
+fn seen(environment: &EnvironmentSpec) -> Markup {
+    match environment {
+        EnvironmentSpec::Program(spec) => html! {
+            h2 { "Cases that the policy sees" }
+            (cases(&spec.visible))
+        },
+    }
+}
+
+/// By what the answer is run.
+fn called(environment: &EnvironmentSpec) -> Markup {
+    match environment {
+        EnvironmentSpec::Program(spec) => {
+            html! { dt { "Called" } dd.id { (hostile(&spec.entry)) } }
         }
     }
 }
@@ -174,6 +192,7 @@ fn cases(cases: &[Case]) -> Markup {
 
 /// The admission record: what had to hold before the task was used.
 fn host_side(key: &GradingKey) -> Markup {
+    let GradingKey::Program(key) = key;
     html! {
         h2 { "What only the host knows" }
         p.quiet { "The task was admitted because its reference passed every hidden case in fresh guests, and each failure below was refused." }

@@ -3,7 +3,9 @@ use std::iter;
 use gyre_dataset::find_branches;
 use gyre_lineage::{RolloutFilter, RolloutWithVerdict, RunRow, VerdictRow};
 use gyre_orchestrator::{Replay, record_of};
-use gyre_types::{CheckResult, Message, Role, RolloutId, RolloutRecord, ToolCall, TurnRecord};
+use gyre_types::{
+    Answer, CheckResult, Message, Role, RolloutId, RolloutRecord, ToolCall, TurnRecord,
+};
 use maud::{Markup, html};
 
 use super::chart::count;
@@ -35,7 +37,7 @@ pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
         h2 { "Trajectory" }
         (messages(&record.messages))
         h2 { "Answer" }
-        (code(&record.answer))
+        (answer(&record.answer))
         @if let Some(newest) = &row.verdict { (checks(newest)) }
         (tokens(&record))
         (earlier(&verdicts))
@@ -44,6 +46,13 @@ pub(crate) fn page(app: &App, asked: &Asked) -> Result<Page, Failure> {
         (export(params))
     };
     Ok(Page { title: id.to_string(), run: Some(run.id.clone()), section: "rollouts", body })
+}
+
+/// What was left to be graded.
+fn answer(answer: &Answer) -> Markup {
+    match answer {
+        Answer::Program(program) => code(program),
+    }
 }
 
 /// A rollout of a run.

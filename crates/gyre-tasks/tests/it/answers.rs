@@ -68,7 +68,7 @@ fn admitted(
 fn judge(admitted: &AdmittedTask, answers: &[&str]) -> Vec<Judgement> {
     let AdmittedTask { task, key } = admitted;
     let submissions: Vec<_> =
-        answers.iter().map(|answer| Submission { task, key, answer }).collect();
+        answers.iter().map(|answer| Submission::of_program(task, key, answer)).collect();
     judge_batch(&submissions, execute)
 }
 

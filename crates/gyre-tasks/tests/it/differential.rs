@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gyre_tasks::{AdmittedTask, import_humaneval};
-use gyre_types::Verdict;
+use gyre_types::{AnswerRef, Verdict};
 use gyre_verify::Submission;
 use serde::Deserialize;
 
@@ -77,7 +77,7 @@ fn verdicts_on_imported_problems_are_pythons() {
     for native in &natives {
         let Some(AdmittedTask { task, key }) = tasks.get(&native.name) else { continue };
         for (answer, passes) in &native.variants {
-            submissions.push(Submission { task, key, answer });
+            submissions.push(Submission::of_program(task, key, answer));
             said.push((&native.name, *passes));
         }
     }
@@ -98,7 +98,7 @@ fn verdicts_on_imported_problems_are_pythons() {
             let failed = judgement.checks.iter().find(|check| !check.passed);
             let why = failed.map_or("passes".to_owned(), |c| format!("{}: {}", c.name, c.detail));
             let native = if *native { "passes" } else { "fails" };
-            let answer = submission.answer;
+            let AnswerRef::Program(answer) = submission.answer;
             differences.push(format!("{name}: {native} natively; here it {why}\n{answer}"));
         }
     }

@@ -30,7 +30,7 @@ pub(crate) fn admitted(family: &Family) -> Vec<AdmittedTask> {
         (0..tasks.len()).map(|at| TaskRequest::new(Seed(at as u64), 1, None)).collect();
     let made = generate_tasks(family, &requests, &HashSet::new(), execute).unwrap();
     let mut made: Vec<_> = made.tasks.into_iter().map(Result::unwrap).collect();
-    made.sort_by_key(|task| tasks.iter().position(|t| t.instruction == task.task.instruction));
+    made.sort_by_key(|task| tasks.iter().position(|t| t.instruction == task.task.instruction()));
     made
 }
 
@@ -220,7 +220,7 @@ fn answers_are_compared_as_the_tests_compare() {
     let verdicts = |at: usize, answers: &[&str]| -> Vec<bool> {
         let AdmittedTask { task, key } = &tasks[at];
         let submissions: Vec<_> =
-            answers.iter().map(|answer| Submission { task, key, answer }).collect();
+            answers.iter().map(|answer| Submission::of_program(task, key, answer)).collect();
         let judged = family.verifier.judge(&submissions, execute);
         judged.iter().map(|judgement| judgement.verdict.is_pass()).collect()
     };

@@ -57,7 +57,7 @@ fn judge_with(
 ) -> Vec<Judgement> {
     let AdmittedTask { task, key } = task;
     let submissions: Vec<_> =
-        answers.iter().map(|answer| Submission { task, key, answer }).collect();
+        answers.iter().map(|answer| Submission::of_program(task, key, answer)).collect();
     family.verifier.judge(&submissions, execute)
 }
 

@@ -11,7 +11,7 @@ use super::{
     Attack, AttackClass, Corpus, CorpusTask, PlantingReport, WeakControl, WeakTrial,
     try_weak_controls,
 };
-use crate::Submission;
+use crate::{GradingKey, ProgramKey, Submission};
 
 /// What a verifier makes of the corpus.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -115,7 +115,7 @@ pub fn check_corpus<E: Display>(
     execute: impl Fn(Vec<SandboxJob>) -> Vec<Result<SandboxReport, E>>,
 ) -> CorpusReport {
     let honest: Vec<_> =
-        corpus.tasks.iter().map(|task| submission(task, &task.key.reference)).collect();
+        corpus.tasks.iter().map(|task| submission(task, &program_key(task).reference)).collect();
     let before = judge(&honest);
     let attacks = judge_attacks(corpus, &judge, &execute);
     let honest_unchanged = judge(&honest) == before && before.len() == honest.len();
@@ -130,7 +130,12 @@ pub fn check_corpus<E: Display>(
 }
 
 fn submission<'a>(task: &'a CorpusTask, answer: &'a str) -> Submission<'a> {
-    Submission { task: &task.task, key: &task.key, answer }
+    Submission::of_program(&task.task, &task.key, answer)
+}
+
+fn program_key(task: &CorpusTask) -> &ProgramKey {
+    let GradingKey::Program(key) = &task.key;
+    key
 }
 
 /// A verdict and what the first check that did not agree saw; a verifier that
@@ -216,7 +221,8 @@ fn try_controls<E: Display>(
     let trials: Vec<WeakTrial<'_>> = parts
         .iter()
         .flat_map(|&(control, task)| {
-            let programs = std::iter::once(&task.key.reference).chain(&task.key.failures);
+            let programs =
+                std::iter::once(&program_key(task).reference).chain(&program_key(task).failures);
             programs.map(move |answer| WeakTrial { control, task, answer })
         })
         .collect();
@@ -226,7 +232,10 @@ fn try_controls<E: Display>(
         task: task.name,
         honest_accepted: matches!(verdicts.next(), Some(Ok(true))),
         wrong_rejected: count(
-            verdicts.by_ref().take(task.key.failures.len()).filter(|v| matches!(v, Ok(false))),
+            verdicts
+                .by_ref()
+                .take(program_key(task).failures.len())
+                .filter(|v| matches!(v, Ok(false))),
         ),
     };
     parts.iter().map(row).collect()

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use gyre_types::{
-    Case, GuestOutcome, Limits, SandboxJob, SandboxReport, Seed, Step, StepReport, Value,
+    Case, EnvironmentSpec, GuestOutcome, Limits, SandboxJob, SandboxReport, Seed, Step, StepReport,
+    Value,
 };
 
 use super::{CorpusTask, WeakControl};
+use crate::GradingKey;
 
 /// One program to be graded by one weak control.
 #[derive(Debug, Clone, Copy)]
@@ -107,11 +109,13 @@ fn text(text: &str) -> Value {
 fn task_value(corpus: &CorpusTask) -> Value {
     let pair = |case: &Case| Value::List(vec![Value::List(case.args.clone()), case.expect.clone()]);
     let pairs = |cases: &[Case]| Value::List(cases.iter().map(pair).collect());
+    let EnvironmentSpec::Program(spec) = &corpus.task.environment;
+    let GradingKey::Program(key) = &corpus.key;
     Value::Dict(vec![
-        (text("entry"), text(&corpus.task.entry)),
-        (text("reference"), text(&corpus.key.reference)),
-        (text("shown"), pairs(&corpus.task.visible)),
-        (text("hidden"), pairs(&corpus.key.hidden)),
+        (text("entry"), text(&spec.entry)),
+        (text("reference"), text(&key.reference)),
+        (text("shown"), pairs(&spec.visible)),
+        (text("hidden"), pairs(&key.hidden)),
     ])
 }
 

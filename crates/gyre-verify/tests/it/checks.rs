@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use gyre_types::{Judgement, Value, ValueLimits, Verdict};
 use gyre_verify::{
-    CaseOutcome, CaseResult, Comparison, Cost, Outcome, Verifier, VerifierDeclaration,
+    CaseOutcome, CaseResult, Comparison, Cost, Outcome, ProgramOutcome, Verifier,
+    VerifierDeclaration,
 };
 use serde_json::{Value as Json, json};
 
@@ -24,7 +25,7 @@ fn case(at: usize, expect: &str, result: CaseResult) -> CaseOutcome {
 }
 
 fn outcome(cases: Vec<CaseOutcome>) -> Outcome {
-    Outcome {
+    Outcome::Program(ProgramOutcome {
         task: "t".to_owned(),
         family: "f".to_owned(),
         instruction: "i".to_owned(),
@@ -32,7 +33,7 @@ fn outcome(cases: Vec<CaseOutcome>) -> Outcome {
         visible: Vec::new(),
         answer: "…".to_owned(),
         cases,
-    }
+    })
 }
 
 fn declared(checks: Json) -> Result<Verifier, String> {

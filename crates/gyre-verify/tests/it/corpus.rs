@@ -71,7 +71,7 @@ fn forged_and_costly_results_fail_by_every_verifier() {
     assert!(corpus.attacks.len() >= 20);
     let submission = |attack: &Attack| {
         let task = corpus.task(attack.task).unwrap();
-        Submission { task: &task.task, key: &task.key, answer: attack.source }
+        Submission::of_program(&task.task, &task.key, attack.source)
     };
     let submissions: Vec<_> = corpus.attacks.iter().map(submission).collect();
     for (name, verifier) in verifiers() {

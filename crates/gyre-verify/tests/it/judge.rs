@@ -2,24 +2,28 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use gyre_types::{
-    Case, Composition, Digest, GuestException, GuestOutcome, Interface, InvalidReason, Judgement,
-    Limits, SandboxJob, SandboxReport, Score, Seed, Split, Step, StepReport, Task, TaskId, Value,
-    Verdict,
+    Case, Composition, Digest, EnvironmentSpec, GuestException, GuestOutcome, Interface,
+    InvalidReason, Judgement, Limits, Message, ProgramSpec, SandboxJob, SandboxReport, Score, Seed,
+    Split, Step, StepReport, Task, TaskId, Value, Verdict,
 };
 use gyre_verify::{
-    ANSWER_BYTES_MAX, Comparison, GradingKey, Submission, judge_batch, verifier_digest,
+    ANSWER_BYTES_MAX, Comparison, GradingKey, ProgramKey, Submission, judge_batch, verifier_digest,
 };
 use proptest::prelude::*;
 
 /// `solve(n)` must return `n + 1`, for four values of `n`.
-fn key() -> GradingKey {
+fn program_key() -> ProgramKey {
     let case = |n| Case { args: vec![Value::Int(n)], expect: Value::Int(n + 1) };
-    GradingKey {
+    ProgramKey {
         hidden: (0..4).map(case).collect(),
         comparison: Comparison::default(),
         reference: "def solve(n):\n    return n + 1\n".to_owned(),
         failures: vec!["def solve(n):\n    return n\n".to_owned()],
     }
+}
+
+fn key() -> GradingKey {
+    GradingKey::Program(program_key())
 }
 
 fn task(key: &GradingKey) -> Task {
@@ -34,10 +38,13 @@ fn task(key: &GradingKey) -> Task {
         composition: Composition(vec!["next".to_owned()]),
         skills: Vec::new(),
         split: Split::Train,
-        instruction: "Return the next integer.".to_owned(),
-        entry: "solve".to_owned(),
-        interface: Interface::default(),
-        visible: Vec::new(),
+        messages: vec![Message::user("Return the next integer.")],
+        tools: Vec::new(),
+        environment: EnvironmentSpec::Program(ProgramSpec {
+            entry: "solve".to_owned(),
+            interface: Interface::default(),
+            visible: Vec::new(),
+        }),
         limits: Limits::default(),
         key_digest: key.digest(),
     }
@@ -87,7 +94,7 @@ fn judge(call: impl Fn(i64, usize) -> GuestOutcome) -> Judgement {
 fn judge_by(run: impl Fn(&SandboxJob) -> Result<SandboxReport, String>) -> Judgement {
     let key = key();
     let task = task(&key);
-    let submission = Submission { task: &task, key: &key, answer: "def solve(n): …" };
+    let submission = Submission::of_program(&task, &key, "def solve(n): …");
     judge_batch(&[submission], |jobs| jobs.iter().map(&run).collect()).remove(0)
 }
 
@@ -209,10 +216,10 @@ fn our_own_faults_are_never_a_fail() {
 fn keys_that_decide_nothing_are_invalid() {
     let never =
         |_: Vec<SandboxJob>| -> Vec<Result<SandboxReport, String>> { panic!("no guest is needed") };
-    let empty = GradingKey { hidden: Vec::new(), ..key() };
+    let empty = GradingKey::Program(ProgramKey { hidden: Vec::new(), ..program_key() });
     let of_empty = task(&empty);
     let of_another = task(&key());
-    let submission = |task, key| Submission { task, key, answer: "x = 1" };
+    let submission = |task, key| Submission::of_program(task, key, "x = 1");
     let judged =
         judge_batch(&[submission(&of_empty, &empty), submission(&of_another, &empty)], never);
     assert!(judged.iter().all(|judgement| judgement.verdict.is_invalid()), "{judged:?}");
@@ -224,7 +231,7 @@ fn answers_without_substance_fail_without_a_guest() {
     let task = task(&key);
     let long = "#".repeat(ANSWER_BYTES_MAX + 1);
     let answers = ["", " \n\t", long.as_str()];
-    let submissions = answers.map(|answer| Submission { task: &task, key: &key, answer });
+    let submissions = answers.map(|answer| Submission::of_program(&task, &key, answer));
     let judged = judge_batch(&submissions, |_| -> Vec<Result<SandboxReport, String>> {
         panic!("no guest is needed")
     });
@@ -241,7 +248,7 @@ fn equal_answers_are_judged_once() {
     let key = key();
     let task = task(&key);
     let answers = ["a", "b", "a", "a"];
-    let submissions = answers.map(|answer| Submission { task: &task, key: &key, answer });
+    let submissions = answers.map(|answer| Submission::of_program(&task, &key, answer));
     let jobs_seen = RefCell::new(Vec::new());
     let judged = judge_batch(&submissions, |jobs| {
         jobs_seen.borrow_mut().push(jobs.len());
@@ -256,17 +263,13 @@ fn equal_answers_are_judged_once() {
 
 #[test]
 fn no_guest_is_told_what_is_expected() {
-    let key = GradingKey {
-        hidden: vec![Case {
-            args: vec![Value::Int(1)],
-            expect: Value::Str("the secret".to_owned()),
-        }],
-        ..key()
-    };
+    let secret = Case { args: vec![Value::Int(1)], expect: Value::Str("the secret".to_owned()) };
+    let program = ProgramKey { hidden: vec![secret], ..program_key() };
+    let key = GradingKey::Program(program.clone());
     let task = task(&key);
-    let submission = Submission { task: &task, key: &key, answer: "def solve(n): …" };
+    let submission = Submission::of_program(&task, &key, "def solve(n): …");
     judge_batch(&[submission], |jobs| {
-        let secrets = ["the secret", key.reference.as_str(), key.failures[0].as_str()];
+        let secrets = ["the secret", program.reference.as_str(), program.failures[0].as_str()];
         let sent = format!("{jobs:?}");
         assert!(secrets.iter().all(|secret| !sent.contains(secret)));
         let secret = |_, _| value(Value::Str("the secret".to_owned()));
@@ -312,9 +315,10 @@ proptest! {
         confirm in prop::collection::vec(arbitrary_report(), 0..4),
     ) {
         let one = |_| Case { args: vec![Value::Int(0)], expect: Value::Int(1) };
-        let key = GradingKey { hidden: (0..2).map(one).collect(), ..key() };
+        let hidden = (0..2).map(one).collect();
+        let key = GradingKey::Program(ProgramKey { hidden, ..program_key() });
         let task = task(&key);
-        let submission = Submission { task: &task, key: &key, answer: "…" };
+        let submission = Submission::of_program(&task, &key, "…");
         let judgement = judge_batch(&[submission], |jobs| {
             if jobs[0].steps.len() == 3 { screen.clone() } else { confirm.clone() }
         }).remove(0);

@@ -84,7 +84,8 @@ impl TrainRows for PoolRows {
 
     fn read(&self) -> Result<TrainRowReader<'_>, TrainError> {
         let demonstration = |admitted: &AdmittedTask| {
-            Ok(row(admitted.task.instruction.clone(), admitted.key.reference.clone()))
+            let (_, key) = admitted.program();
+            Ok(row(admitted.task.instruction().to_owned(), key.reference.clone()))
         };
         let of_shard = |shard: &ShardRow| {
             let (rows, failed) = match read_shard(self.project.data.open(&shard.path)) {

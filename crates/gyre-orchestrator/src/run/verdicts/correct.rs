@@ -62,7 +62,7 @@ fn judged_again(
         .iter()
         .filter_map(|record| {
             let (task, key) = keys.get(&record.task)?;
-            Some(Submission { task, key, answer: &record.answer })
+            Some(Submission { task, key, answer: record.answer.view() })
         })
         .collect();
     let judge = |open: &[Submission<'_>]| verifier.judge_with(open, &run.harness.sandbox);

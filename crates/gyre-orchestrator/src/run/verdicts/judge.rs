@@ -41,7 +41,7 @@ impl Judge<'_> {
 
     fn submission<'s>(&'s self, record: &'s RolloutRecord) -> Result<Submission<'s>, Error> {
         let admitted = self.set.get(self.run, &record.task)?;
-        Ok(Submission { task: &admitted.task, key: &admitted.key, answer: &record.answer })
+        Ok(Submission { task: &admitted.task, key: &admitted.key, answer: record.answer.view() })
     }
 
     /// The row of a judgement, whoever gave it.
