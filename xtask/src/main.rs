@@ -14,6 +14,7 @@ mod learn;
 mod lint;
 mod memory;
 mod million;
+mod packing;
 mod real;
 mod services;
 mod setup;
@@ -32,11 +33,15 @@ usage: cargo xtask <command>
   differential      variants of HumanEval's solutions, judged by Python and by Gyre:
                     downloads the problems, or takes `differential FILE`
   memory [ROUNDS]   a run of 200 rounds: the most memory that each took
+  packing [TASKS]   a hundred episodes against a server that takes 50 ms to 5 s, with so
+                    many tasks in a batch: fails where the round takes more than 1.2
+                    times the ideal
   learn             the quick start on three seeds, and the ablation: fails where they
                     learn less than the figures kept in xtask/src/learn/kept.json;
                     `learn --keep` runs eight seeds and keeps theirs
   real              TRL trains two steps on what a small run publishes; a tiny model is
-                    served, trained by the recipes and served again
+                    served, trained by the recipes and served again; ten recorded
+                    conversations give the same requests to three servers
   setup real        what a loop with a real model needs: a Python with trainers and a
                     server, and the weights of SmolLM2-135M-Instruct
   lint              rustfmt, clippy, and cargo-deny where it is installed
@@ -69,6 +74,10 @@ fn main() -> ExitCode {
         ["memory"] => memory::run(memory::ROUNDS),
         ["memory", rounds] if rounds.parse::<usize>().is_ok() => {
             memory::run(rounds.parse().unwrap_or(memory::ROUNDS))
+        }
+        ["packing"] => packing::run(packing::TASKS_PER_WAVE),
+        ["packing", tasks] if tasks.parse::<usize>().is_ok_and(|tasks| tasks > 0) => {
+            packing::run(tasks.parse().unwrap_or(packing::TASKS_PER_WAVE))
         }
         ["real"] => real::run(),
         ["setup", "real"] => setup::run(),

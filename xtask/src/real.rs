@@ -1,7 +1,7 @@
 //! What is published, in the hands of the tools that people train with.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::command::{self, CommandError, cargo, command};
@@ -9,7 +9,8 @@ use crate::setup;
 use crate::step::Steps;
 
 /// Has TRL train two steps on each view of a small run's dataset; has a tiny model
-/// served, trained by TRL and served again; and has the settings of the recipes
+/// served, trained by TRL and served again; sends recorded conversations to three
+/// servers; and has the settings of the recipes
 /// that need a GPU checked by the programs that they are for.
 pub(crate) fn run() -> ExitCode {
     let mut steps = Steps::default();
@@ -23,6 +24,10 @@ pub(crate) fn run() -> ExitCode {
         let work = folder.join("recipes");
         if steps.run("recipes", || recipes(python, &work)).is_some() {
             steps.run("settings", || settings(python, &work.join("dataset")));
+        }
+        if let Some(example) = steps.run("example", example) {
+            let work = folder.join("conversations");
+            steps.run("conversations", || conversations(python, &example, &work));
         }
         if let Some(gyre) = gyre
             && steps.run("run", || small_run(&gyre, &folder)).is_some()
@@ -45,6 +50,18 @@ fn recipes(python: &Path, work: &Path) -> Result<(), CommandError> {
 fn settings(python: &Path, dataset: &Path) -> Result<(), CommandError> {
     let check = ["xtask/src/real/gpu_settings.py", "configs/trainers"];
     command::run(command(python).args(check).arg(dataset))
+}
+
+/// Builds the program that sends recorded conversations, and gives its place.
+fn example() -> Result<PathBuf, String> {
+    let example = ["build", "--release", "--package", "gyre-model", "--example", "conversations"];
+    command::run(cargo().args(example)).map_err(|error| error.to_string())?;
+    Ok(crate::million::gyre()?.with_file_name("examples/conversations"))
+}
+
+fn conversations(python: &Path, example: &Path, work: &Path) -> Result<(), CommandError> {
+    let mut send = command(python);
+    command::run(send.arg("xtask/src/real/conversations.py").arg(example).arg(work))
 }
 
 fn train(python: &Path, folder: &Path) -> Result<(), CommandError> {

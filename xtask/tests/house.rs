@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gyre-learner", &["gyre-fault", "gyre-folder", "gyre-model", "gyre-train", "gyre-types"]),
     ("gyre-tasks", &["gyre-env", "gyre-folder", "gyre-types", "gyre-verify"]),
     ("gyre-env", &["gyre-types"]),
-    ("gyre-model", &["gyre-types"]),
+    ("gyre-model", &["gyre-fault", "gyre-types"]),
     ("gyre-rollout", &["gyre-types", "gyre-env", "gyre-model", "gyre-sandbox"]),
     ("gyre-train", &["gyre-fault", "gyre-folder", "gyre-types"]),
     ("gyre-lineage", &["gyre-env", "gyre-fault", "gyre-types", "gyre-round"]),

@@ -71,8 +71,10 @@ impl Fault {
     }
 }
 
-/// Ends the process here or gives a fault, if either was asked for. What is
-/// asked for with a bare `return` is the end.
+/// Ends or stops the process here or gives a fault, if one was asked for. What is
+/// asked for with a bare `return` is the end. With `return(stop)` the process stops
+/// until it gets SIGCONT, so that a test can do something to other processes at
+/// just this point.
 pub fn fault(name: &str) -> Option<Fault> {
     fail::fail_point!(name, |wanted: Option<String>| {
         tell(name);
@@ -80,6 +82,10 @@ pub fn fault(name: &str) -> Option<Fault> {
             Some("enospc") => Some(Fault::DiskFull),
             Some("eio") => Some(Fault::Device),
             Some("lost") => Some(Fault::ConnectionLost),
+            Some("stop") => {
+                stop();
+                None
+            }
             _ => die(),
         }
     });
@@ -104,6 +110,13 @@ pub fn crash_point(name: &str) {
 #[expect(clippy::print_stderr, reason = "said to the test that asked for the fault")]
 fn tell(name: &str) {
     eprintln!("failpoint {name}");
+}
+
+/// Stops the process until somebody continues it.
+fn stop() {
+    #[cfg(unix)]
+    // Where the signal cannot be sent, the test waits in vain, and says so.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
 }
 
 /// Ends the process without unwinding, flushing or telling anybody.

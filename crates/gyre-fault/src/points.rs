@@ -36,11 +36,13 @@ pub enum Process {
     External,
     /// One that hands a promotion over, or records a person's word on a candidate.
     Handover,
+    /// One whose model is behind a server.
+    Asking,
     /// A command that registers a verifier, revokes one, or asks for a round.
     Command,
 }
 
-use Process::{Command, Driver, External, Handover, Run, Service, Worker};
+use Process::{Asking, Command, Driver, External, Handover, Run, Service, Worker};
 
 const fn file(of: Process, name: &'static str) -> Point {
     Point { name, step: Step::File, of }
@@ -194,6 +196,10 @@ pub const POINTS: &[Point] = &[
     after(Handover, "handover::committed"),
     after(Handover, "approval::answering"),
     after(Handover, "approval::answered"),
+    // Of a request to a model server: before it is sent, and once its answer was read
+    // and is recorded nowhere.
+    after(Asking, "request::sending"),
+    after(Asking, "request::answered"),
     // Of commands: a verifier's file and row, a revocation's row, the shard that
     // it sets aside and the dataset's new list, and a round that is asked for.
     file(Command, "verifier::stored"),

@@ -11,14 +11,17 @@ use tokio::time::{Instant, sleep_until};
 const START: f64 = 8.0;
 /// What remains of the limit after congestion (as TCP's Reno).
 const CUT: f64 = 0.5;
-/// Weight of the newest request in the mean throughput.
-const NEWEST: f64 = 0.1;
-/// What the best throughput loses with each request, so that an old best is
-/// forgotten within some hundreds of requests.
-const FORGET: f64 = 0.99;
+/// Answers by which the throughput is measured, for each request of the limit, and at
+/// least. A few say nothing: one answer may take a hundred times as long as another,
+/// and of those that were begun together the quick ones come first.
+const MEASURED: f64 = 4.0;
+const MEASURED_MIN: u32 = 64;
+/// What the best throughput loses with each measurement, so that an old best is
+/// forgotten.
+const FORGET: f64 = 0.9;
 /// Below this share of the best throughput the server does worse by having more
 /// to do: it swaps, or its threads wait for each other.
-const COLLAPSE: f64 = 0.5;
+const COLLAPSE: f64 = 0.4;
 
 /// Gives out permits: additive increase, multiplicative decrease.
 #[derive(Debug)]
@@ -140,15 +143,47 @@ struct Window {
     doubles: bool,
     /// Grows with each cut. A request that was sent before a cut does not cut again.
     epoch: u64,
-    /// Mean of sampled tokens a second over all requests in flight.
-    throughput: Option<f64>,
+    /// What was answered since the throughput was measured last.
+    measured: Measured,
+    /// Tokens a second of all requests in flight together, at its best.
     best: f64,
+}
+
+/// Answers, added up.
+#[derive(Debug, Clone, Copy, Default)]
+struct Measured {
+    answers: u32,
+    tokens: f64,
+    seconds: f64,
+    in_flight: f64,
+}
+
+impl Measured {
+    fn add(&mut self, in_flight: usize, took: Duration, tokens: u64) {
+        self.answers += 1;
+        self.tokens += tokens.max(1) as f64;
+        self.seconds += took.as_secs_f64().max(1e-6);
+        self.in_flight += in_flight.max(1) as f64;
+    }
+
+    /// Tokens a second of one request, times the requests that were in flight. Sums
+    /// and no mean of rates: a few quick answers would outweigh all others in that.
+    fn throughput(&self) -> f64 {
+        self.tokens / self.seconds * self.in_flight / f64::from(self.answers)
+    }
 }
 
 impl Window {
     fn new(in_flight_max: u32) -> Self {
         let max = f64::from(in_flight_max.max(1));
-        Self { limit: START.min(max), max, doubles: true, epoch: 0, throughput: None, best: 0.0 }
+        Self {
+            limit: START.min(max),
+            max,
+            doubles: true,
+            epoch: 0,
+            measured: Measured::default(),
+            best: 0.0,
+        }
     }
 
     fn size(&self) -> usize {
@@ -156,18 +191,28 @@ impl Window {
     }
 
     fn answered(&mut self, epoch: u64, in_flight: usize, took: Duration, tokens: u64) {
-        let rate = tokens.max(1) as f64 / took.as_secs_f64().max(1e-6) * in_flight.max(1) as f64;
-        let mean = self.throughput.map_or(rate, |mean| mean + NEWEST * (rate - mean));
-        self.throughput = Some(mean);
-        self.best = (self.best * FORGET).max(mean);
-        if mean < self.best * COLLAPSE {
-            self.best = mean;
+        if in_flight * 2 < self.size() {
+            // While the limit is not reached, nothing is learnt about another one.
+            return;
+        }
+        self.measured.add(in_flight, took, tokens);
+        if self.is_collapsed() {
             self.congested(epoch);
-        } else if in_flight * 2 >= self.size() {
-            // While the limit is not reached, nothing is learnt about a larger one.
+        } else {
             let step = if self.doubles { 1.0 } else { 1.0 / self.limit };
             self.limit = (self.limit + step).min(self.max);
         }
+    }
+
+    /// Whether enough was measured to say that the server does worse than it did.
+    fn is_collapsed(&mut self) -> bool {
+        if self.measured.answers < MEASURED_MIN.max((MEASURED * self.limit) as u32) {
+            return false;
+        }
+        let now = std::mem::take(&mut self.measured).throughput();
+        let is_collapsed = now < self.best * COLLAPSE;
+        self.best = if is_collapsed { now } else { now.max(self.best * FORGET) };
+        is_collapsed
     }
 
     fn congested(&mut self, epoch: u64) {
@@ -224,10 +269,30 @@ mod tests {
             window.answered(0, in_flight as usize, SECOND * in_flight, 10);
         }
         assert_eq!((window.size(), window.epoch), (64, 0));
-        for _ in 0..30 {
+        for _ in 0..200 {
+            window.answered(0, 64, SECOND * 64, 10);
+        }
+        assert_eq!((window.size(), window.epoch), (64, 0));
+        // One measurement is made of each 256 answers, and the first is over.
+        for _ in 0..256 {
             window.answered(0, 64, SECOND * 640, 10);
         }
         assert_eq!((window.size(), window.epoch), (32, 1), "a tenth of the throughput");
+    }
+
+    /// The same load, whose answers take from 50 ms to 5 s in any order.
+    #[test]
+    fn answers_that_take_longer_than_others_are_no_congestion() {
+        let mut window = Window::new(16);
+        let mut draw = 1_u64;
+        for _ in 0..5_000 {
+            // A simple generator will do: what counts is that answers differ.
+            draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let share = (draw >> 33) as f64 / f64::from(1_u32 << 31);
+            let took = Duration::from_secs_f64(0.05 * 100_f64.powf(share));
+            window.answered(0, window.size(), took, 20);
+        }
+        assert_eq!((window.size(), window.epoch), (16, 0));
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use gyre_fault::crash_point;
 use gyre_types::{ChatCompletion, ChatRequest, CheckpointId, Digest};
 use retry_policies::policies::ExponentialBackoff;
 use retry_policies::{RetryDecision, RetryPolicy};
@@ -147,8 +148,10 @@ impl OpenAi {
             return Ok(None);
         }
         self.meter.admit()?;
+        crash_point("request::sending");
         let started = Instant::now();
         let answered = self.transport.post("/chat/completions", body).await;
+        crash_point("request::answered");
         match self.read(answered, request) {
             Ok((completion, value)) => {
                 pass.answered();

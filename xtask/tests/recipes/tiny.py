@@ -59,9 +59,10 @@ def answer(expression: str) -> str:
     return f"```python\ndef solve(x):\n    return {expression}\n```"
 
 
-def write_checkpoint(folder: Path, seed: int) -> None:
+def write_checkpoint(folder: Path, seed: int, texts: list[str] | None = None) -> None:
+    """Random weights, and a tokenizer made from these texts, or from what can be taught."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = tokenizer()
+    made = tokenizer(texts or taught_texts())
     made.save(str(folder / "tokenizer.json"))
     (folder / "chat_template.jinja").write_text(TEMPLATE)
     special: dict[str, Any] = {"bos_token_id": START, "eos_token_id": STOP, "pad_token_id": END}
@@ -90,11 +91,14 @@ def write_checkpoint(folder: Path, seed: int) -> None:
     save_file(weights(seed, made.get_vocab_size()), folder / "model.safetensors", {"format": "pt"})
 
 
-def tokenizer() -> Tokenizer:
+def taught_texts() -> list[str]:
+    return [text for step, code in STEPS.items() for text in (question(step), answer(code))]
+
+
+def tokenizer(texts: list[str]) -> Tokenizer:
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
-    texts = [text for step, code in STEPS.items() for text in (question(step), answer(code))]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     made.train_from_iterator(
         texts,
@@ -131,19 +135,32 @@ def weights(seed: int, vocabulary: int) -> dict[str, np.ndarray]:
     return made | {"model.norm.weight": np.ones(HIDDEN, np.float32)}
 
 
+def conversations(pairs: dict[str, str]) -> dict[str, list[Any]]:
+    """Questions and their answers, as columns of the configuration `prompt_completion`."""
+    return {
+        "prompt": [[{"role": "user", "content": asked}] for asked in pairs],
+        "completion": [[{"role": "assistant", "content": said}] for said in pairs.values()],
+    }
+
+
 def write_dataset(folder: Path) -> None:
     """The configurations that the recipes read, each in one file."""
-    asked = [[{"role": "user", "content": question(step)}] for step in STEPS]
-    said = [[{"role": "assistant", "content": answer(code)}] for code in STEPS.values()]
+    taught = conversations({question(step): answer(code) for step, code in STEPS.items()})
+    asked, said = taught["prompt"], taught["completion"]
     wrong = [{"role": "assistant", "content": "I do not know."}]
     views = {
-        "prompt_completion": {"prompt": asked, "completion": said},
+        "prompt_completion": taught,
         "groups": {
             "group": [step for step in STEPS for _ in range(2)],
             "reward": [1.0, 0.0] * len(STEPS),
             "messages": [ask + end for ask, say in zip(asked, said) for end in (say, wrong)],
         },
     }
+    write_views(folder, views)
+
+
+def write_views(folder: Path, views: dict[str, dict[str, list[Any]]]) -> None:
+    """Configurations of a dataset folder, with a card that lists their files."""
     card = ["---", "configs:"]
     for name, columns in views.items():
         (folder / name).mkdir(parents=True, exist_ok=True)

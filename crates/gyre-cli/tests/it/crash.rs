@@ -142,18 +142,17 @@ fn a_run_killed_in_the_midst_of_its_work_ends_as_if_nothing_had_happened() {
         // Not a wait for anything: the moment of the kill is what varies.
         assert!(waiting.recv_timeout(Duration::from_millis(delay)).is_err());
         running.kill().iter().for_each(|event| seen.take(event));
-        command = if data.join("lineage.db").is_file() && is_begun(data) {
-            resume(data)
-        } else {
-            begin(data)
-        };
+        command = if is_begun(data) { resume(data) } else { begin(data) };
     }
     run(&mut command).ok();
     assert_eq!(clean_state(data), clean_state(&finished().data));
 }
 
 /// Whether the run is recorded: a kill may come before it is.
-fn is_begun(data: &Path) -> bool {
+pub(crate) fn is_begun(data: &Path) -> bool {
+    if !data.join("lineage.db").is_file() {
+        return false;
+    }
     let tables = sql(data, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'runs'");
     tables.trim() == "1" && sql(data, "SELECT COUNT(*) FROM runs").trim() == "1"
 }

@@ -123,7 +123,12 @@ pub(crate) struct Walk {
 
 impl Walk {
     pub(crate) fn new(kind: Kind, of: Process) -> Self {
-        let fits = |point: &&Point| point.of == of && kind.at.contains(&point.step);
+        Self::of_those(kind, |point| point.of == of)
+    }
+
+    /// The points that are chosen, of whichever process.
+    pub(crate) fn of_those(kind: Kind, is_chosen: impl Fn(&Point) -> bool) -> Self {
+        let fits = |point: &&Point| is_chosen(point) && kind.at.contains(&point.step);
         Self { kind, left: POINTS.iter().filter(fits).map(|point| point.name).collect() }
     }
 

@@ -25,11 +25,15 @@ mod links;
 mod long_run;
 mod loop_;
 mod lost;
-#[path = "../../../gyre-model/tests/it/server.rs"]
-#[expect(dead_code, reason = "the tests of gyre-model use the rest")]
+mod model_faults;
+mod model_kills;
+mod model_loop;
 mod model_server;
 mod models;
 mod named_models;
+#[path = "../../../gyre-model/tests/it/server.rs"]
+#[expect(dead_code, reason = "the tests of gyre-model use the rest")]
+mod scripted_server;
 mod openapi;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;
@@ -50,4 +54,6 @@ mod tasks;
 mod top;
 mod traces;
 mod verifiers;
+#[path = "../../../gyre-model/tests/it/wire.rs"]
+mod wire;
 mod workers;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::model_server::{Act, Received, Server, http, ok};
+use crate::scripted_server::{Act, Received, Server, http, ok};
 use crate::support::{Ran, SMALL, gyre, on, repository, run, text};
 
 /// What a server does with the task, once it has shown what it supports.

@@ -2,8 +2,10 @@
 
 mod answers;
 mod checks;
+mod conversations;
 mod failures;
 mod load;
 mod recording;
 mod server;
 mod serving;
+mod wire;

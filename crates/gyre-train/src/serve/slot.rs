@@ -61,6 +61,20 @@ impl ServerSlot {
         Ok(&self.current.insert((target.clone(), next)).1)
     }
 
+    /// Whether a server runs, as far as is known.
+    pub fn is_serving(&self) -> bool {
+        self.current.as_ref().is_some_and(|(_, server)| server.is_alive())
+    }
+
+    /// Waits until the present server has ended by itself, and describes how. It waits
+    /// for ever where there is none.
+    pub async fn died(&self) -> String {
+        match &self.current {
+            Some((_, server)) => server.died().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Stops the server, if there is one.
     pub async fn stop(&mut self) {
         if let Some((_, server)) = self.current.take() {
