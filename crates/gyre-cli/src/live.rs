@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use gyre_lineage::{AlarmRow, HandoverRow};
 use gyre_orchestrator::{Observer, Progress, RoundSummary, RunConfig, inspect, standing};
 use gyre_round::{ModelUsage, RoundEvent, RoundState, Stage, VerdictCounts};
-use gyre_types::RunId;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::commands::handovers;

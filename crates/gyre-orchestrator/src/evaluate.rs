@@ -139,7 +139,7 @@ impl Evaluator {
             let invalid = match verdict {
                 Some(Verdict::Invalid { reason }) => Some(reason.to_string()),
                 Some(_) => None,
-                None => made.fault.clone(),
+                None => made.fault.as_ref().map(ToString::to_string),
             };
             results.push(TaskResult {
                 task: task.task.id.clone(),
@@ -165,7 +165,7 @@ impl Evaluator {
         let submission = |at: &usize| Submission {
             task: &tasks[*at].task,
             key: &tasks[*at].key,
-            answer: &made[*at].record.answer,
+            answer: made[*at].record.answer.view(),
         };
         let submissions: Vec<_> = open.iter().map(submission).collect();
         let judged = judge_twice(&submissions, |those| self.run.harness.judge(those));
@@ -185,7 +185,7 @@ impl Evaluator {
             if !matches!(judgement.verdict, Verdict::Fail { .. }) {
                 continue;
             }
-            match plan_failure(&tasks[*at].task, &made[*at].record.answer) {
+            match plan_failure(&tasks[*at].task, made[*at].record.answer.view()) {
                 FailurePlan::Known(kind) => {
                     kinds.insert(*at, kind);
                 }

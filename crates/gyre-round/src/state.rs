@@ -151,7 +151,8 @@ impl Stage {
             | Self::Curating
             | Self::Training
             | Self::Evaluating
-            | Self::Deciding => false,
+            | Self::Deciding
+            | Self::AwaitingApproval => false,
         }
     }
 }

@@ -328,7 +328,7 @@ mod tests {
             sandbox_digest: Digest::of(b"sandbox"),
             messages: vec![],
             turns: models.iter().map(|model| turn(*model)).collect(),
-            answer: String::new(),
+            answer: Answer::Program(String::new()),
             stop: StopReason::Submitted,
             fuel: 0,
             chain: Digest::of(b""),

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use gyre_types::{FailureKind, GuestOutcome, Interface, SandboxJob, SandboxReport, Step, Task};
+use gyre_types::{
+    AnswerRef, EnvironmentSpec, FailureKind, GuestOutcome, Interface, SandboxJob, SandboxReport,
+    Step, Task,
+};
 
 use crate::plan::{ANSWER_BYTES_MAX, judging_seed};
 
@@ -21,7 +24,8 @@ pub enum FailurePlan {
 
 /// Plans the look at an answer that failed: whether it compiles, whether it runs by
 /// itself, and whether it then defines what the task asks for.
-pub fn plan_failure(task: &Task, answer: &str) -> FailurePlan {
+pub fn plan_failure(task: &Task, answer: AnswerRef<'_>) -> FailurePlan {
+    let AnswerRef::Program(answer) = answer;
     if answer.trim().is_empty() {
         return FailurePlan::Known(FailureKind::NoCode);
     }
@@ -62,10 +66,11 @@ fn steps(task: &Task, answer: &str) -> Vec<Step> {
     // JSON's escapes are among those of Python's literals.
     let literal = serde_json::Value::from(answer).to_string();
     let mut steps = vec![Step::Run { code: format!("compile({literal}, 'answer', 'exec')") }];
-    if task.interface != Interface::Stdio {
+    let EnvironmentSpec::Program(program) = &task.environment;
+    if program.interface != Interface::Stdio {
         steps.push(Step::Run { code: answer.to_owned() });
-        if is_identifier(&task.entry) {
-            steps.push(Step::Run { code: task.entry.clone() });
+        if is_identifier(&program.entry) {
+            steps.push(Step::Run { code: program.entry.clone() });
         }
     }
     steps

@@ -6,7 +6,7 @@ mod subject;
 use std::path::Path;
 
 use anyhow::Context;
-use gyre_orchestrator::{Cancel, EvaluationReport, Evaluator, ModelKind, Project, RunConfig};
+use gyre_orchestrator::{Cancel, EvaluationReport, Evaluator, Project, RunConfig, Subject};
 use gyre_types::Seed;
 use serde_json::json;
 

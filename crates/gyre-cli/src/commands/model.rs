@@ -166,7 +166,7 @@ fn judge(
     outcome: &EpisodeOutcome,
 ) -> Attempt {
     let AdmittedTask { task, key } = admitted;
-    let answer = &outcome.record.answer;
+    let answer = outcome.record.answer.view();
     let (verdict, detail) = match &outcome.fault {
         Some(fault) => (Verdict::Invalid { reason: fault.clone() }, None),
         None => {

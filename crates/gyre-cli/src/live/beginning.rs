@@ -77,6 +77,7 @@ mod tests {
             curation: CurationConfig::default(),
             gate: None,
             guards: None,
+            collects_only: false,
         };
         RoundState { plan: Some(Box::new(plan)), ..RoundState::default() }
     }

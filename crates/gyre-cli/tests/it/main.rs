@@ -31,9 +31,6 @@ mod model_loop;
 mod model_server;
 mod models;
 mod named_models;
-#[path = "../../../gyre-model/tests/it/server.rs"]
-#[expect(dead_code, reason = "the tests of gyre-model use the rest")]
-mod scripted_server;
 mod openapi;
 #[path = "../../../gyre-sandbox/tests/it/plugin_fixture.rs"]
 mod plugin_fixture;
@@ -45,6 +42,9 @@ mod revoke;
 mod sandboxes;
 mod schedule_pages;
 mod schedules;
+#[path = "../../../gyre-model/tests/it/server.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests of gyre-model use the rest")]
+mod scripted_server;
 mod seals;
 mod serve;
 mod serve_pages;

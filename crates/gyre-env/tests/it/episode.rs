@@ -2,8 +2,8 @@
 
 use gyre_env::{Episode, EpisodeSettings, EpisodeSpec, Event, Need};
 use gyre_types::{
-    Acting, Answer, ChatCompletion, ChatRequest, Digest, FinishReason, GuestOutcome, Message,
-    PolicyRef, Role, RolloutId, Sampling, Seed, Split, Step, StepReport, StopReason, Task,
+    Acting, Answer, ChatCompletion, ChatRequest, Digest, FinishReason, GuestOutcome, InvalidReason,
+    Message, PolicyRef, Role, RolloutId, Sampling, Seed, Split, Step, StepReport, StopReason, Task,
     ToolCall, ToolChoice, Value,
 };
 
@@ -168,9 +168,10 @@ fn a_fault_ends_the_episode_with_what_was_seen() {
     let task = task();
     let (mut episode, _) = begin(&task, Acting::Tools);
     episode.next(runs(0, WRONG, vec![]));
-    assert_eq!(episode.next(Event::Failed("the pool is gone".to_owned())), Need::Nothing);
+    let gone = InvalidReason::Infrastructure { detail: "the pool is gone".to_owned() };
+    assert_eq!(episode.next(Event::Failed(gone.clone())), Need::Nothing);
     let outcome = episode.finish();
-    assert_eq!(outcome.fault.as_deref(), Some("the pool is gone"));
+    assert_eq!(outcome.fault, Some(gone));
     assert_eq!(outcome.record.stop, StopReason::Faulted);
     let told = outcome.record.messages.last().unwrap();
     assert_eq!(told.content, "the program was not run: its session had ended");

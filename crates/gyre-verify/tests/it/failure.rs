@@ -1,6 +1,9 @@
 //! Why answers failed, as real guests show it.
 
-use gyre_types::{Composition, Digest, FailureKind, Interface, Limits, Seed, Split, Task, TaskId};
+use gyre_types::{
+    AnswerRef, Composition, Digest, EnvironmentSpec, FailureKind, Interface, Limits, Message,
+    ProgramSpec, Seed, Split, Task, TaskId,
+};
 use gyre_verify::{ANSWER_BYTES_MAX, FailurePlan, judge_failure, plan_failure};
 
 use crate::corpus::sandbox;
@@ -17,10 +20,13 @@ fn task(interface: Interface) -> Task {
         composition: Composition(vec!["next".to_owned()]),
         skills: Vec::new(),
         split: Split::Test,
-        instruction: "Return the next integer.".to_owned(),
-        entry: "solve".to_owned(),
-        interface,
-        visible: Vec::new(),
+        messages: vec![Message::user("Return the next integer.")],
+        tools: Vec::new(),
+        environment: EnvironmentSpec::Program(ProgramSpec {
+            entry: "solve".to_owned(),
+            interface,
+            visible: Vec::new(),
+        }),
         limits: Limits::default(),
         key_digest: Digest::of(b"a key"),
     }
@@ -28,10 +34,11 @@ fn task(interface: Interface) -> Task {
 
 #[test]
 fn an_answer_is_looked_at_without_being_asked_for_a_case() {
-    let known = |answer: &str| match plan_failure(&task(Interface::Call), answer) {
-        FailurePlan::Known(kind) => Some(kind),
-        FailurePlan::Run(_) => None,
-    };
+    let known =
+        |answer: &str| match plan_failure(&task(Interface::Call), AnswerRef::Program(answer)) {
+            FailurePlan::Known(kind) => Some(kind),
+            FailurePlan::Run(_) => None,
+        };
     assert_eq!(known(""), Some(FailureKind::NoCode));
     assert_eq!(known(" \n\t"), Some(FailureKind::NoCode));
     assert_eq!(known(&"#".repeat(ANSWER_BYTES_MAX + 1)), Some(FailureKind::Crashed));
@@ -60,7 +67,8 @@ fn the_form_is_told_from_the_skill() {
         (Interface::Stdio, "print(int(input()", FailureKind::Syntax),
     ];
     for (interface, answer, expected) in checks {
-        let FailurePlan::Run(job) = plan_failure(&task(interface), answer) else {
+        let FailurePlan::Run(job) = plan_failure(&task(interface), AnswerRef::Program(answer))
+        else {
             panic!("{answer:?} was not run")
         };
         let report = sandbox().execute_one(job).expect("a report");

@@ -76,7 +76,6 @@ pub(crate) fn each_row(
     tasks: &BTreeMap<TaskId, Task>,
     mut push: impl FnMut(RowSource<'_>) -> Result<(), DatasetError>,
 ) -> Result<(), Error> {
-    let tools = gyre_env::program::tools::specs_json();
     for rollouts in rollouts.chunks(ROWS_AT_A_TIME) {
         let found = run.wait(run.store().rollouts_among(run.id(), rollouts))?;
         let parts = found.iter().map(|row| &row.rollout.part);
@@ -97,7 +96,7 @@ pub(crate) fn each_row(
                 judgement: &judgement,
                 verifier_digest,
                 reward,
-                tools: &tools,
+                tools: &gyre_env::tools_json(&task.tools),
             })?;
         }
     }
