@@ -27,8 +27,9 @@ const FACTOR_MAX: f64 = 1.2;
 /// fails where it took too long.
 pub(crate) fn run(tasks_per_wave: usize) -> ExitCode {
     let mut steps = Steps::default();
-    let built =
-        steps.run("build", || command::run(cargo().args(["build", "--release", "--workspace"])));
+    let built = steps.run("build", || {
+        command::run(cargo().args(["build", "--release", "--package", "gyre-cli"]))
+    });
     let folder = std::env::temp_dir().join(format!("gyre-packing-{}", std::process::id()));
     if built.is_some()
         && let Some(gyre) = steps.run("binary", crate::million::gyre)
