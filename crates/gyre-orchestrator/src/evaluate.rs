@@ -100,7 +100,7 @@ impl Evaluator {
                 working(observer, 0, "evaluating", results.len() as u64, total as u64);
                 let specs: Vec<EpisodeSpec<'_>> =
                     batch.iter().map(|task| run.episode(0, *split, &task.task, 0)).collect();
-                let made = attempter.attempt(&model, &settings, &specs);
+                let made = attempter.attempt(&model, &settings, &specs)?;
                 results.extend(self.results(*split, batch, &made));
             }
         }

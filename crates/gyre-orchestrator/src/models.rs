@@ -44,9 +44,20 @@ impl Models {
         Self { settings, logs, slot: None, updates: Updates::default(), loaded: None }
     }
 
-    /// The model last loaded, where it is of this checkpoint.
+    /// The model last loaded, where it is of this checkpoint, and its server lives.
     pub(crate) fn loaded(&self, checkpoint: &CheckpointId) -> Option<Model> {
-        self.loaded.as_ref().filter(|model| model.checkpoint == *checkpoint).cloned()
+        let is_served = self.slot.as_ref().is_none_or(ServerSlot::is_serving);
+        let is_asked_for = |model: &&Model| model.checkpoint == *checkpoint && is_served;
+        self.loaded.as_ref().filter(is_asked_for).cloned()
+    }
+
+    /// Waits until the server has ended by itself, and says how. It waits for ever
+    /// where Gyre started none.
+    pub(crate) async fn server_died(&self) -> String {
+        match &self.slot {
+            Some(slot) => slot.died().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Has a checkpoint act: loads it into the embedded engine, or has a server

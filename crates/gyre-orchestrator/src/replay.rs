@@ -73,7 +73,7 @@ impl<'a> Replayer<'a> {
             seed: stored.seed,
         };
         let settings = self.settings(&stored);
-        let made = self.attempter.attempt(&model, &settings, &[spec]);
+        let made = self.attempter.attempt(&model, &settings, &[spec])?;
         let mut differences = made.first().map_or_else(
             || vec!["no rollout was made".to_owned()],
             |made| differences(&stored, &as_kept(&stored, &made.record)),

@@ -201,6 +201,12 @@ pub enum ServeError {
         /// Its last lines, and where the rest is.
         log: String,
     },
+    /// It ended while it was used.
+    #[error("{how}")]
+    Died {
+        /// What ended it, with its last lines, and where the rest is.
+        how: String,
+    },
     /// It does not answer.
     #[error(
         "the server did not answer {url} with 200 within {seconds} s ({last}); raise \

@@ -175,3 +175,30 @@ fn a_killed_server_or_trainer_ends_the_run_and_a_resumed_one_goes_on() {
         assert_eq!(place.clean(), state, "after {program} was killed at {point}");
     }
 }
+
+/// A server that dies between two requests, or while one is on its way, ends the run
+/// with one message, and no rollout is recorded as lost or failed for it. One that is
+/// being stopped may die.
+#[test]
+fn a_server_that_is_killed_while_it_is_asked_changes_no_result() {
+    let table = Arc::new(Table::of_compose());
+    let (whole, state) = undisturbed(&table, 1);
+    for (point, skipped, ends) in [
+        ("server::ready", 0, true),
+        ("request::sending", 11, true),
+        ("request::answered", 25, true),
+        ("server::stopping", 0, false),
+    ] {
+        let place = place_of(&table, 1);
+        let ran = killed(&place, "relay.py", point, skipped);
+        if ends {
+            ran.fails(32, &["the server was killed by signal 9"]);
+            finished(&run(&mut place.drive()).ok());
+            place.nothing_is_left();
+        } else {
+            finished(&ran.ok());
+        }
+        assert_eq!(place.verdicts(), whole.verdicts(), "killed at {point}");
+        assert_eq!(place.clean(), state, "killed at {point}");
+    }
+}

@@ -111,7 +111,7 @@ impl PieceMaker {
         let tasks: BTreeMap<_, _> = assignment.tasks.iter().filter_map(of_piece).collect();
         let episodes = assignment.episodes(run, &tasks)?;
         let settings = assignment.mode.settings(&run.config);
-        let made = self.attempter.attempt(model, &settings, &episodes);
+        let made = self.attempter.attempt(model, &settings, &episodes)?;
         let reply = Reply::of(&made);
         let records: Vec<_> = made.into_iter().map(|made| made.record).collect();
         let judgement = |row: VerdictRow| Judgement {

@@ -4,6 +4,7 @@ use gyre_env::{EpisodeOutcome, EpisodeSettings, EpisodeSpec};
 use gyre_folder::Folder;
 use gyre_rollout::EpisodeDriver;
 use gyre_sandbox::Sandbox;
+use gyre_train::ServeError;
 use gyre_types::{CheckpointId, Digest};
 
 use crate::cancel::Cancel;
@@ -65,12 +66,17 @@ impl Attempter {
 
     /// Makes rollouts, in the order of their specs, and once more those that the
     /// infrastructure failed at. A rollout keeps its identity over both.
+    ///
+    /// # Errors
+    ///
+    /// When the server that Gyre started for the model ends meanwhile: nothing that was
+    /// attempted is worth recording then, since it is attempted again as it was.
     pub(crate) fn attempt(
         &self,
         model: &Model,
         settings: &EpisodeSettings,
         specs: &[EpisodeSpec<'_>],
-    ) -> Vec<EpisodeOutcome> {
+    ) -> Result<Vec<EpisodeOutcome>, Error> {
         let driver = EpisodeDriver {
             model: &*model.client,
             sandbox: &self.sandbox,
@@ -79,12 +85,23 @@ impl Attempter {
         };
         let mut made: Vec<Option<EpisodeOutcome>> = vec![None; specs.len()];
         let first = driver.run(specs.iter().cloned(), |at, outcome| made[at] = Some(outcome));
-        self.project.wait(first);
+        self.project.wait(self.while_served(first))?;
         let has_failed = |at: &usize| made[*at].as_ref().is_none_or(|made| made.fault.is_some());
         let failed: Vec<usize> = (0..specs.len()).filter(has_failed).collect();
         let again = failed.iter().map(|at| specs[*at].clone());
-        self.project.wait(driver.run(again, |nth, outcome| made[failed[nth]] = Some(outcome)));
+        let again = driver.run(again, |nth, outcome| made[failed[nth]] = Some(outcome));
+        self.project.wait(self.while_served(again))?;
         // Each episode ends.
-        made.into_iter().flatten().collect()
+        Ok(made.into_iter().flatten().collect())
+    }
+
+    /// Waits for episodes, as long as the server lives: against one that is gone, each
+    /// would try for minutes to be answered.
+    async fn while_served(&self, episodes: impl Future<Output = ()>) -> Result<(), Error> {
+        tokio::select! {
+            biased;
+            how = self.models.server_died() => Err(ServeError::Died { how }.into()),
+            () = episodes => Ok(()),
+        }
     }
 }

@@ -72,7 +72,7 @@ impl Sampler<'_> {
                 let find = || weights_of(&run.project, run.id(), checkpoint);
                 let model = self.attempter.model(checkpoint, find, &run.cancel)?;
                 let settings = assignment.mode.settings(&run.config);
-                self.attempter.attempt(&model, &settings, &episodes)
+                self.attempter.attempt(&model, &settings, &episodes)?
             }
         };
         store_part(run, (assignment.round, &batch.name()), &tasks, made)

@@ -93,7 +93,7 @@ impl VerifierCheck<'_> {
             made.iter().map(|canary| run.canary_episode(round, &canary.shown)).collect();
         let count = episodes.len() as u64;
         working(self.observer, round, "attempting impossible tasks", 0, count);
-        let attempts = self.attempter.attempt(&model, &settings, &episodes);
+        let attempts = self.attempter.attempt(&model, &settings, &episodes)?;
         drop(episodes);
         let usage = run.usage(attempts.iter().map(|attempt| &attempt.record));
         Ok((judge_canaries(run, (round, champion), made, attempts)?, usage))
