@@ -17,6 +17,7 @@ use crate::progress::{Observer, Progress};
 use crate::project::Project;
 use crate::run::attempts::attempter::Attempter;
 use crate::run::attempts::phase::open_phase;
+use crate::run::attempts::pipeline::Pipeline;
 use crate::run::attempts::sample::Sampler;
 use crate::run::budget::{
     RoundLimit, failed, give_up, model_budget_spent, over_budget, within_budget,
@@ -37,7 +38,7 @@ use crate::run::tasks::generate::TaskGenerator;
 use crate::run::tasks::store::TaskStore;
 use crate::run::train::candidate::CandidateMaker;
 use crate::run::verdicts::check::VerifierCheck;
-use crate::run::verdicts::verify::verify;
+use crate::run::verdicts::verify::{VerdictSource, verify};
 use crate::stored;
 use crate::summary::RunSummary;
 use crate::worker_settings::WorkerMode;
@@ -48,6 +49,8 @@ pub struct Runner<'o> {
     log: EventLog,
     tasks: TaskStore,
     attempter: Attempter,
+    /// The rollouts that this process makes.
+    pipeline: Pipeline,
     /// The workers that make its rollouts, once they were asked to.
     fleet: Option<Fleet>,
     /// What a round may cost; nothing outside a schedule.
@@ -135,6 +138,7 @@ impl<'o> Runner<'o> {
             log,
             tasks: TaskStore::default(),
             attempter,
+            pipeline: Pipeline::default(),
             fleet: None,
             limit: None,
             // What an earlier process owes is looked for at once.
@@ -261,6 +265,7 @@ impl<'o> Runner<'o> {
             let entry = within_budget(&self.run, self.limit.as_ref(), &state, entry)?;
             state = self.record(round, &state, entry)?;
         }
+        self.pipeline.stop();
         self.hand_over()?;
         // After the last round there is no next one to sweep what a killed process
         // left of it.
@@ -291,7 +296,6 @@ impl<'o> Runner<'o> {
     ) -> Result<LogEntry, Error> {
         let _stage = tracing::info_span!("stage", otel.name = action.name(), ?action).entered();
         tracing::debug!("executing");
-        let has_workers = self.fleet.is_some();
         let (run, tasks) = (&self.run, &mut self.tasks);
         match action {
             Action::Plan => plan(run, round),
@@ -300,7 +304,13 @@ impl<'o> Runner<'o> {
             }
             Action::OpenPhase(phase) => open_phase(run, tasks, state, phase),
             Action::RollOut(at) => self.sampler().roll_out(state, at),
-            Action::Verify(at) => verify(run, tasks, has_workers, state, at),
+            Action::Verify(at) => {
+                let mut source = match self.fleet {
+                    Some(_) => VerdictSource::Workers,
+                    None => VerdictSource::Pipeline(&mut self.pipeline),
+                };
+                verify(run, tasks, &mut source, state, at)
+            }
             Action::Check => {
                 let attempter = &mut self.attempter;
                 VerifierCheck { run, tasks, attempter, observer: self.observer }.check(state)
@@ -361,6 +371,7 @@ impl<'o> Runner<'o> {
             run: &self.run,
             tasks: &mut self.tasks,
             attempter: &mut self.attempter,
+            pipeline: &mut self.pipeline,
             fleet: self.fleet.as_mut(),
             observer: self.observer,
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 use gyre_env::{Episode, EpisodeOutcome, EpisodeSettings, EpisodeSpec, Event, Need};
 use gyre_model::ModelClient;
 use gyre_sandbox::{Sandbox, SandboxError, Session, SessionSpec};
@@ -20,6 +20,9 @@ pub struct EpisodeDriver<'a> {
     pub settings: EpisodeSettings,
     /// Episodes on their way at one time. Changes no result.
     pub in_flight_max: usize,
+    /// How often an episode that a fault ended is driven again, from its beginning. It
+    /// keeps its identity and its seed.
+    pub repeats_max: u32,
 }
 
 impl EpisodeDriver<'_> {
@@ -30,15 +33,35 @@ impl EpisodeDriver<'_> {
     pub async fn run(
         &self,
         specs: impl IntoIterator<Item = EpisodeSpec<'_>>,
+        ended: impl FnMut(usize, EpisodeOutcome),
+    ) {
+        self.run_stream(stream::iter(specs), ended).await;
+    }
+
+    /// As [`run`](Self::run), with episodes that may have to be waited for: one begins
+    /// once there is room for it and the stream gives it.
+    pub async fn run_stream<'s>(
+        &self,
+        specs: impl Stream<Item = EpisodeSpec<'s>>,
         mut ended: impl FnMut(usize, EpisodeOutcome),
     ) {
-        let drive = |(at, spec)| async move { (at, self.drive(spec).await) };
-        let mut running = stream::iter(specs.into_iter().enumerate())
-            .map(drive)
-            .buffer_unordered(self.in_flight_max.max(1));
+        let drive = |(at, spec)| async move { (at, self.drive_to_end(spec).await) };
+        let running = specs.enumerate().map(drive).buffer_unordered(self.in_flight_max.max(1));
+        let mut running = std::pin::pin!(running);
         while let Some((at, outcome)) = running.next().await {
             ended(at, outcome);
         }
+    }
+
+    async fn drive_to_end(&self, spec: EpisodeSpec<'_>) -> EpisodeOutcome {
+        let mut outcome = self.drive(spec.clone()).await;
+        for _ in 0..self.repeats_max {
+            if outcome.fault.is_none() {
+                break;
+            }
+            outcome = self.drive(spec.clone()).await;
+        }
+        outcome
     }
 
     async fn drive(&self, spec: EpisodeSpec<'_>) -> EpisodeOutcome {

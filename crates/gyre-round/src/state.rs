@@ -80,9 +80,10 @@ pub enum Stage {
     Unplanned,
     /// The plan is fixed and tasks are being generated.
     Generating,
-    /// Rollouts of the last opened phase are being sampled (or the next phase is to be opened).
+    /// Rollouts of the last opened phase are being sampled and judged, wave by wave (or
+    /// the next phase is to be opened).
     RollingOut,
-    /// Rollouts of the last opened phase are being judged.
+    /// All rollouts of the last opened phase are sampled; some are still to be judged.
     Verifying,
     /// Those who judge are being checked.
     Checking,
@@ -288,10 +289,16 @@ impl RoundState {
         match &self.stage {
             Stage::Unplanned => vec![Action::Plan],
             Stage::Generating => vec![Action::GenerateTasks],
-            Stage::RollingOut => match self.waves_missing(&self.rolled_out) {
-                waves if waves.is_empty() => vec![Action::OpenPhase(self.phases.len() as u32)],
-                waves => waves.into_iter().map(Action::RollOut).collect(),
-            },
+            Stage::RollingOut => {
+                let unjudged = self.rolled_out.difference(&self.verified).copied();
+                let missing = self.waves_missing(&self.rolled_out).into_iter();
+                let actions: Vec<_> =
+                    unjudged.map(Action::Verify).chain(missing.map(Action::RollOut)).collect();
+                match actions.is_empty() {
+                    true => vec![Action::OpenPhase(self.phases.len() as u32)],
+                    false => actions,
+                }
+            }
             Stage::Verifying => {
                 self.waves_missing(&self.verified).into_iter().map(Action::Verify).collect()
             }
@@ -330,7 +337,10 @@ impl RoundState {
                 self.lose(Split::Train, *faulted);
                 self.usage = self.usage.plus(*usage);
             }
-            (Stage::Verifying, RoundEvent::WaveVerified { at, counts, rechecked, faulted }) => {
+            (
+                Stage::RollingOut | Stage::Verifying,
+                RoundEvent::WaveVerified { at, counts, rechecked, faulted },
+            ) => {
                 self.verify(*at, *counts)?;
                 self.rechecked = self.rechecked.plus(*rechecked);
                 self.lose(Split::Train, *faulted);
@@ -435,7 +445,8 @@ impl RoundState {
     }
 
     fn verify(&mut self, at: WaveIndex, counts: VerdictCounts) -> Result<(), &'static str> {
-        if !self.waves_missing(&self.verified).contains(&at) {
+        let is_rolled_out = self.rolled_out.contains(&at);
+        if !is_rolled_out || !self.waves_missing(&self.verified).contains(&at) {
             return Err("that wave is not outstanding");
         }
         self.verified.insert(at);

@@ -8,8 +8,8 @@ use gyre_types::{
 };
 use gyre_verify::{GradingKey, ProgramKey, same};
 
-use crate::family::SourceKind;
 use crate::guest::{Execute, run_jobs};
+use crate::manifest::SourceKind;
 use crate::{Reason, Refusal, TaskError};
 
 /// Calls a program for all its cases within one step. The family's programs are

@@ -7,12 +7,12 @@ use gyre_verify::Verifier;
 
 use crate::admit::{Draft, admit_all};
 use crate::admit_judged::{Stubs, admit_judged};
+use crate::admitted::{
+    ATTEMPTS_MAX, AdmissionReport, AdmittedTask, Origin, Seen, TaskRequest, assemble,
+};
 use crate::contract::{Composed, read_composed, read_generated};
 use crate::family::FamilySource;
 use crate::gates::{require_stub_fails, require_substance, require_unseen};
-use crate::generate::{
-    ATTEMPTS_MAX, AdmissionReport, AdmittedTask, Origin, Seen, TaskRequest, assemble,
-};
 use crate::guest::{Execute, Function, Generator, explain};
 use crate::static_tasks::StaticTask;
 use crate::{Family, Reason, Refusal, TaskError, split_of};

@@ -6,9 +6,10 @@ use gyre_types::{Digest, SandboxJob, SandboxReport, Seed, Value, Verdict};
 use gyre_verify::{GradingKey, ProgramSubmission, Submission, SubmissionKind, Verifier};
 use serde::Serialize;
 
+use crate::admitted::{AdmittedTask, TaskRequest};
 use crate::attempt::Sampled;
 use crate::family::FamilySource;
-use crate::generate::{AdmittedTask, TaskRequest, generate_sampled, stringify};
+use crate::generate::{generate_sampled, stringify};
 use crate::guest::Execute;
 use crate::{Family, Reason, TaskError};
 

@@ -11,10 +11,10 @@ use gyre_verify::{Comparison, Equality, FloatTolerance, GradingKey, Submission, 
 use serde::Deserialize;
 
 use crate::contract::{case, require_content, require_entry};
-use crate::family::{Difficulty, FamilyManifest, SourceKind, require_family_name};
 use crate::gates::require_stub_fails;
 use crate::generate::stringify;
 use crate::guest::{Execute, run_jobs};
+use crate::manifest::{Difficulty, FamilyManifest, SourceKind, require_family_name};
 use crate::{AdmittedTask, Reason, Refusal, StaticTask, TaskError};
 
 /// Hidden cases kept of one problem: some tests call in a loop of hundreds,

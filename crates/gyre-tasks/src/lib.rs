@@ -19,6 +19,7 @@
 
 mod admit;
 mod admit_judged;
+mod admitted;
 mod attempt;
 mod check;
 mod contract;
@@ -28,18 +29,20 @@ mod gates;
 mod generate;
 mod guest;
 mod humaneval;
+mod manifest;
 mod scaffold;
 mod static_tasks;
 mod task_file;
 
+pub use admitted::{
+    ATTEMPTS_MAX, AdmissionReport, AdmittedTask, KnownTasks, TaskRequest, split_of, task_digest,
+};
 pub use check::{CheckPlan, CheckReport, LevelReport, check_family};
 pub use error::{Reason, Refusal, TaskError};
-pub use family::{Difficulty, Family, FamilyManifest, FamilySource, FamilySummary, load_all};
-pub use generate::{
-    ATTEMPTS_MAX, AdmissionReport, AdmittedTask, Generation, KnownTasks, TaskRequest,
-    generate_tasks, split_of, task_digest,
-};
+pub use family::{Family, FamilySource, FamilySummary, load_all};
+pub use generate::{Generation, generate_tasks};
 pub use humaneval::{Import, import_humaneval};
+pub use manifest::{Difficulty, FamilyManifest};
 pub use scaffold::scaffold;
 pub use static_tasks::StaticTask;
 pub use task_file::{TASK_FILE_FORMAT, TaskFile, WrittenVerifier};

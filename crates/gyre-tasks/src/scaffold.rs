@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::TaskError;
-use crate::family::require_family_name;
+use crate::manifest::require_family_name;
 
 const MANIFEST: &str = include_str!("scaffold/family.toml");
 const GENERATOR: &str = include_str!("scaffold/generate.py");

@@ -4,9 +4,9 @@ use gyre_types::{Case, Composition, Seed};
 use gyre_verify::{Comparison, VerifierKind};
 use serde::{Deserialize, Serialize};
 
+use crate::admitted::{AdmittedTask, Origin, assemble};
 use crate::contract::{Content, require_content};
-use crate::family::FamilyManifest;
-use crate::generate::{AdmittedTask, Origin, assemble};
+use crate::manifest::FamilyManifest;
 
 /// A task that is written down: one line of a family's `tasks.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Content, require_content};
-use crate::family::declared_verifier;
+use crate::manifest::declared_verifier;
 use crate::{AdmittedTask, Family, TaskError, task_digest};
 
 /// The version of the format that is written.

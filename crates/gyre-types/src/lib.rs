@@ -16,6 +16,7 @@ mod identity;
 mod interface;
 mod json;
 mod limits;
+mod message;
 mod reasoning;
 mod rollout;
 mod sandbox;
@@ -37,11 +38,9 @@ pub use identity::Identity;
 pub use interface::Interface;
 pub use json::{JsonError, StoredError, from_stored, is_of_first_version, to_json, to_stored};
 pub use limits::{Limits, WorkspaceLimits};
+pub use message::{FinishReason, Message, Role, Sampling, ToolCall};
 pub use reasoning::{SplitText, split_reasoning};
-pub use rollout::{
-    Acting, FinishReason, Message, PolicyRef, Purpose, Role, RolloutRecord, Sampling, StopReason,
-    ToolCall, TurnRecord,
-};
+pub use rollout::{Acting, PolicyRef, Purpose, RolloutRecord, StopReason, TurnRecord};
 pub use sandbox::{
     Executor, GuestException, GuestOutcome, SandboxJob, SandboxReport, Step, StepReport,
 };

@@ -297,8 +297,8 @@ fn rollouts(sandbox: &Sandbox, tasks: &[AdmittedTask]) -> anyhow::Result<Figure>
         .collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (passed, seconds) = timed(|| {
-        let in_flight_max = IN_FLIGHT;
-        let driver = EpisodeDriver { model: &model, sandbox, settings, in_flight_max };
+        let (in_flight_max, repeats_max) = (IN_FLIGHT, 0);
+        let driver = EpisodeDriver { model: &model, sandbox, settings, in_flight_max, repeats_max };
         let mut made: Vec<Option<EpisodeOutcome>> = vec![None; specs.len()];
         runtime.block_on(driver.run(specs, |at, outcome| made[at] = Some(outcome)));
         let submissions: Vec<_> = tasks

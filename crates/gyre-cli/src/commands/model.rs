@@ -151,7 +151,8 @@ fn attempt(
         sample: 0,
         seed: task.seed,
     };
-    let driver = EpisodeDriver { model: client, sandbox, settings, in_flight_max: 1 };
+    let driver =
+        EpisodeDriver { model: client, sandbox, settings, in_flight_max: 1, repeats_max: 0 };
     let mut ended = None;
     runtime.block_on(driver.run([spec], |_, outcome| ended = Some(outcome)));
     ended.ok_or_else(|| anyhow::anyhow!("the episode gave no outcome; report this as a bug"))

@@ -9,7 +9,7 @@ use super::event_log::LogEntry;
 use super::recorded::planned;
 use super::verdicts::judge::{Judge, count, count_faults};
 use super::verdicts::recheck::recheck;
-use super::verdicts::verify::{taking, verdicts};
+use super::verdicts::verify::{VerdictSource, taking, verdicts};
 use crate::error::Error;
 use crate::progress::working;
 
@@ -32,8 +32,11 @@ pub(crate) fn evaluate(
     working(sampler.observer, round, what, 0, set.tasks.len() as u64);
     let stored = sampler.sample(state, batch)?;
     let judge = Judge { run, set: &set };
-    let has_workers = sampler.fleet.is_some();
-    let verdicts = verdicts(&judge, has_workers, (round, batch), &stored.records)?;
+    let mut source = match sampler.fleet {
+        Some(_) => VerdictSource::Workers,
+        None => VerdictSource::Pipeline(sampler.pipeline),
+    };
+    let verdicts = verdicts(&judge, &mut source, (round, batch), &stored.records)?;
     let recheck = recheck(&judge, plan, &stored.records, &verdicts, true)?;
     let counts = recheck.correct(count(&stored.records, &verdicts));
     let rechecked = recheck.rechecked;

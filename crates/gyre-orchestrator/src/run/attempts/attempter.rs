@@ -14,6 +14,9 @@ use crate::policy_settings::ModelSettings;
 use crate::project::Project;
 use crate::weights::Weights;
 
+/// How often an episode is driven again that a fault of the model or the sandbox ended.
+pub(crate) const REPEATS_MAX: u32 = 1;
+
 /// Attempts tasks with the models of one run, in one sandbox.
 pub(crate) struct Attempter {
     project: Project,
@@ -64,8 +67,8 @@ impl Attempter {
         self.models.policy_digest(&self.project, checkpoint, weights)
     }
 
-    /// Makes rollouts, in the order of their specs, and once more those that the
-    /// infrastructure failed at. A rollout keeps its identity over both.
+    /// Makes rollouts, in the order of their specs, and at once again those that a fault
+    /// ended. A rollout keeps its identity over both.
     ///
     /// # Errors
     ///
@@ -82,26 +85,29 @@ impl Attempter {
             sandbox: &self.sandbox,
             settings: *settings,
             in_flight_max: model.episodes_max,
+            repeats_max: REPEATS_MAX,
         };
         let mut made: Vec<Option<EpisodeOutcome>> = vec![None; specs.len()];
-        let first = driver.run(specs.iter().cloned(), |at, outcome| made[at] = Some(outcome));
-        self.project.wait(self.while_served(first))?;
-        let has_failed = |at: &usize| made[*at].as_ref().is_none_or(|made| made.fault.is_some());
-        let failed: Vec<usize> = (0..specs.len()).filter(has_failed).collect();
-        let again = failed.iter().map(|at| specs[*at].clone());
-        let again = driver.run(again, |nth, outcome| made[failed[nth]] = Some(outcome));
-        self.project.wait(self.while_served(again))?;
+        let driven = driver.run(specs.iter().cloned(), |at, outcome| made[at] = Some(outcome));
+        self.project.wait(self.while_served(driven))?;
         // Each episode ends.
         Ok(made.into_iter().flatten().collect())
     }
 
     /// Waits for episodes, as long as the server lives: against one that is gone, each
     /// would try for minutes to be answered.
-    async fn while_served(&self, episodes: impl Future<Output = ()>) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::Died`].
+    pub(crate) async fn while_served<T>(
+        &self,
+        episodes: impl Future<Output = T>,
+    ) -> Result<T, Error> {
         tokio::select! {
             biased;
             how = self.models.server_died() => Err(ServeError::Died { how }.into()),
-            () = episodes => Ok(()),
+            ended = episodes => Ok(ended),
         }
     }
 }

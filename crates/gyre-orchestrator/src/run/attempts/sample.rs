@@ -5,7 +5,7 @@ use gyre_round::{RoundEvent, RoundState, WaveIndex};
 use super::assignment::{Assignment, Batch};
 use super::attempter::Attempter;
 use super::part_file::{StoredPart, store_part};
-use crate::checkpoints::weights_of;
+use super::pipeline::{Making, Pipeline};
 use crate::error::Error;
 use crate::progress::Observer;
 use crate::run::context::RunContext;
@@ -20,6 +20,7 @@ pub(crate) struct Sampler<'a> {
     pub(crate) run: &'a RunContext,
     pub(crate) tasks: &'a mut TaskStore,
     pub(crate) attempter: &'a mut Attempter,
+    pub(crate) pipeline: &'a mut Pipeline,
     pub(crate) fleet: Option<&'a mut Fleet>,
     pub(crate) observer: &'a mut dyn Observer,
 }
@@ -61,18 +62,16 @@ impl Sampler<'_> {
         let run = self.run;
         let assignment = Assignment::of(run, self.tasks, state, batch)?;
         let tasks = load_tasks(run, assignment.tasks_round(), assignment.purpose)?;
-        let episodes = assignment.episodes(run, &tasks)?;
         let made = match &mut self.fleet {
             Some(fleet) => {
+                let episodes = assignment.episodes(run, &tasks)?;
                 let (tasks, observer) = (&mut *self.tasks, &mut *self.observer);
                 Gathering { run, fleet, tasks, observer }.gather(state, batch, &episodes)?
             }
             None => {
-                let checkpoint = &assignment.checkpoint;
-                let find = || weights_of(&run.project, run.id(), checkpoint);
-                let model = self.attempter.model(checkpoint, find, &run.cancel)?;
-                let settings = assignment.mode.settings(&run.config);
-                self.attempter.attempt(&model, &settings, &episodes)?
+                let (tasks, attempter) = (&mut *self.tasks, &mut *self.attempter);
+                let mut making = Making { run, tasks, attempter };
+                self.pipeline.make(&mut making, state, (batch, &assignment))?
             }
         };
         store_part(run, (assignment.round, &batch.name()), &tasks, made)

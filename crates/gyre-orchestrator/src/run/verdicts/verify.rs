@@ -10,14 +10,14 @@ use crate::error::Error;
 use crate::layout::wave_part;
 use crate::run::attempts::assignment::Batch;
 use crate::run::attempts::part_file::read_records;
+use crate::run::attempts::pipeline::Pipeline;
 use crate::run::context::RunContext;
 use crate::run::event_log::LogEntry;
 use crate::run::fleet::deliveries::delivered_verdicts;
 use crate::run::recorded::planned;
 use crate::run::tasks::store::TaskStore;
 
-/// Verifies the rollouts of a wave. `has_workers` says whether workers may have
-/// judged them already.
+/// Verifies the rollouts of a wave, unless workers or the pipeline judged them already.
 ///
 /// # Errors
 ///
@@ -26,7 +26,7 @@ use crate::run::tasks::store::TaskStore;
 pub(crate) fn verify(
     run: &RunContext,
     tasks: &mut TaskStore,
-    has_workers: bool,
+    source: &mut VerdictSource<'_>,
     state: &RoundState,
     at: WaveIndex,
 ) -> Result<LogEntry, Error> {
@@ -35,7 +35,7 @@ pub(crate) fn verify(
     let records = read_records(run, round, &wave_part(at.phase, at.wave))?;
     let set = tasks.set(run, round, Split::Train)?;
     let judge = Judge { run, set: &set };
-    let verdicts = verdicts(&judge, has_workers, (round, batch), &records)?;
+    let verdicts = verdicts(&judge, source, (round, batch), &records)?;
     let is_first = state.counts.passed == 0 && state.rechecked.is_none();
     let recheck = recheck(&judge, plan, &records, &verdicts, is_first)?;
     let counts = recheck.correct(count(&records, &verdicts));
@@ -49,26 +49,37 @@ pub(crate) fn verify(
     Ok(taking(entry, round, batch))
 }
 
-/// The verdicts on a batch's rollouts: those of the workers who made them, or our own.
+/// Who may have judged rollouts already.
+pub(crate) enum VerdictSource<'a> {
+    /// Workers, who made them.
+    Workers,
+    /// This process, as they ended.
+    Pipeline(&'a mut Pipeline),
+}
+
+/// The verdicts on a batch's rollouts: those of whoever made them, or where there are
+/// none, after a crash or of a batch that no worker made, new ones.
 ///
 /// # Errors
 ///
 /// When the store fails, or a verifier's fault stops the run.
 pub(crate) fn verdicts(
     judge: &Judge<'_>,
-    has_workers: bool,
+    source: &mut VerdictSource<'_>,
     batch: (u32, Batch),
     records: &[RolloutRecord],
 ) -> Result<Vec<VerdictRow>, Error> {
-    let delivered =
-        if has_workers { delivered_verdicts(judge.run, judge, batch, records)? } else { None };
-    match delivered {
-        Some(verdicts) => {
-            judge.stop_on_fault(records, &verdicts)?;
-            Ok(verdicts)
+    let judged = match source {
+        VerdictSource::Workers => {
+            let delivered = delivered_verdicts(judge.run, judge, batch, records)?;
+            if let Some(verdicts) = &delivered {
+                judge.stop_on_fault(records, verdicts)?;
+            }
+            delivered
         }
-        None => judge.judge(records),
-    }
+        VerdictSource::Pipeline(pipeline) => pipeline.verdicts(judge, records)?,
+    };
+    judged.map_or_else(|| judge.judge(records), Ok)
 }
 
 /// Has the commit that records a batch's verdicts take the batch from the workers:
