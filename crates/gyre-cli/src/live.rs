@@ -313,7 +313,7 @@ fn told(event: &RoundEvent, state: &RoundState, beginning: &Beginning) -> Option
             let admitted = admitted.collect::<Vec<_>>().join(", ");
             Some(format!("tasks admitted: {admitted} ({refused} proposals refused)"))
         }
-        RoundEvent::WaveVerified { .. } if state.stage.name() != "verifying" => {
+        RoundEvent::WaveVerified { .. } if state.are_waves_judged() => {
             let counts = state.counts;
             let (rollouts, tokens) = (state.rollouts, output::count(state.tokens));
             let rate = counts.pass_rate().map_or("none".to_owned(), output::percent);

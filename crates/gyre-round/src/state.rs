@@ -283,6 +283,11 @@ impl RoundState {
         self.faulted.iter().find_map(|(part, lost)| bound.check(*part, *lost, made(part)))
     }
 
+    /// Whether every wave of the phases opened so far is sampled and judged.
+    pub fn are_waves_judged(&self) -> bool {
+        self.rolled_out == self.verified && self.waves_missing(&self.rolled_out).is_empty()
+    }
+
     /// What is to be done, in the order in which it is best done. Empty exactly
     /// when the round is over.
     pub fn outstanding(&self) -> Vec<Action> {
