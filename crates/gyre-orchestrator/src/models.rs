@@ -6,9 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gyre_folder::Folder;
-use gyre_model::{ModelClient, OpenAi, OpenAiConfig, Secret};
+use gyre_model::{
+    ModelClient, ModelIdentity, OpenAi, OpenAiConfig, Recorded, RecordedCompletion, Secret,
+};
 use gyre_train::{ServerSlot, Target, UpdateConfig};
-use gyre_types::{CheckpointId, Digest};
+use gyre_types::{
+    ChatCompletion, CheckpointId, Digest, FinishReason, Message, Role, RolloutRecord, TurnRecord,
+};
 
 use crate::cancel::Cancel;
 use crate::engine;
@@ -35,6 +39,37 @@ pub(crate) struct Model {
     checkpoint: CheckpointId,
     pub(crate) client: Arc<dyn ModelClient>,
     pub(crate) episodes_max: usize,
+}
+
+impl Model {
+    /// Answers one rollout's turns as they were answered, whoever the model was: no
+    /// server gives the same answers a second time for sure.
+    pub(crate) fn recorded(checkpoint: &CheckpointId, record: &RolloutRecord) -> Self {
+        let said = record.messages.iter().filter(|message| message.role == Role::Assistant);
+        let completion = |(turn, message): (&TurnRecord, &Message)| ChatCompletion {
+            reasoning: turn.reasoning.clone(),
+            finish: turn.finish,
+            prompt_tokens: turn.prompt_tokens.clone(),
+            tokens: turn.tokens.clone(),
+            logprobs: turn.logprobs.clone(),
+            usage: turn.usage,
+            model: turn.model.clone(),
+            ..ChatCompletion::of(message.clone())
+        };
+        // The environment's own turns are asked of no model.
+        let is_models = |(turn, _): &(&TurnRecord, &Message)| turn.finish != FinishReason::Rule;
+        let completions = record.turns.iter().zip(said).filter(is_models).map(completion);
+        let completions = completions
+            .map(|completion| RecordedCompletion { request: None, completion })
+            .collect();
+        let identity = ModelIdentity {
+            name: checkpoint.to_string(),
+            checkpoint: record.policy.checkpoint.clone(),
+            digest: record.policy.digest,
+        };
+        let client = Arc::new(Recorded::new(identity, completions));
+        Self { checkpoint: checkpoint.clone(), client, episodes_max: 1 }
+    }
 }
 
 impl Models {

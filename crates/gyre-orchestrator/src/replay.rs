@@ -54,8 +54,9 @@ impl<'a> Replayer<'a> {
         Self { project, run, sandbox, config, attempter, verifiers: BTreeMap::new() }
     }
 
-    /// Runs a rollout again from its seed and checkpoint, judges it again, and
-    /// compares with what is stored.
+    /// Runs a rollout again, judges it again, and compares with what is stored. The
+    /// embedded model acts from its checkpoint and seed; what a server answered is taken
+    /// from the record.
     ///
     /// # Errors
     ///
@@ -145,6 +146,9 @@ impl<'a> Replayer<'a> {
             what: record.id.to_string(),
             why: "its policy has no checkpoint, so it cannot be replayed".to_owned(),
         })?;
+        if self.config.model.is_server() {
+            return Ok(Model::recorded(id, record));
+        }
         let (project, run) = (self.project, self.run);
         let find = || weights_of(project, run, id);
         self.attempter.model(id, find, &Cancel::default())

@@ -190,6 +190,16 @@ fn a_tiny_model_goes_round_a_real_server_and_a_real_trainer() {
     let verdicts = sql(&data, "SELECT DISTINCT verdict FROM verdicts ORDER BY verdict");
     assert_eq!(verdicts.lines().collect::<Vec<_>>(), ["fail", "pass"], "none may be invalid");
     failures_say_why(&data);
+    for round in rounds {
+        let usage = &round["usage"];
+        let [requests, sampled] = [&usage["requests"], &usage["tokens"]["completion"]];
+        assert!(requests.as_u64().unwrap() >= 128 && sampled.as_u64().unwrap() > 0, "{usage:#}");
+    }
+    // The server is gone, and its recorded answers give the same episodes again.
+    let replayed = run(tiny.gyre().args(["replay", "--sample", "100", "--json"])).ok();
+    tiny.nothing_is_left();
+    assert_eq!(replayed.json_lines().len(), 100, "{replayed:#?}");
+    assert!(replayed.json_lines().iter().all(|replay| replay["identical"] == true));
 }
 
 /// Each failed rollout says for which case it failed and why, and form is told from

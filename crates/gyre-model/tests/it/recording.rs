@@ -8,8 +8,10 @@ async fn a_recording_answers_what_was_asked_and_nothing_else() {
     let server = Server::always(ok(&completion("hi"))).await;
     let client = server.client(server.config()).await;
     let answered = client.complete(request()).await.expect("a completion");
-    let recorded =
-        RecordedCompletion { request: request_digest(&request()), completion: answered.clone() };
+    let recorded = RecordedCompletion {
+        request: Some(request_digest(&request())),
+        completion: answered.clone(),
+    };
     let stored = serde_json::to_string(&recorded).expect("JSON");
     let recorded: RecordedCompletion = serde_json::from_str(&stored).expect("what was written");
 
