@@ -1,5 +1,7 @@
 //! What is published, in the hands of the tools that people train with.
 
+mod smollm2;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,8 +12,8 @@ use crate::step::Steps;
 
 /// Has TRL train two steps on each view of a small run's dataset; has a tiny model
 /// served, trained by TRL and served again; sends recorded conversations to three
-/// servers; and has the settings of the recipes
-/// that need a GPU checked by the programs that they are for.
+/// servers; has the settings of the recipes that need a GPU checked by the programs
+/// that they are for; and runs a round of SmolLM2.
 pub(crate) fn run() -> ExitCode {
     let mut steps = Steps::default();
     let python = steps.run("python", setup::python);
@@ -29,10 +31,16 @@ pub(crate) fn run() -> ExitCode {
             let work = folder.join("conversations");
             steps.run("conversations", || conversations(python, &example, &work));
         }
-        if let Some(gyre) = gyre
-            && steps.run("run", || small_run(&gyre, &folder)).is_some()
+        if let Some(gyre) = &gyre
+            && steps.run("run", || small_run(gyre, &folder)).is_some()
         {
             steps.run("train", || train(python, &folder));
+        }
+        if let Some(gyre) = &gyre
+            && let Some(model) = steps.run("model", || setup::model(python))
+        {
+            let work = folder.join("smollm2");
+            steps.run("smollm2", || smollm2::short_form(gyre, python, &model, &work));
         }
     }
     steps.run("clean up", || match fs::remove_dir_all(&folder) {
