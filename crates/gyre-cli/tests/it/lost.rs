@@ -28,7 +28,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         rule = rules.read_text().split()
         refused = ("sampled" if asked["temperature"] > 0 else "greedy") in rule
-        if refused and ("half" not in rule or asked["seed"] % 2):
+        # Whether it answers at all is asked before the first task.
+        is_task = asked["messages"][-1]["content"] != "Say hello."
+        if is_task and refused and ("half" not in rule or asked["seed"] % 2):
             return self.answer(400, {"error": {"message": "out of memory"}})
         message = {"role": "assistant", "content": "I would rather not."}
         choice = {"message": message, "finish_reason": "stop"}

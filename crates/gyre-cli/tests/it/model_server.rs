@@ -203,6 +203,7 @@ difficulty_start = 1
 weight = 1
 
 [rollout]
+invalid_share_max = 0.5
 tasks_per_round = 12
 samples = 2
 extra_samples = 0

@@ -26,7 +26,7 @@ enum Model {
 /// The task of the check, and its solution.
 fn reference(data: &Path) -> String {
     let task = on(data, ["task", "show", "compose", "--json"]).ok().json();
-    text(&task["key"], "reference").to_owned()
+    text(&task["key"]["program"], "reference").to_owned()
 }
 
 fn answer(model: Model, reference: &str, request: &Received) -> Act {

@@ -6,6 +6,7 @@ use gyre_lineage::VerdictRow;
 use gyre_round::{LostRollouts, RoundEvent, RoundState, step};
 use gyre_types::{InvalidReason, Verdict};
 
+use super::budget::give_up;
 use super::context::RunContext;
 use super::event_log::LogEntry;
 use crate::error::Error;
@@ -38,7 +39,7 @@ pub(crate) fn lost_too_many(
         rollouts: reason.rollouts,
     });
     let cause = why(&lost, commonest.as_ref());
-    Ok(Some(LogEntry::new(run, RoundEvent::Failed { cause, ends_run: false })))
+    give_up(run, state, RoundEvent::Failed { cause, ends_run: false }).map(Some)
 }
 
 /// Stops where the round that a run begins with lost too many rollouts: without a
