@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use gyre_folder::Folder;
 use gyre_model::{
-    ModelClient, ModelIdentity, OpenAi, OpenAiConfig, Recorded, RecordedCompletion, Secret,
+    ModelClient, ModelError, ModelErrorKind, ModelIdentity, OpenAi, OpenAiConfig, Recorded,
+    RecordedCompletion, Secret,
 };
 use gyre_train::{ServerSlot, Target, UpdateConfig};
 use gyre_types::{
@@ -233,10 +234,12 @@ pub(crate) fn connect(project: &Project, config: OpenAiConfig) -> Result<OpenAi,
 /// Makes sure that a server which was not told to change serves what is asked for.
 ///
 /// A fault that may pass is left to the rollouts: each tells of it, and a round that
-/// has too many of them ends.
+/// has too many of them ends. A server that nobody can reach, however often it was
+/// tried, has none to lose.
 fn require_serving(project: &Project, client: &OpenAi) -> Result<(), Error> {
+    let is_there = |error: &ModelError| !matches!(error.kind, ModelErrorKind::Connect { .. });
     match project.wait(client.require_serving()) {
-        Err(error) if error.retry().is_some() => {
+        Err(error) if error.retry().is_some() && is_there(&error) => {
             tracing::warn!(%error, model = client.model(), "the server does not answer yet");
             Ok(())
         }

@@ -234,6 +234,7 @@ acting = "text"
 [model.server]
 url = "{}"
 dialect = "vllm"
+retries_max = 1
 
 # Few held-out tasks can show little at the usual level.
 [gate]
