@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use gyre_fault::io_point;
 use gyre_folder::{Folder, LeadsOut};
 use gyre_lineage::{CheckpointRow, PromotionRow, RunRow};
-use gyre_types::{RunId, to_stored};
+use gyre_types::RunId;
 use serde_json::json;
 
 use crate::error::Error;
@@ -113,12 +113,12 @@ fn put(
     })?;
     let digest = checkpoint.digest;
     let object = json!({
-        "run": run.id, "round": promotion.round, "checkpoint": checkpoint.id, "digest": digest,
+        "format_version": VERSION, "run": run.id, "round": promotion.round, "checkpoint": checkpoint.id, "digest": digest,
         "prefix": checkpoint_prefix(&digest), "policy_digest": checkpoint.policy_digest,
         "previous": promotion.previous, "gate_digest": promotion.gate_digest,
         "promoted_at_ms": promotion.at_ms,
     });
-    let text = to_stored("the champion", VERSION, &object)?.to_string() + "\n";
+    let text = object.to_string() + "\n";
     let name = object_name(&run.id);
     if objects.get_if_there(&name)?.is_some_and(|known| known == text.as_bytes()) {
         return Ok(());

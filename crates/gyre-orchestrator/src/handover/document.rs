@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use gyre_lineage::{PromotionRow, RunRow};
-use gyre_types::{CheckpointId, StoredPath, canonical_json, to_stored};
+use gyre_types::{CheckpointId, StoredPath, canonical_json};
 use serde_json::{Value, json};
 
 use crate::champion::{self, checkpoint_prefix, link_target};
@@ -40,7 +40,7 @@ impl Document {
         let key = format!("{}/{round}/{champion}", run.id);
         let store = project.config_of(run)?.workers.store;
         let document = json!({
-            "event": "promotion", "id": key, "round": round, "at_ms": promotion.at_ms,
+            "format_version": VERSION, "event": "promotion", "id": key, "round": round, "at_ms": promotion.at_ms,
             "run": {
                 "id": run.id, "name": run.name, "seed": run.seed, "fingerprint": run.fingerprint,
             },
@@ -60,7 +60,6 @@ impl Document {
             },
             "store": store,
         });
-        let document = to_stored("the document of a promotion", VERSION, &document)?;
         Ok(Self { key, body: canonical_json(&document).into_bytes(), checkpoint: folder })
     }
 }
