@@ -19,7 +19,7 @@ const ROWS: &[(i64, &str)] = &[
          INSERT INTO checkpoints VALUES ('old-1', 'ckpt-2', 1, 'ckpt-1', 'c2', 'd', 'p', '{}');
          INSERT INTO rollouts VALUES ('old-1', 'roll-1', 1, 'train', 'task-1', 0, '9', 'ckpt-1', 'p', 'part-1', 0, 'a', 'submitted', 1, 12, 345, 'c');
          INSERT INTO verdicts VALUES ('old-1', 'roll-1', 0, 'fail', 0.1, NULL, 'v', 's', '[]', 3, 1, 6);
-         INSERT INTO shards VALUES ('old-1', 'shard-1', 1, 'data', 's', 10, 1, 0);
+         INSERT INTO shards (run, id, round, path, sha256, bytes, row_count, superseded) VALUES ('old-1', 'shard-1', 1, 'data', 's', 10, 1, 0);
          INSERT INTO shard_rows VALUES ('old-1', 'shard-1', 0, 'roll-1');
          INSERT INTO checkpoint_shards VALUES ('old-1', 'ckpt-2', 'shard-1');
          INSERT INTO gates VALUES ('old-1', 1, 'ckpt-2', 'ckpt-1', 'promoted', '{}', 'd');
