@@ -10,7 +10,7 @@ use gyre_model::{
     ModelClient, ModelError, ModelErrorKind, ModelIdentity, OpenAi, OpenAiConfig, Recorded,
     RecordedCompletion, Secret,
 };
-use gyre_train::{ServerSlot, Target, UpdateConfig};
+use gyre_train::{ServeError, ServerSlot, Target, UpdateConfig};
 use gyre_types::{
     ChatCompletion, CheckpointId, Digest, FinishReason, Message, Role, RolloutRecord, TurnRecord,
 };
@@ -151,9 +151,32 @@ impl Models {
                 self.updates.update(project, &update, &client, &target, &log, cancel)?;
                 project.wait(client.require_serving())?;
             }
-            None => require_serving(project, &client)?,
+            None => self.require_serving(project, &client)?,
         }
         Ok(client)
+    }
+
+    /// Makes sure that a server which was not told to change serves what is asked for.
+    ///
+    /// A fault that may pass is left to the rollouts: each tells of it, and a round that
+    /// has too many of them ends. A server that nobody can reach, however often it was
+    /// tried, has none to lose.
+    fn require_serving(&self, project: &Project, client: &OpenAi) -> Result<(), Error> {
+        let is_there = |error: &ModelError| !matches!(error.kind, ModelErrorKind::Connect { .. });
+        let checked = project.wait(async {
+            tokio::select! {
+                biased;
+                how = self.server_died() => Err(ServeError::Died { how }),
+                checked = client.require_serving() => Ok(checked),
+            }
+        })?;
+        match checked {
+            Err(error) if error.retry().is_some() && is_there(&error) => {
+                tracing::warn!(%error, model = client.model(), "the server does not answer yet");
+                Ok(())
+            }
+            checked => Ok(checked?),
+        }
     }
 
     /// What the server is to serve.
@@ -229,20 +252,4 @@ impl Models {
 pub(crate) fn connect(project: &Project, config: OpenAiConfig) -> Result<OpenAi, Error> {
     let key = config.api_key_env.as_deref().and_then(host::variable).map(Secret::new);
     Ok(project.wait(OpenAi::connect(config, key))?)
-}
-
-/// Makes sure that a server which was not told to change serves what is asked for.
-///
-/// A fault that may pass is left to the rollouts: each tells of it, and a round that
-/// has too many of them ends. A server that nobody can reach, however often it was
-/// tried, has none to lose.
-fn require_serving(project: &Project, client: &OpenAi) -> Result<(), Error> {
-    let is_there = |error: &ModelError| !matches!(error.kind, ModelErrorKind::Connect { .. });
-    match project.wait(client.require_serving()) {
-        Err(error) if error.retry().is_some() && is_there(&error) => {
-            tracing::warn!(%error, model = client.model(), "the server does not answer yet");
-            Ok(())
-        }
-        checked => Ok(checked?),
-    }
 }
