@@ -305,3 +305,25 @@ fn invalid(reason: InvalidReason, cost: Cost) -> Judgement {
 pub(crate) fn judge_fault(detail: String) -> Judgement {
     infrastructure(detail, Cost { fuel: 0, guests: 1 })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In whatever order the cases were run.
+    #[test]
+    fn the_cases_of_an_answer_are_bounded_together() {
+        let mut meter = FuelMeter { fuel_max: 100, burnt: vec![0; 4] };
+        for (case, fuel) in [(3, 90), (0, 40), (1, 50)] {
+            assert!(!meter.is_spent() || case == 1);
+            meter.burn(case, fuel);
+        }
+        assert!(meter.is_spent());
+        // The first three took 90 in all: only the last one went beyond.
+        assert_eq!((meter.cases_within(), meter.burnt(3)), (4, 90));
+        meter.burn(2, 11);
+        assert_eq!((meter.cases_within(), meter.burnt(3)), (3, 101));
+        let all = FuelMeter { fuel_max: u64::MAX, burnt: vec![u64::MAX; 2] };
+        assert_eq!((all.cases_within(), all.is_spent()), (2, false));
+    }
+}

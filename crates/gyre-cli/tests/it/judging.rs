@@ -178,6 +178,26 @@ fn judged(folder: &Path, task: &Path, allow: bool) -> Ran {
     run(command.arg(folder.join("answer.py")))
 }
 
+/// The others of its batch are judged all the same.
+#[test]
+fn an_answer_that_is_no_text_fails_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = run(gyre().args(["task", "show", "compose", "--json"])).ok().json();
+    let task = folder.path().join("task.json");
+    fs::write(&task, shown.to_string()).unwrap();
+    let (bad, good) = (folder.path().join("bad.py"), folder.path().join("good.py"));
+    fs::write(&bad, b"def solve(x):\n    return '\xff\xfe'\n").unwrap();
+    fs::write(&good, text(&shown["key"]["program"], "reference")).unwrap();
+    let ran = run(gyre().args(["judge", "--json", "--task"]).args([&task, &bad, &good]));
+    assert_eq!(ran.code, Some(62), "{ran:#?}");
+    let verdicts: Vec<_> = ran.json_lines().iter().map(verdict).collect();
+    assert_eq!(verdicts, ["fail", "pass"], "{ran:#?}");
+}
+
+fn verdict(line: &serde_json::Value) -> String {
+    text(&line["judgement"]["verdict"], "verdict").to_owned()
+}
+
 #[test]
 fn a_command_is_run_only_where_it_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
