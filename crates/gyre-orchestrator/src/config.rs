@@ -82,7 +82,7 @@ pub struct RunConfig {
     /// the log then says; no other result changes.
     #[serde(default, skip_serializing_if = "BudgetConfig::is_none")]
     pub budget: BudgetConfig,
-    /// What is told of each new champion. Never changes a result.
+    /// What each promotion notifies. Never changes a result.
     #[serde(default, skip_serializing_if = "PromotionSettings::is_default")]
     pub promotion: PromotionSettings,
     /// What verifiers may be, and what their faults do: they may end a run, and

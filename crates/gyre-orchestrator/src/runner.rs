@@ -141,7 +141,7 @@ impl<'o> Runner<'o> {
             pipeline: Pipeline::default(),
             fleet: None,
             limit: None,
-            // What an earlier process owes is looked for at once.
+            // Deliveries that an earlier process did not finish are retried at once.
             hands_over_at_ms: Some(0),
             observer,
         })

@@ -63,8 +63,8 @@ fn list(global: &Global, run: &RunRow, rows: &[HandoverRow]) -> anyhow::Result<(
         ]);
     }
     let none = format!(
-        "{} hands nothing over: `[promotion.hook]` or `[promotion.webhook]` in its configuration \
-         would name what is told of each new champion",
+        "{} has no hand-overs: its configuration has neither `[promotion.hook]` nor \
+         `[promotion.webhook]`",
         run.id
     );
     output::print_or(&table, &none);

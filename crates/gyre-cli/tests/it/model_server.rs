@@ -20,7 +20,7 @@ use crate::crash::is_begun;
 use crate::support::{Ran, gyre, repository, run, sql};
 use crate::wire::{Act, Received, Server, completion, ok};
 
-/// How often is looked for a condition, and for how long.
+/// How often a condition is checked, and for how long.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LOOKS: u32 = 3_000;
 

@@ -310,7 +310,7 @@ command = [
     };
     assert_eq!(trained_from(&of_second), "round-0001");
 
-    // A server that has forgotten its adapters is told of them again.
+    // A server that lost its adapters loads them again.
     *server.state.lock().unwrap() = State::default();
     let args = ["evaluate", first, base, "--part", "gate", "--json"];
     let both = on(&data, args).ok().json();

@@ -1,4 +1,5 @@
-//! What is told of a promotion: one document, the same at every attempt.
+//! The document that describes a promotion to hooks and webhooks. It is the same at
+//! every attempt.
 
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use crate::project::{Project, io};
 /// The version of the document's form.
 const VERSION: u32 = 1;
 
-/// A promotion as the other side is told of it.
+/// The document of one promotion.
 pub(super) struct Document {
     /// By which the other side tells a repetition: the same at every attempt.
     pub(super) key: String,

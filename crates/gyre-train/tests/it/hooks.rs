@@ -1,4 +1,4 @@
-//! A command that is told of a promotion.
+//! A command that runs after a promotion.
 
 use std::fs;
 
